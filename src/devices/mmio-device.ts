@@ -1,0 +1,23 @@
+/** Bytes of one device access. Wider and unaligned guest accesses are split by the bus. */
+export type AccessWidth = 1 | 2 | 4;
+
+/**
+ * A device on the system bus. It does not know where it is mapped: every access carries an offset,
+ * aligned to its width and below `size`. No access may throw, whatever the guest does.
+ */
+export interface MmioDevice {
+  readonly name: string;
+  /** Bytes of address space. */
+  readonly size: number;
+  /** Returns the unsigned value, at most `width` bytes wide. */
+  read(offset: number, width: AccessWidth): number;
+  /** `value` is unsigned, at most `width` bytes wide. */
+  write(offset: number, width: AccessWidth, value: number): void;
+  /** Back to the state after power-on. */
+  reset(): void;
+}
+
+/** One wire to an interrupt controller. */
+export interface InterruptLine {
+  set(level: boolean): void;
+}
