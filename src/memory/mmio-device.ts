@@ -16,8 +16,3 @@ export interface MmioDevice {
   /** Back to the state after power-on. */
   reset(): void;
 }
-
-/** One wire to an interrupt controller. */
-export interface InterruptLine {
-  set(level: boolean): void;
-}

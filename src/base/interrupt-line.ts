@@ -1,0 +1,4 @@
+/** One wire to an interrupt controller. */
+export interface InterruptLine {
+  set(level: boolean): void;
+}

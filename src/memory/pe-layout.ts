@@ -1,0 +1,84 @@
+/**
+ * Where a processing element keeps its state in the machine's linear memory, as byte offsets from the
+ * element's base address. Generated code, the interpreter and TypeScript all read this table, so several
+ * elements, on one thread or on several, differ only in their base.
+ */
+export const PE_LAYOUT = {
+  /** X0 to X30, 8 bytes each. */
+  X: 0,
+  /** Always zero: what register 31 reads as where it names XZR. */
+  ZERO: 31 * 8,
+  /** The stack pointer in use (of the current EL and SPSel); the others are in SP_BANK. */
+  SP: 32 * 8,
+  /** Where writes to XZR go. */
+  SINK: 33 * 8,
+  /** Virtual address of the next instruction, valid outside generated code, 8 bytes. */
+  PC: 34 * 8,
+  /** Condition flags in four parts: N is the sign of the first i64, Z is "the second i64 is zero". */
+  FLAG_N: 35 * 8,
+  FLAG_Z: 36 * 8,
+  /** C is the third i64, 0 or 1. V is the sign of the fourth i64. */
+  FLAG_C: 37 * 8,
+  FLAG_V: 38 * 8,
+  /** V0 to V31, 16 bytes each, little-endian lanes. */
+  V: 512,
+  /** FPCR and FPSR (without the flags above), u32 each. */
+  FPCR: 1024,
+  FPSR: 1028,
+  /** PSTATE fields, u32 each: EL 0-3, SP 0-1, DAIF as in bits 3:0 = D A I F, PAN, UAO, SS, IL, nRW. */
+  EL: 1032,
+  SPSEL: 1036,
+  DAIF: 1040,
+  PAN: 1044,
+  UAO: 1048,
+  SS: 1052,
+  IL: 1056,
+  NRW: 1060,
+  /** 1 when SCR_EL3.NS makes the current state Non-secure (always 1 without EL3). */
+  NON_SECURE: 1064,
+  /** u32, 0 or 0x8000_0000: something other than instructions wants this element (interrupt, stop, ...). */
+  ATTENTION: 1068,
+  /** i32 index of the soft-TLB bank in use, for ordinary and for unprivileged (LDTR, STTR) accesses: byte addresses. */
+  TLB_BANK: 1072,
+  TLB_BANK_UNPRIVILEGED: 1076,
+  /** u32, 1 when data accesses are big-endian (SCTLR_ELx.EE, .E0E). */
+  BIG_ENDIAN: 1080,
+  /** Exclusive monitor: u32 host address (0 = open), u32 size, then 16 bytes of the value read. */
+  EXCLUSIVE_ADDRESS: 1084,
+  EXCLUSIVE_SIZE: 1088,
+  EXCLUSIVE_VALUE: 1096,
+  /** Instructions completed since reset, u64. */
+  INSTRUCTIONS: 1112,
+  /** 64 bytes through which slow loads and stores hand over values. */
+  SCRATCH: 1152,
+  /** u32: floating-point enabled at the current EL (CPACR_EL1.FPEN, CPTR_EL2, CPTR_EL3 folded together). */
+  FP_ENABLED: 1216,
+  /** u32: why the last run ended (engine). */
+  EXIT_REASON: 1220,
+  /** SP_EL0 to SP_EL3, 8 bytes each; the one in use is stale here, see SP. */
+  SP_BANK: 1232,
+  /** One u64 for each system register with storage, in table order. */
+  SYSTEM_REGISTERS: 2048,
+  /** Bytes reserved for one element. */
+  SIZE: 16384,
+} as const;
+
+/**
+ * The soft TLB: banks of direct-mapped entries. The entry of a virtual address is at
+ * `bank + (((va >> 12) & (ENTRIES - 1)) << 5)`. A tag equals the page's address (`va & ~0xfff`, top byte
+ * included) when that access may proceed at `low32(va) + ADDEND` in linear memory, and is INVALID (-1)
+ * otherwise: devices, traced frames (for writes) and missing permissions never have a tag.
+ */
+export const SOFT_TLB = {
+  ENTRIES: 1024,
+  ENTRY_SIZE: 32,
+  BANK_SIZE: 1024 * 32,
+  /** i64 each. */
+  READ_TAG: 0,
+  WRITE_TAG: 8,
+  EXECUTE_TAG: 16,
+  /** i32: host address minus low 32 bits of the virtual address. */
+  ADDEND: 24,
+  /** i32: address of the page's predecoded records (engine), meaningful when EXECUTE_TAG matches. */
+  RECORDS: 28,
+} as const;
