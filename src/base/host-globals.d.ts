@@ -20,7 +20,10 @@ declare namespace WebAssembly {
     grow(delta: number): number;
   }
   class Global {
-    constructor(descriptor: { value: "i32" | "i64" | "f32" | "f64"; mutable?: boolean }, value: number | bigint);
+    constructor(
+      descriptor: { value: "i32" | "i64" | "f32" | "f64"; mutable?: boolean },
+      value: number | bigint,
+    );
     value: number | bigint;
   }
   class Module {
