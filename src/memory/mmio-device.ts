@@ -9,10 +9,13 @@ export interface MmioDevice {
   readonly name: string;
   /** Bytes of address space. */
   readonly size: number;
-  /** Returns the unsigned value, at most `width` bytes wide. */
-  read(offset: number, width: AccessWidth): number;
+  /**
+   * Returns the unsigned value, at most `width` bytes wide. `secure` says that the access carries a Secure
+   * physical address; few devices (the interrupt controller) care, and absent means Non-secure.
+   */
+  read(offset: number, width: AccessWidth, secure?: boolean): number;
   /** `value` is unsigned, at most `width` bytes wide. */
-  write(offset: number, width: AccessWidth, value: number): void;
+  write(offset: number, width: AccessWidth, value: number, secure?: boolean): void;
   /** Back to the state after power-on. */
   reset(): void;
 }
