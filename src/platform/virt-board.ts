@@ -1,0 +1,354 @@
+import { UserError } from "../base/errors.ts";
+import {
+  type AddressRange,
+  type ChosenSpec,
+  type CpuSpec,
+  type DeviceSpec,
+  describeDevice,
+  type InterruptSpec,
+  type PlatformSpec,
+  type PsciConduit,
+} from "./platform-spec.ts";
+import { formatBytes, MEBIBYTE } from "./units.ts";
+import {
+  CPUS_PER_CLUSTER,
+  MAXIMUM_CPUS,
+  PERIPHERAL_CLOCK_HERTZ,
+  VIRT_GPIO,
+  VIRT_MAP,
+  VIRT_PPI,
+  VIRT_SPI,
+  VIRTIO_SLOT_SIZE,
+} from "./virt-map.ts";
+
+export interface VirtBoardOptions {
+  /** Bytes of RAM, a multiple of 4 KiB, at least 1 MiB. */
+  readonly memoryBytes: number;
+  /** Processing elements, 1 to {@link MAXIMUM_CPUS}. */
+  readonly cpus: number;
+  /** EL3 and the Secure devices exist. */
+  readonly secure: boolean;
+  /** EL2 exists. */
+  readonly virtualization: boolean;
+  /** See `psciConduit` in ./psci-conduit.ts. */
+  readonly psciConduit: PsciConduit;
+  /** Flash holds firmware; if Secure, it starts the CPUs itself. */
+  readonly firmware?: boolean;
+  /** virtio-mmio slots, 0 to 32. */
+  readonly virtioSlots?: number;
+  readonly commandLine?: string | undefined;
+  readonly initrd?: AddressRange | undefined;
+  /** 32 bytes for /chosen's rng-seed, and the kaslr-seed; left out, the tree has none. */
+  readonly randomSeed?: Uint8Array | undefined;
+  readonly addressSeed?: bigint | undefined;
+  /** Seed of address randomisation for Secure software. */
+  readonly secureRandomSeed?: Uint8Array | undefined;
+  readonly secureAddressSeed?: bigint | undefined;
+  /** What CPU nodes call the processor. */
+  readonly cpuCompatible?: string;
+}
+
+/** Bindings reserve this name for processors that exist only as software. */
+const SOFTWARE_CPU = "arm,armv8";
+
+const VIRTIO_SLOTS = VIRT_MAP.virtio.size / VIRTIO_SLOT_SIZE;
+const MINIMUM_MEMORY = 1 * MEBIBYTE;
+const PAGE = 4096;
+
+/**
+ * QEMU's machine `virt,gic-version=3` as data. The order of the devices is the order of QEMU's nodes, so
+ * that guests that probe in tree order find the same devices under the same names.
+ */
+export function virtBoard(options: VirtBoardOptions): PlatformSpec {
+  checkOptions(options);
+  const { secure } = options;
+  return {
+    model: "linux,dummy-virt",
+    compatible: ["linux,dummy-virt"],
+    interruptController: "gic",
+    memory: [{ base: VIRT_MAP.ram.base, size: options.memoryBytes }],
+    cpus: describeCpus(options.cpus, options.cpuCompatible ?? SOFTWARE_CPU),
+    cpusStartByPsci: options.cpus > 1 && !(secure && options.firmware === true),
+    psciConduit: options.psciConduit,
+    devices: [
+      PLATFORM_BUS,
+      FW_CFG,
+      ...Array.from({ length: options.virtioSlots ?? VIRTIO_SLOTS }, (_, slot) => virtioSlot(slot)),
+      ...(secure ? SECURE_GPIO : []),
+      ...GPIO,
+      PL031,
+      ...(secure ? [SECURE_PL011, SECURE_RAM] : []),
+      PL011,
+      PERFORMANCE_MONITOR,
+      interruptController(options.virtualization),
+      ...(secure ? SPLIT_FLASH : [SHARED_FLASH]),
+      TIMER,
+      PERIPHERAL_CLOCK,
+    ],
+    chosen: {
+      stdout: "pl011",
+      commandLine: options.commandLine,
+      initrd: options.initrd,
+      randomSeed: options.randomSeed,
+      addressSeed: options.addressSeed,
+    },
+    secureChosen: secure ? describeSecureChosen(options) : undefined,
+  };
+}
+
+/** MPIDR_EL1 affinity fields of the processing element with this index. */
+export function cpuAffinity(index: number): number {
+  return (Math.floor(index / CPUS_PER_CLUSTER) << 8) | (index % CPUS_PER_CLUSTER);
+}
+
+function checkOptions({ memoryBytes, cpus, virtioSlots = VIRTIO_SLOTS }: VirtBoardOptions): void {
+  if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAXIMUM_CPUS) {
+    throw new UserError(`This machine cannot have ${cpus} CPUs; give a number from 1 to ${MAXIMUM_CPUS}.`, {
+      exitStatus: 2,
+    });
+  }
+  const fits = memoryBytes >= MINIMUM_MEMORY && memoryBytes <= VIRT_MAP.ram.size && memoryBytes % PAGE === 0;
+  if (!fits) {
+    throw new UserError(
+      `This machine cannot have ${formatBytes(memoryBytes)} of memory; give a multiple of 4 KiB from ` +
+        `${formatBytes(MINIMUM_MEMORY)} to ${formatBytes(VIRT_MAP.ram.size)}, such as 512M.`,
+      { exitStatus: 2 },
+    );
+  }
+  if (!Number.isInteger(virtioSlots) || virtioSlots < 0 || virtioSlots > VIRTIO_SLOTS) {
+    throw new UserError(
+      `This machine cannot have ${virtioSlots} virtio slots; give a number from 0 to ${VIRTIO_SLOTS}.`,
+      { exitStatus: 2 },
+    );
+  }
+}
+
+function describeCpus(count: number, compatible: string): CpuSpec[] {
+  return Array.from({ length: count }, (_, index) => ({
+    affinity: cpuAffinity(index),
+    compatible: [compatible],
+  }));
+}
+
+function describeSecureChosen(options: VirtBoardOptions): ChosenSpec {
+  return {
+    stdout: "secure-pl011",
+    commandLine: undefined,
+    initrd: undefined,
+    randomSeed: options.secureRandomSeed,
+    addressSeed: options.secureAddressSeed,
+  };
+}
+
+function levelSpi(number: number): InterruptSpec {
+  return { type: "spi", number, trigger: "level-high" };
+}
+
+function levelPpi(number: number): InterruptSpec {
+  return { type: "ppi", number, trigger: "level-high" };
+}
+
+const PERIPHERAL_CLOCK = describeDevice({
+  id: "apb-pclk",
+  kind: "fixed-clock",
+  nodeName: "apb-pclk",
+  compatible: ["fixed-clock"],
+  properties: {
+    "#clock-cells": 0,
+    "clock-frequency": PERIPHERAL_CLOCK_HERTZ,
+    "clock-output-names": "clk24mhz",
+  },
+});
+
+const BUS_CLOCK = { name: "apb_pclk", source: PERIPHERAL_CLOCK.id } as const;
+
+const TIMER = describeDevice({
+  id: "timer",
+  kind: "timer",
+  nodeName: "timer",
+  compatible: ["arm,armv8-timer", "arm,armv7-timer"],
+  interrupts: [
+    levelPpi(VIRT_PPI.securePhysicalTimer),
+    levelPpi(VIRT_PPI.physicalTimer),
+    levelPpi(VIRT_PPI.virtualTimer),
+    levelPpi(VIRT_PPI.hypervisorTimer),
+  ],
+  properties: { "always-on": true },
+});
+
+const PERFORMANCE_MONITOR = describeDevice({
+  id: "pmu",
+  kind: "performance-monitor",
+  nodeName: "pmu",
+  compatible: ["arm,armv8-pmuv3"],
+  interrupts: [levelPpi(VIRT_PPI.performanceMonitor)],
+});
+
+function interruptController(virtualization: boolean): DeviceSpec {
+  return describeDevice({
+    id: "gic",
+    kind: "gic-v3",
+    nodeName: "intc",
+    compatible: ["arm,gic-v3"],
+    registers: [VIRT_MAP.gicDistributor, VIRT_MAP.gicRedistributors],
+    interrupts: virtualization ? [levelPpi(VIRT_PPI.gicMaintenance)] : [],
+    properties: {
+      "interrupt-controller": true,
+      "#interrupt-cells": 3,
+      "#address-cells": 2,
+      "#size-cells": 2,
+      ranges: true,
+      "#redistributor-regions": 1,
+    },
+  });
+}
+
+function flash(
+  id: string,
+  facts: Pick<DeviceSpec, "nodeName" | "registers"> & Partial<DeviceSpec>,
+): DeviceSpec {
+  return describeDevice({
+    id,
+    kind: "cfi-flash",
+    compatible: ["cfi-flash"],
+    properties: { "bank-width": 4 },
+    ...facts,
+  });
+}
+
+/** Without a Secure world one node describes both flash devices; with one, the first is Secure. */
+const SHARED_FLASH = flash("flash", { nodeName: "flash", registers: [VIRT_MAP.flash0, VIRT_MAP.flash1] });
+const SPLIT_FLASH = [
+  flash("flash", { nodeName: "flash", registers: [VIRT_MAP.flash1] }),
+  flash("secure-flash", { nodeName: "secflash", registers: [VIRT_MAP.flash0], world: "secure" }),
+];
+
+function pl011(id: string, facts: Partial<DeviceSpec>): DeviceSpec {
+  return describeDevice({
+    id,
+    kind: "pl011",
+    nodeName: "pl011",
+    compatible: ["arm,pl011", "arm,primecell"],
+    clocks: [{ name: "uartclk", source: PERIPHERAL_CLOCK.id }, BUS_CLOCK],
+    ...facts,
+  });
+}
+
+const PL011 = pl011("pl011", { registers: [VIRT_MAP.pl011], interrupts: [levelSpi(VIRT_SPI.pl011)] });
+const SECURE_PL011 = pl011("secure-pl011", {
+  registers: [VIRT_MAP.securePl011],
+  interrupts: [levelSpi(VIRT_SPI.securePl011)],
+  world: "secure",
+});
+
+const SECURE_RAM = describeDevice({
+  id: "secure-ram",
+  kind: "secure-ram",
+  nodeName: "secram",
+  registers: [VIRT_MAP.secureRam],
+  properties: { device_type: "memory" },
+  world: "secure",
+});
+
+const PL031 = describeDevice({
+  id: "pl031",
+  kind: "pl031",
+  nodeName: "pl031",
+  compatible: ["arm,pl031", "arm,primecell"],
+  registers: [VIRT_MAP.pl031],
+  interrupts: [levelSpi(VIRT_SPI.pl031)],
+  clocks: [BUS_CLOCK],
+});
+
+function pl061(id: string, facts: Partial<DeviceSpec>): DeviceSpec {
+  return describeDevice({
+    id,
+    kind: "pl061",
+    nodeName: "pl061",
+    compatible: ["arm,pl061", "arm,primecell"],
+    clocks: [BUS_CLOCK],
+    properties: { "#gpio-cells": 2, "gpio-controller": true },
+    ...facts,
+  });
+}
+
+/** Linux's input event code KEY_POWER. */
+const KEY_POWER = 116;
+
+const GPIO: readonly DeviceSpec[] = [
+  describeDevice({
+    id: "gpio-keys",
+    kind: "gpio-keys",
+    nodeName: "gpio-keys",
+    compatible: ["gpio-keys"],
+    children: [
+      describeDevice({
+        id: "power-button",
+        kind: "key",
+        nodeName: "poweroff",
+        gpios: [{ controller: "pl061", line: VIRT_GPIO.powerButton }],
+        properties: { "linux,code": KEY_POWER, label: "GPIO Key Poweroff" },
+      }),
+    ],
+  }),
+  pl061("pl061", { registers: [VIRT_MAP.pl061], interrupts: [levelSpi(VIRT_SPI.pl061)] }),
+];
+
+const SECURE_GPIO: readonly DeviceSpec[] = [
+  describeDevice({
+    id: "secure-restart",
+    kind: "gpio-restart",
+    nodeName: "gpio-restart",
+    compatible: ["gpio-restart"],
+    gpios: [{ controller: "secure-pl061", line: VIRT_GPIO.secureRestart }],
+    world: "secure",
+  }),
+  describeDevice({
+    id: "secure-poweroff",
+    kind: "gpio-poweroff",
+    nodeName: "gpio-poweroff",
+    compatible: ["gpio-poweroff"],
+    gpios: [{ controller: "secure-pl061", line: VIRT_GPIO.securePowerOff }],
+    world: "secure",
+  }),
+  pl061("secure-pl061", {
+    registers: [VIRT_MAP.securePl061],
+    interrupts: [levelSpi(VIRT_SPI.securePl061)],
+    world: "secure",
+  }),
+];
+
+const FW_CFG = describeDevice({
+  id: "fw-cfg",
+  kind: "fw-cfg",
+  nodeName: "fw-cfg",
+  compatible: ["qemu,fw-cfg-mmio"],
+  registers: [VIRT_MAP.fwCfg],
+  properties: { "dma-coherent": true },
+});
+
+/** Where machine-specific devices would hang; its children see addresses relative to it. */
+const PLATFORM_BUS = describeDevice({
+  id: "platform-bus",
+  kind: "platform-bus",
+  nodeName: "platform-bus",
+  compatible: ["qemu,platform", "simple-bus"],
+  registers: [VIRT_MAP.platformBus],
+  properties: {
+    "#address-cells": 1,
+    "#size-cells": 1,
+    "interrupt-parent": { cells: [{ reference: "gic" }] },
+  },
+});
+
+function virtioSlot(slot: number): DeviceSpec {
+  return describeDevice({
+    id: `virtio${slot}`,
+    kind: "virtio-mmio",
+    nodeName: "virtio_mmio",
+    compatible: ["virtio,mmio"],
+    registers: [{ base: VIRT_MAP.virtio.base + slot * VIRTIO_SLOT_SIZE, size: VIRTIO_SLOT_SIZE }],
+    interrupts: [{ type: "spi", number: VIRT_SPI.firstVirtio + slot, trigger: "edge-rising" }],
+    properties: { "dma-coherent": true },
+  });
+}

@@ -1,0 +1,62 @@
+import type { AddressRange } from "./platform-spec.ts";
+import { MEBIBYTE } from "./units.ts";
+
+/** The physical address map of QEMU's `virt` machine (spec 2.4.1), each fact once. Sizes are windows, in bytes. */
+export const VIRT_MAP = {
+  flash0: { base: 0x0000_0000, size: 64 * MEBIBYTE },
+  flash1: { base: 0x0400_0000, size: 64 * MEBIBYTE },
+  gicDistributor: { base: 0x0800_0000, size: 0x1_0000 },
+  gicTranslationService: { base: 0x0808_0000, size: 0x2_0000 },
+  gicRedistributors: { base: 0x080a_0000, size: 0xf6_0000 },
+  pl011: { base: 0x0900_0000, size: 0x1000 },
+  pl031: { base: 0x0901_0000, size: 0x1000 },
+  fwCfg: { base: 0x0902_0000, size: 0x18 },
+  pl061: { base: 0x0903_0000, size: 0x1000 },
+  securePl011: { base: 0x0904_0000, size: 0x1000 },
+  securePl061: { base: 0x090b_0000, size: 0x1000 },
+  virtio: { base: 0x0a00_0000, size: 32 * 0x200 },
+  platformBus: { base: 0x0c00_0000, size: 32 * MEBIBYTE },
+  secureRam: { base: 0x0e00_0000, size: 16 * MEBIBYTE },
+  pcieMmio: { base: 0x1000_0000, size: 0x2eff_0000 },
+  pciePio: { base: 0x3eff_0000, size: 0x1_0000 },
+  ram: { base: 0x4000_0000, size: 255 * 1024 * MEBIBYTE },
+  pcieEcam: { base: 0x40_1000_0000, size: 256 * MEBIBYTE },
+} as const satisfies Record<string, AddressRange>;
+
+/** Bytes of one virtio-mmio slot. */
+export const VIRTIO_SLOT_SIZE = 0x200;
+
+/** Bytes of one processing element's redistributor: its RD and SGI frames. */
+export const REDISTRIBUTOR_SIZE = 0x2_0000;
+
+/** SPI numbers. */
+export const VIRT_SPI = {
+  securePl061: 0,
+  pl011: 1,
+  pl031: 2,
+  pl061: 7,
+  securePl011: 8,
+  firstVirtio: 16,
+} as const;
+
+/** PPI numbers: 16 less than the INTID. */
+export const VIRT_PPI = {
+  performanceMonitor: 7,
+  gicMaintenance: 9,
+  hypervisorTimer: 10,
+  virtualTimer: 11,
+  securePhysicalTimer: 13,
+  physicalTimer: 14,
+} as const;
+
+/** GPIO lines and what hangs on them. */
+export const VIRT_GPIO = { powerButton: 3, securePowerOff: 0, secureRestart: 1 } as const;
+
+/** Hertz of the clock that feeds the PrimeCell peripherals. */
+export const PERIPHERAL_CLOCK_HERTZ = 24_000_000;
+
+/** Processing elements that the redistributor window holds. */
+export const MAXIMUM_CPUS = Math.floor(VIRT_MAP.gicRedistributors.size / REDISTRIBUTOR_SIZE);
+
+/** Processing elements in one cluster: Aff0 counts to this, then Aff1 does (the limit of a GICv3 SGI target list). */
+export const CPUS_PER_CLUSTER = 16;
