@@ -55,6 +55,11 @@ export const PE_LAYOUT = {
   FP_ENABLED: 1216,
   /** u32: why the last run ended (engine). */
   EXIT_REASON: 1220,
+  /**
+   * i32: instructions left in the engine's current run; 0 outside of it. INSTRUCTIONS is counted up by the
+   * whole budget when a run begins, so "instructions so far" is always INSTRUCTIONS - FUEL.
+   */
+  FUEL: 1224,
   /** SP_EL0 to SP_EL3, 8 bytes each; the one in use is stale here, see SP. */
   SP_BANK: 1232,
   /** One u64 for each system register with storage, in table order. */
