@@ -357,6 +357,36 @@ export const LANE_OPERATORS = {
   "f64x2.replace_lane": { code: 0xfd0022, operands: ["v128", "f64"], result: "v128", lanes: 2 },
 } as const;
 
+/** Loads and stores: code, bytes accessed, type of the value. */
+export const MEMORY_OPERATORS = {
+  "i32.load": { code: 0x28, bytes: 4, type: "i32" },
+  "i64.load": { code: 0x29, bytes: 8, type: "i64" },
+  "f32.load": { code: 0x2a, bytes: 4, type: "f32" },
+  "f64.load": { code: 0x2b, bytes: 8, type: "f64" },
+  "i32.load8_s": { code: 0x2c, bytes: 1, type: "i32" },
+  "i32.load8_u": { code: 0x2d, bytes: 1, type: "i32" },
+  "i32.load16_s": { code: 0x2e, bytes: 2, type: "i32" },
+  "i32.load16_u": { code: 0x2f, bytes: 2, type: "i32" },
+  "i64.load8_s": { code: 0x30, bytes: 1, type: "i64" },
+  "i64.load8_u": { code: 0x31, bytes: 1, type: "i64" },
+  "i64.load16_s": { code: 0x32, bytes: 2, type: "i64" },
+  "i64.load16_u": { code: 0x33, bytes: 2, type: "i64" },
+  "i64.load32_s": { code: 0x34, bytes: 4, type: "i64" },
+  "i64.load32_u": { code: 0x35, bytes: 4, type: "i64" },
+  "i32.store": { code: 0x36, bytes: 4, type: "i32" },
+  "i64.store": { code: 0x37, bytes: 8, type: "i64" },
+  "f32.store": { code: 0x38, bytes: 4, type: "f32" },
+  "f64.store": { code: 0x39, bytes: 8, type: "f64" },
+  "i32.store8": { code: 0x3a, bytes: 1, type: "i32" },
+  "i32.store16": { code: 0x3b, bytes: 2, type: "i32" },
+  "i64.store8": { code: 0x3c, bytes: 1, type: "i64" },
+  "i64.store16": { code: 0x3d, bytes: 2, type: "i64" },
+  "i64.store32": { code: 0x3e, bytes: 4, type: "i64" },
+  "v128.load": { code: 0xfd0000, bytes: 16, type: "v128" },
+  "v128.store": { code: 0xfd000b, bytes: 16, type: "v128" },
+} as const;
+
 export type ValueType = "i32" | "i64" | "f32" | "f64" | "v128";
 export type OperatorName = keyof typeof OPERATORS;
 export type LaneOperatorName = keyof typeof LANE_OPERATORS;
+export type MemoryOperatorName = keyof typeof MEMORY_OPERATORS;

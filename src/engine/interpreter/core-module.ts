@@ -1,0 +1,323 @@
+import { RUNTIME_FUNCTIONS, type RuntimeFunctionName } from "../../isa/runtime-functions.ts";
+import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
+import type { FunctionBody, Label } from "../../wasm/function-body.ts";
+import { ModuleWriter, type Signature } from "../../wasm/module-writer.ts";
+import { HandlerEmitter, type HandlerFrame, type HandlerImports } from "./emitter.ts";
+import type { Handler } from "./handler-set.ts";
+import { FIRST_HANDLER, HANDLER_PAGE_END, HANDLER_UNDECODED, RECORD_SIZE } from "./record.ts";
+
+/**
+ * The modules that make up the interpreter. The core module holds the loop: one switch over the records'
+ * handler numbers whose first arms are the hot handlers, and whose last arm calls all others through a
+ * table. Those others live in small modules made when an instruction first needs them.
+ */
+
+const I32_I32_I64: Signature = { parameters: ["i32", "i32", "i64"], results: ["i32"] };
+const ACCESS: Signature = { parameters: ["i32", "i32", "i32", "i32", "i32"], results: ["i32"] };
+
+/** Names under which the host passes its functions in; see interpreter.ts. */
+export const HOST = "host";
+
+/** A handler as a function answers: the next instruction follows, or PC says where to go on. */
+const NEXT = 0;
+const LEAVE = 1;
+
+/** An arm of the switch; `inPage` arms jump without looking the target up. */
+export interface HotArm {
+  readonly handler: Handler;
+  readonly inPage: boolean;
+}
+
+function hostImports(module: ModuleWriter, memoryPages: number): HandlerImports {
+  module.importMemory(HOST, "memory", { initial: memoryPages, maximum: memoryPages });
+  const runtime = new Map<RuntimeFunctionName, number>();
+  return {
+    slowLoad: module.importFunction(HOST, "slowLoad", ACCESS),
+    slowStore: module.importFunction(HOST, "slowStore", ACCESS),
+    prepareWrite: module.importFunction(HOST, "prepareWrite", ACCESS),
+    processor: module.importFunction(HOST, "processor", ACCESS),
+    runtime(name) {
+      const known = runtime.get(name);
+      if (known !== undefined) return known;
+      const { operands, result } = RUNTIME_FUNCTIONS[name];
+      const index = module.importFunction(HOST, name, { parameters: operands, results: [result] });
+      runtime.set(name, index);
+      return index;
+    },
+  };
+}
+
+/** Runtime functions must be imported before any function is added. */
+function importRuntime(imports: HandlerImports, handlers: readonly Handler[]): void {
+  for (const { block } of handlers) {
+    for (const name of runtimeFunctionsOf(block)) imports.runtime(name);
+  }
+}
+
+function runtimeFunctionsOf(block: Handler["block"]): Set<RuntimeFunctionName> {
+  const names = new Set<RuntimeFunctionName>();
+  const visit = (inner: Handler["block"]): void => {
+    for (const statement of inner.statements) {
+      if (statement.kind === "when") {
+        visit(statement.then);
+        visit(statement.otherwise);
+      }
+      if (statement.kind !== "define") continue;
+      const { shape } = statement.node;
+      if (shape.kind === "call") names.add(shape.name);
+      if (shape.kind === "choose") {
+        visit(shape.then);
+        visit(shape.otherwise);
+      }
+      if (shape.kind === "atomic") visit(shape.update);
+    }
+  };
+  visit(block);
+  return names;
+}
+
+/** A module with the function forms of some handlers, exported as "h" and their number. */
+export function handlerModule(handlers: readonly Handler[], memoryPages: number): Uint8Array {
+  const module = new ModuleWriter();
+  const imports = hostImports(module, memoryPages);
+  importRuntime(imports, handlers);
+  for (const handler of handlers) handlerFunction(module, imports, handler);
+  return module.finish();
+}
+
+/** Function form: (pe, record, pc) -> NEXT or LEAVE. */
+function handlerFunction(module: ModuleWriter, imports: HandlerImports, handler: Handler): void {
+  const { body } = module.function(I32_I32_I64, `h${handler.number}`);
+  const [pe, record, pc] = [0, 1, 2];
+  const frame: HandlerFrame = {
+    body,
+    imports,
+    pe,
+    record,
+    leave: body.local("i32"),
+    pushPc: () => body.get(pc),
+    pushBank: () => body.get(pe).memory("i32.load", PE_LAYOUT.TLB_BANK),
+    spill: () => body.get(pe).get(pc).memory("i64.store", PE_LAYOUT.PC),
+    exit: () => body.i32(LEAVE).return(),
+    jumpInPage: undefined,
+    next: () => body.i32(NEXT).return(),
+  };
+  new HandlerEmitter(frame, handler.plan).emit(handler.block, handler.simd);
+  body.unreachable();
+}
+
+/**
+ * The core module. Exports:
+ * - `run(pe, fuel) -> fuel left`: executes until fuel is below 0 at a taken branch or page end (at most one
+ *   page of instructions late), or ATTENTION is set. Each instruction costs 1, faulting ones too.
+ * - `runExactly(pe, fuel, hook) -> fuel left`: the same, one look-up an instruction, to exactly 0. With `hook`
+ *   it asks the host before each instruction (breakpoints, single step).
+ */
+export function coreModule(arms: readonly HotArm[], memoryPages: number, tableSize: number): Uint8Array {
+  const module = new ModuleWriter();
+  const imports = hostImports(module, memoryPages);
+  const fetch = module.importFunction(HOST, "fetch", { parameters: ["i32"], results: ["i32"] });
+  const decode = module.importFunction(HOST, "decode", { parameters: ["i32"], results: [] });
+  const before = module.importFunction(HOST, "beforeInstruction", { parameters: ["i32"], results: ["i32"] });
+  module.importTable(HOST, "table", tableSize);
+  const handlers = [...new Set(arms.map(({ handler }) => handler))];
+  importRuntime(imports, handlers);
+  const handlerType = module.type(I32_I32_I64);
+  writeRun(module, imports, { fetch, decode, handlerType }, arms);
+  writeRunExactly(module, { fetch, decode, before, handlerType });
+  for (const handler of handlers) handlerFunction(module, imports, handler);
+  return module.finish();
+}
+
+interface LoopImports {
+  readonly fetch: number;
+  readonly decode: number;
+  readonly handlerType: number;
+}
+
+/** Looks the PC up: leaves the record's address on the stack, or goes to `retry` after the host's help. */
+function lookUp(
+  body: FunctionBody,
+  locals: { pe: number; pc: number; entry: number; fuel: number },
+  fetch: number,
+  retry: Label,
+): void {
+  const { pe, pc, entry, fuel } = locals;
+  body.get(pe).memory("i64.load", PE_LAYOUT.PC).set(pc);
+  body.get(pe).memory("i32.load", PE_LAYOUT.TLB_BANK);
+  body.get(pc).op("i32.wrap_i64").i32(7).op("i32.shr_u");
+  body
+    .i32((SOFT_TLB.ENTRIES - 1) * SOFT_TLB.ENTRY_SIZE)
+    .op("i32.and")
+    .op("i32.add")
+    .tee(entry);
+  // A misaligned PC never matches: its low two bits stay in the comparison.
+  body.memory("i64.load", SOFT_TLB.EXECUTE_TAG).get(pc).i64(-4093n).op("i64.and").op("i64.ne");
+  body.if();
+  body.get(pe).get(fuel).memory("i32.store", PE_LAYOUT.FUEL);
+  body.get(pe).call(fetch).op("i32.eqz");
+  body.if();
+  // The fetch faulted, which costs one instruction, so that a fault in the vector cannot loop for ever.
+  body.get(fuel).i32(1).op("i32.sub").set(fuel);
+  body.end();
+  body.branch(retry);
+  body.end();
+  body.get(entry).memory("i32.load", SOFT_TLB.RECORDS);
+  body.get(pc).op("i32.wrap_i64").i32(0xffc).op("i32.and").i32(2).op("i32.shl").op("i32.add");
+}
+
+function attentionOrNegative(body: FunctionBody, pe: number, fuel: number): void {
+  body.get(fuel).get(pe).memory("i32.load", PE_LAYOUT.ATTENTION).op("i32.or").i32(0).op("i32.lt_s");
+}
+
+function writeRun(
+  module: ModuleWriter,
+  imports: HandlerImports,
+  { fetch, decode, handlerType }: LoopImports,
+  arms: readonly HotArm[],
+): void {
+  const { body } = module.function({ parameters: ["i32", "i32"], results: ["i32"] }, "run");
+  const [pe, fuel] = [0, 1];
+  const record = body.local("i32");
+  const start = body.local("i32");
+  const entry = body.local("i32");
+  const leave = body.local("i32");
+  const bank = body.local("i32");
+  const pc = body.local("i64");
+  const pageBase = body.local("i64");
+  const leaveLoop = body.block();
+  const retry = body.loop();
+  attentionOrNegative(body, pe, fuel);
+  body.branchIf(leaveLoop);
+  lookUp(body, { pe, pc, entry, fuel }, fetch, retry);
+  body.tee(record).set(start);
+  // PC of a record = pageBase + record / 4, as 16 bytes of record stand for 4 of code.
+  body.get(pc).get(record).i32(2).op("i32.shr_u").op("i64.extend_i32_u").op("i64.sub").set(pageBase);
+  body.get(pe).memory("i32.load", PE_LAYOUT.TLB_BANK).set(bank);
+  body.i32(0).set(leave);
+  const next = body.loop();
+
+  const chargeStraightLine = (): void => {
+    body.get(fuel).get(record).get(start).op("i32.sub").i32(4).op("i32.shr_u").op("i32.sub");
+  };
+  const exit = (): void => {
+    chargeStraightLine();
+    body.i32(1).op("i32.sub").set(fuel).branch(retry);
+  };
+  const frameOf = (inPage: boolean): HandlerFrame => ({
+    body,
+    imports,
+    pe,
+    record,
+    leave,
+    pushPc: () => {
+      body.get(pageBase).get(record).i32(2).op("i32.shr_u").op("i64.extend_i32_u").op("i64.add");
+    },
+    pushBank: () => body.get(bank),
+    spill: () => {
+      body.get(pe);
+      body.get(pageBase).get(record).i32(2).op("i32.shr_u").op("i64.extend_i32_u").op("i64.add");
+      body.memory("i64.store", PE_LAYOUT.PC).get(pe);
+      chargeStraightLine();
+      body.memory("i32.store", PE_LAYOUT.FUEL);
+    },
+    exit,
+    jumpInPage: inPage
+      ? () => {
+          // Stack: the offset in bytes of code.
+          chargeStraightLine();
+          body.i32(1).op("i32.sub").set(fuel);
+          body.i32(2).op("i32.shl").get(record).op("i32.add").tee(record).set(start);
+          attentionOrNegative(body, pe, fuel);
+          body.op("i32.eqz").branchIf(next);
+          body.get(pe);
+          body.get(pageBase).get(record).i32(2).op("i32.shr_u").op("i64.extend_i32_u").op("i64.add");
+          body.memory("i64.store", PE_LAYOUT.PC).branch(retry);
+        }
+      : undefined,
+    next: () => body.get(record).i32(RECORD_SIZE).op("i32.add").set(record).branch(next),
+  });
+
+  const cold = body.block();
+  const armBlocks = [...arms].reverse().map(() => body.block());
+  armBlocks.reverse();
+  const pageEnd = body.block();
+  const undecoded = body.block();
+  const targets: Label[] = [];
+  targets[HANDLER_UNDECODED] = undecoded;
+  targets[HANDLER_PAGE_END] = pageEnd;
+  armBlocks.forEach((label, index) => {
+    targets[FIRST_HANDLER + index] = label;
+  });
+  body.get(record).memory("i32.load16_u").branchTable(targets, cold);
+  body.end(); // undecoded
+  body.get(record).call(decode).branch(next);
+  body.end(); // pageEnd
+  body.get(pe);
+  body.get(pageBase).get(record).i32(2).op("i32.shr_u").op("i64.extend_i32_u").op("i64.add");
+  body.memory("i64.store", PE_LAYOUT.PC);
+  chargeStraightLine();
+  body.set(fuel).branch(retry);
+  for (const { handler, inPage } of arms) {
+    body.end();
+    new HandlerEmitter(frameOf(inPage), handler.plan).emit(handler.block, handler.simd);
+  }
+  body.end(); // cold
+  const frame = frameOf(false);
+  body.get(pe);
+  chargeStraightLine();
+  body.memory("i32.store", PE_LAYOUT.FUEL);
+  body.get(pe).get(record);
+  frame.pushPc();
+  body.get(record).memory("i32.load16_u").callIndirect(handlerType);
+  body.if();
+  exit();
+  body.end();
+  frame.next();
+  body.end(); // next
+  body.unreachable();
+  body.end(); // retry
+  body.unreachable();
+  body.end(); // leaveLoop
+  body.get(fuel);
+}
+
+function writeRunExactly(
+  module: ModuleWriter,
+  { fetch, decode, before, handlerType }: LoopImports & { before: number },
+): void {
+  const { body } = module.function({ parameters: ["i32", "i32", "i32"], results: ["i32"] }, "runExactly");
+  const [pe, fuel, hook] = [0, 1, 2];
+  const record = body.local("i32");
+  const entry = body.local("i32");
+  const pc = body.local("i64");
+  const leaveLoop = body.block();
+  const retry = body.loop();
+  body.get(fuel).i32(0).op("i32.le_s").branchIf(leaveLoop);
+  body.get(pe).memory("i32.load", PE_LAYOUT.ATTENTION).branchIf(leaveLoop);
+  body.get(pe).get(fuel).memory("i32.store", PE_LAYOUT.FUEL);
+  body.get(hook);
+  body.if();
+  body.get(pe).call(before);
+  body.if();
+  body.get(fuel).i32(1).op("i32.sub").set(fuel).branch(retry);
+  body.end().end();
+  lookUp(body, { pe, pc, entry, fuel }, fetch, retry);
+  body.set(record);
+  body.get(record).memory("i32.load16_u").i32(HANDLER_UNDECODED).op("i32.eq");
+  body.if();
+  body.get(record).call(decode);
+  body.end();
+  body.get(fuel).i32(1).op("i32.sub").set(fuel);
+  body.get(pe).get(fuel).memory("i32.store", PE_LAYOUT.FUEL);
+  body.get(pe).get(record).get(pc);
+  body.get(record).memory("i32.load16_u").callIndirect(handlerType).op("i32.eqz");
+  body.if();
+  body.get(pe).get(pc).i64(4n).op("i64.add").memory("i64.store", PE_LAYOUT.PC);
+  body.end();
+  body.branch(retry);
+  body.end();
+  body.unreachable();
+  body.end();
+  body.get(fuel);
+}

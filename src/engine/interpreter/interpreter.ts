@@ -1,0 +1,306 @@
+import { Bug } from "../../base/errors.ts";
+import type { Decoded, Decoder } from "../../isa/decoder.ts";
+import type { Feature } from "../../isa/instruction.ts";
+import type { ImmediateOperand } from "../../isa/operands.ts";
+import { type FloatingPointContext, RUNTIME_FUNCTIONS } from "../../isa/runtime-functions.ts";
+import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
+import { coreModule, HOST, type HotArm, handlerModule } from "./core-module.ts";
+import { type Handler, HandlerSet } from "./handler-set.ts";
+import { type EngineOperation, PROCESSOR_OPERATIONS } from "./processor-operations.ts";
+import { fillRecord, RECORD_PAGE_STRIDE } from "./record.ts";
+import { RecordCache } from "./record-cache.ts";
+
+/** What the interpreter needs of one processing element. */
+export interface InterpretedElement {
+  /** Address of its PE_LAYOUT block. */
+  readonly base: number;
+  /** See mmu/data-access.ts for the answers. */
+  load(low: number, high: number, size: number, flags: number): number;
+  store(low: number, high: number, size: number, flags: number): number;
+  prepareWrite(low: number, high: number, size: number, flags: number): number;
+  /** Host address of the frame that PC lies in, or 0 after an exception was taken. */
+  fetch(): number;
+  /**
+   * Executes a processor operation for the instruction at PC. 0: the next instruction follows and nothing
+   * that generated code keeps (context, PC) has changed; else PC says where to go on.
+   */
+  execute(operation: EngineOperation, a: number, b: number, c: number): number;
+  /** Before an instruction in exact runs: true when an exception was taken instead. */
+  beforeInstruction(): boolean;
+}
+
+export interface InterpreterOptions {
+  readonly memory: WebAssembly.Memory;
+  readonly decoder: Decoder;
+  /** Features whose rows are implemented and switched on. */
+  readonly features: ReadonlySet<Feature>;
+  /** Instruction words whose handlers become arms of the switch, hottest first. */
+  readonly hotWords: readonly number[];
+  /** Address of room for the record cache, and how many pages fit. */
+  readonly recordsBase: number;
+  readonly recordPages: number;
+  trace(frame: number): void;
+  untrace(frame: number): void;
+  /** Every soft-TLB bank of every element, as addresses. */
+  banks(): Iterable<number>;
+}
+
+/** A decoded word, ready to be copied into records. */
+interface Template {
+  readonly words: Uint32Array;
+  /** For PC-relative branches: the handler to use when the target is in the same page, and the offset. */
+  readonly inPageNumber: number;
+  readonly offset: number;
+}
+
+type RunFunction = (pe: number, fuel: number) => number;
+type RunExactlyFunction = (pe: number, fuel: number, hook: number) => number;
+
+const TABLE_SIZE = 16384;
+const TEMPLATE_LIMIT = 1 << 18;
+/** `run` may overshoot by the instructions of one page. */
+export const RUN_OVERSHOOT = 1025;
+
+/** Executes A64 code by an interpreter generated from the instruction table. */
+export class Interpreter {
+  readonly #options: InterpreterOptions;
+  readonly #handlers = new HandlerSet();
+  readonly #table: WebAssembly.Table;
+  readonly #view: DataView;
+  readonly #words: Uint32Array;
+  readonly #memoryPages: number;
+  readonly #inPageNumbers = new Map<number, number>();
+  readonly #templates = new Map<number, Template>();
+  readonly #undefinedTemplate: Template;
+  readonly #imports: Record<string, Record<string, WebAssembly.ImportValue>>;
+  readonly #run: RunFunction;
+  readonly #runExactly: RunExactlyFunction;
+  readonly records: RecordCache;
+  #element: InterpretedElement | undefined;
+  /** Instructions decoded into records, for statistics. */
+  decoded = 0;
+  /** Distinct handlers that were compiled on demand. */
+  coldHandlers = 0;
+
+  constructor(options: InterpreterOptions) {
+    this.#options = options;
+    const { buffer } = options.memory;
+    this.#view = new DataView(buffer);
+    this.#words = new Uint32Array(buffer);
+    this.#memoryPages = buffer.byteLength / 65536;
+    this.#table = new WebAssembly.Table({ element: "anyfunc", initial: TABLE_SIZE });
+    this.records = new RecordCache(buffer, options.recordsBase, options.recordPages, {
+      trace: options.trace,
+      untrace: options.untrace,
+      forgetExecuteTags: (isForgotten) => this.#forgetExecuteTags(isForgotten),
+    });
+    this.#imports = { [HOST]: this.#hostFunctions() };
+    const arms = this.#hotArms();
+    const bytes = coreModule(arms, this.#memoryPages, TABLE_SIZE);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#imports);
+    this.#run = exportedFunction<RunFunction>(instance, "run");
+    this.#runExactly = exportedFunction<RunExactlyFunction>(instance, "runExactly");
+    arms.forEach(({ handler }, index) => {
+      this.#table.set(index + 2, exportedFunction(instance, `h${handler.number}`));
+    });
+    this.#undefinedTemplate = this.#templateOf({
+      instruction: {
+        name: "UNDEFINED",
+        encoding: "",
+        assembly: "",
+        manual: "",
+        feature: undefined,
+        simd: false,
+        where: undefined,
+        operands: undefined,
+        execute: (_, s) => s.processor("undefinedInstruction"),
+      },
+      operands: {},
+    });
+  }
+
+  /**
+   * Runs `element` for about `fuel` instructions (at least 0, at most RUN_OVERSHOOT more) or until its
+   * attention is asked for. Returns the instructions charged.
+   */
+  run(element: InterpretedElement, fuel: number): number {
+    return this.#count(element, fuel, () => this.#run(element.base, fuel));
+  }
+
+  /** Runs exactly `fuel` instructions unless attention is asked for. `hook`: ask before each. */
+  runExactly(element: InterpretedElement, fuel: number, hook: boolean): number {
+    return this.#count(element, fuel, () => this.#runExactly(element.base, fuel, hook ? 1 : 0));
+  }
+
+  #count(element: InterpretedElement, fuel: number, run: () => number): number {
+    const { base } = element;
+    const view = this.#view;
+    const before = view.getBigUint64(base + PE_LAYOUT.INSTRUCTIONS, true);
+    view.setBigUint64(base + PE_LAYOUT.INSTRUCTIONS, before + BigInt(fuel), true);
+    view.setInt32(base + PE_LAYOUT.FUEL, fuel, true);
+    this.#element = element;
+    const left = run();
+    this.#element = undefined;
+    view.setBigUint64(base + PE_LAYOUT.INSTRUCTIONS, before + BigInt(fuel - left), true);
+    view.setInt32(base + PE_LAYOUT.FUEL, 0, true);
+    return fuel - left;
+  }
+
+  #current(): InterpretedElement {
+    if (this.#element === undefined) throw new Bug("generated code runs for no element");
+    return this.#element;
+  }
+
+  #hostFunctions(): Record<string, WebAssembly.ImportValue> {
+    const context: FloatingPointContext = this.#floatingPointContext();
+    const host: Record<string, WebAssembly.ImportValue> = {
+      memory: this.#options.memory,
+      table: this.#table,
+      slowLoad: (_pe: number, low: number, high: number, size: number, flags: number) =>
+        this.#current().load(low, high, size, flags),
+      slowStore: (_pe: number, low: number, high: number, size: number, flags: number) =>
+        this.#current().store(low, high, size, flags),
+      prepareWrite: (_pe: number, low: number, high: number, size: number, flags: number) =>
+        this.#current().prepareWrite(low, high, size, flags),
+      processor: (_pe: number, operation: number, a: number, b: number, c: number) => {
+        const name = PROCESSOR_OPERATIONS[operation];
+        if (name === undefined) throw new Bug(`no processor operation has number ${operation}`);
+        return this.#current().execute(name, a, b, c);
+      },
+      fetch: (pe: number) => this.#fetch(pe),
+      decode: (record: number) => this.#decode(record),
+      beforeInstruction: (_pe: number) => (this.#current().beforeInstruction() ? 1 : 0),
+    };
+    for (const [name, definition] of Object.entries(RUNTIME_FUNCTIONS)) {
+      // WebAssembly passes what the definition's operand types say.
+      const run = definition.run as (
+        context: FloatingPointContext,
+        ...operands: unknown[]
+      ) => number | bigint;
+      host[name] = (...operands: unknown[]) => run(context, ...operands);
+    }
+    return host;
+  }
+
+  #floatingPointContext(): FloatingPointContext {
+    const view = this.#view;
+    const base = (): number => this.#current().base;
+    return {
+      get control() {
+        return view.getUint32(base() + PE_LAYOUT.FPCR, true);
+      },
+      raise(flags: number) {
+        const at = base() + PE_LAYOUT.FPSR;
+        view.setUint32(at, (view.getUint32(at, true) | flags) >>> 0, true);
+      },
+    };
+  }
+
+  #hotArms(): HotArm[] {
+    const arms: HotArm[] = [];
+    for (const word of this.#options.hotWords) {
+      const decoded = this.#options.decoder.decode(word, this.#options.features);
+      if (decoded === undefined) throw new Bug(`hot word 0x${word.toString(16)} is undefined`);
+      const { handler, isNew } = this.#handlers.handlerOf(decoded);
+      if (!isNew) continue;
+      arms.push({ handler, inPage: false });
+      if (handler.branchesRelatively) {
+        this.#inPageNumbers.set(handler.number, this.#handlers.reserveNumber());
+        arms.push({ handler, inPage: true });
+      }
+    }
+    return arms;
+  }
+
+  /** 1 when the soft TLB now has the page of PC with its records, 0 when an exception was taken. */
+  #fetch(pe: number): number {
+    const view = this.#view;
+    const low = view.getUint32(pe + PE_LAYOUT.PC, true);
+    const frame = this.#current().fetch();
+    if (frame === 0) return 0;
+    const records = this.records.recordsOf(frame);
+    const bank = view.getUint32(pe + PE_LAYOUT.TLB_BANK, true);
+    const entry = bank + (((low >>> 12) & (SOFT_TLB.ENTRIES - 1)) << 5);
+    view.setInt32(entry + SOFT_TLB.RECORDS, records, true);
+    view.setUint32(entry + SOFT_TLB.EXECUTE_TAG, (low & ~0xfff) >>> 0, true);
+    view.setUint32(entry + SOFT_TLB.EXECUTE_TAG + 4, view.getUint32(pe + PE_LAYOUT.PC + 4, true), true);
+    return 1;
+  }
+
+  #forgetExecuteTags(isForgotten: (records: number) => boolean): void {
+    for (const bank of this.#options.banks()) {
+      for (let entry = bank; entry < bank + SOFT_TLB.BANK_SIZE; entry += SOFT_TLB.ENTRY_SIZE) {
+        if (this.#view.getInt32(entry + SOFT_TLB.EXECUTE_TAG + 4, true) === -1) continue;
+        if (isForgotten(this.#view.getInt32(entry + SOFT_TLB.RECORDS, true))) {
+          this.#view.setBigInt64(entry + SOFT_TLB.EXECUTE_TAG, -1n, true);
+        }
+      }
+    }
+  }
+
+  #decode(record: number): void {
+    this.decoded++;
+    const address = this.records.codeAddress(record);
+    const word = this.#view.getUint32(address, true);
+    let template = this.#templates.get(word);
+    if (template === undefined) {
+      const decoded = this.#options.decoder.decode(word, this.#options.features);
+      template = decoded === undefined ? this.#undefinedTemplate : this.#templateOf(decoded);
+      if (this.#templates.size >= TEMPLATE_LIMIT) this.#templates.clear();
+      this.#templates.set(word, template);
+    }
+    const { words, inPageNumber, offset } = template;
+    const at = record >> 2;
+    this.#words[at] = words[0] ?? 0;
+    this.#words[at + 1] = words[1] ?? 0;
+    this.#words[at + 2] = words[2] ?? 0;
+    this.#words[at + 3] = words[3] ?? 0;
+    if (inPageNumber !== 0) {
+      const target = (address & 0xfff) + offset;
+      if (target >= 0 && target < 4096) this.#view.setUint16(record, inPageNumber, true);
+    }
+  }
+
+  #templateOf(decoded: Decoded): Template {
+    const { handler, isNew } = this.#handlers.handlerOf(decoded);
+    if (isNew) this.#compile(handler);
+    const words = fillRecord(handler.number, handler.plan.cells, decoded.operands);
+    const inPageNumber = this.#inPageNumbers.get(handler.number) ?? 0;
+    return { words, inPageNumber, offset: inPageNumber === 0 ? 0 : branchOffset(decoded) };
+  }
+
+  #compile(handler: Handler): void {
+    this.coldHandlers++;
+    if (handler.number >= TABLE_SIZE) throw new Bug("the interpreter's function table is full");
+    const bytes = handlerModule([handler], this.#memoryPages);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#imports);
+    this.#table.set(handler.number, exportedFunction(instance, `h${handler.number}`));
+  }
+
+  /** The keys and numbers of handlers, for profiles. */
+  handlers(): HandlerSet {
+    return this.#handlers;
+  }
+}
+
+/** The offset operand of a PC-relative branch: its only 32-bit immediate named "offset". */
+function branchOffset({ instruction, operands }: Decoded): number {
+  const offset: ImmediateOperand | undefined = Object.values(operands).find(
+    (operand): operand is ImmediateOperand =>
+      typeof operand === "object" && operand.kind === "immediate" && operand === operands["offset"],
+  );
+  if (offset === undefined) throw new Bug(`${instruction.name} branches without an operand named offset`);
+  return Number(offset.value);
+}
+
+function exportedFunction<T>(instance: WebAssembly.Instance, name: string): T {
+  const value = instance.exports[name];
+  if (typeof value !== "function") throw new Bug(`a generated module exports no function ${name}`);
+  // The module was generated here with exactly this signature.
+  return value as T;
+}
+
+/** Bytes that a record cache of so many pages needs. */
+export function recordCacheBytes(pages: number): number {
+  return pages * RECORD_PAGE_STRIDE;
+}

@@ -1,0 +1,38 @@
+import type { ProcessorOperation } from "../../isa/semantics.ts";
+
+/** Operations of meanings, and the trap that rows with `simd` take when the unit is off. */
+export type EngineOperation = ProcessorOperation | "floatingPointTrap";
+
+/** The numbers by which generated code names processor operations. */
+export const PROCESSOR_OPERATION_NUMBER: Record<EngineOperation, number> = {
+  undefinedInstruction: 0,
+  supervisorCall: 1,
+  hypervisorCall: 2,
+  secureMonitorCall: 3,
+  breakpoint: 4,
+  halt: 5,
+  debugSwitch: 6,
+  debugRestore: 7,
+  exceptionReturn: 8,
+  waitForInterrupt: 9,
+  waitForEvent: 10,
+  sendEvent: 11,
+  sendEventLocal: 12,
+  yield: 13,
+  instructionBarrier: 14,
+  writeProcessState: 15,
+  readSystemRegister: 16,
+  writeSystemRegister: 17,
+  systemInstruction: 18,
+  systemInstructionResult: 19,
+  zeroCacheLine: 20,
+  stackAlignmentCheck: 21,
+  floatingPointTrap: 22,
+};
+
+/** The inverse, by number. */
+export const PROCESSOR_OPERATIONS: readonly EngineOperation[] = (
+  Object.entries(PROCESSOR_OPERATION_NUMBER) as [EngineOperation, number][]
+)
+  .sort((a, b) => a[1] - b[1])
+  .map(([name]) => name);

@@ -1,0 +1,159 @@
+import { Bug } from "../../base/errors.ts";
+import {
+  HANDLER_PAGE_END,
+  HANDLER_UNDECODED,
+  RECORD_PAGE_STRIDE,
+  RECORD_SIZE,
+  RECORDS_PER_PAGE,
+} from "./record.ts";
+
+const FRAME_SHIFT = 12;
+const NO_PAGE = -1;
+/** So many writes into a page of code, and all of its records are dropped: it has probably become data. */
+const WRITES_BEFORE_DROP = 16;
+
+/** What the cache needs of the machine. */
+export interface RecordCacheHost {
+  /** From now on every write to the frame is reported by `invalidate` (spec S1's TR_CODE). */
+  trace(frame: number): void;
+  untrace(frame: number): void;
+  /** Removes the execute tags of these record pages from every soft-TLB bank of every PE. */
+  forgetExecuteTags(isForgotten: (records: number) => boolean): void;
+}
+
+/**
+ * Predecoded pages, one for each host frame that instructions were fetched from. Frames are numbered by
+ * their address in linear memory, so aliases and different virtual addresses share records.
+ */
+export class RecordCache {
+  readonly #words: Int32Array;
+  readonly #base: number;
+  readonly #host: RecordCacheHost;
+  readonly #pageOfFrame: Int32Array;
+  readonly #frameOfPage: Int32Array;
+  readonly #traced: Uint8Array;
+  readonly #writes: Uint8Array;
+  readonly #capacity: number;
+  readonly #free: number[] = [];
+  #used = 0;
+  #evictNext = 0;
+  evictions = 0;
+  drops = 0;
+
+  /** `base` is the address of `capacity` * RECORD_PAGE_STRIDE bytes, 16-byte aligned, in `buffer`. */
+  constructor(
+    buffer: ArrayBuffer | SharedArrayBuffer,
+    base: number,
+    capacity: number,
+    host: RecordCacheHost,
+  ) {
+    this.#words = new Int32Array(buffer);
+    this.#base = base;
+    this.#capacity = capacity;
+    this.#host = host;
+    this.#pageOfFrame = new Int32Array(buffer.byteLength >> FRAME_SHIFT).fill(NO_PAGE);
+    this.#frameOfPage = new Int32Array(capacity).fill(NO_PAGE);
+    this.#traced = new Uint8Array(capacity);
+    this.#writes = new Uint8Array(capacity);
+  }
+
+  /** Pages in use. */
+  get pages(): number {
+    return this.#used;
+  }
+
+  /** Address of the records of the frame at `frameAddress` (4 KiB aligned). Called only between instructions. */
+  recordsOf(frameAddress: number): number {
+    const frame = frameAddress >>> FRAME_SHIFT;
+    let page = this.#pageOfFrame[frame] ?? NO_PAGE;
+    if (page === NO_PAGE) {
+      page = this.#allocate();
+      this.#pageOfFrame[frame] = page;
+      this.#frameOfPage[page] = frame;
+      this.#clear(page);
+    }
+    return this.#base + page * RECORD_PAGE_STRIDE;
+  }
+
+  #allocate(): number {
+    const freed = this.#free.pop();
+    if (freed !== undefined) return freed;
+    if (this.#used < this.#capacity) return this.#used++;
+    this.#evict();
+    return this.#allocate();
+  }
+
+  /** Frees the oldest quarter: one scan of the TLB banks then serves many pages. */
+  #evict(): void {
+    const count = Math.max(1, this.#capacity >> 2);
+    const first = this.#evictNext;
+    const isForgotten = (records: number): boolean => {
+      const page = Math.floor((records - this.#base) / RECORD_PAGE_STRIDE);
+      return (page - first + this.#capacity) % this.#capacity < count;
+    };
+    this.#host.forgetExecuteTags(isForgotten);
+    const freed: number[] = [];
+    for (let index = 0; index < count; index++) freed.push((first + index) % this.#capacity);
+    for (const page of freed) this.#release(page);
+    this.#evictNext = (first + count) % this.#capacity;
+    this.#free.push(...freed);
+    this.evictions++;
+  }
+
+  #release(page: number): void {
+    const frame = this.#frameOfPage[page] ?? NO_PAGE;
+    if (frame === NO_PAGE) return;
+    this.#untrace(page);
+    this.#pageOfFrame[frame] = NO_PAGE;
+    this.#frameOfPage[page] = NO_PAGE;
+  }
+
+  #untrace(page: number): void {
+    if (this.#traced[page] === 1) this.#host.untrace(this.#frameOfPage[page] ?? 0);
+    this.#traced[page] = 0;
+    this.#writes[page] = 0;
+  }
+
+  #clear(page: number): void {
+    const start = (this.#base + page * RECORD_PAGE_STRIDE) >> 2;
+    const end = start + (RECORDS_PER_PAGE * RECORD_SIZE) / 4;
+    this.#words.fill(HANDLER_UNDECODED, start, end);
+    this.#words[end] = HANDLER_PAGE_END;
+  }
+
+  /** Linear-memory address of the instruction word that `record` stands for, its frame traced from now on. */
+  codeAddress(record: number): number {
+    const page = Math.floor((record - this.#base) / RECORD_PAGE_STRIDE);
+    const frame = this.#frameOfPage[page] ?? NO_PAGE;
+    if (frame === NO_PAGE) throw new Bug("a record of no frame is being decoded");
+    if (this.#traced[page] === 0) {
+      this.#traced[page] = 1;
+      this.#host.trace(frame);
+    }
+    return frame * 4096 + this.indexInPage(record) * 4;
+  }
+
+  /** 0 to 1023: which instruction of its page `record` stands for. */
+  indexInPage(record: number): number {
+    return ((record - this.#base) % RECORD_PAGE_STRIDE) / RECORD_SIZE;
+  }
+
+  /** Bytes [first, first + length) of a traced frame were written: their records are decoded again. */
+  invalidate(frame: number, first: number, length: number): void {
+    const page = this.#pageOfFrame[frame] ?? NO_PAGE;
+    if (page === NO_PAGE) return;
+    const writes = (this.#writes[page] ?? 0) + 1;
+    this.#writes[page] = writes;
+    if (length > 256 || writes > WRITES_BEFORE_DROP) {
+      this.drops++;
+      this.#clear(page);
+      this.#untrace(page);
+      return;
+    }
+    const start = (this.#base + page * RECORD_PAGE_STRIDE) >> 2;
+    const words = RECORD_SIZE / 4;
+    for (let index = first >> 2; index <= (first + length - 1) >> 2; index++) {
+      this.#words[start + index * words] = HANDLER_UNDECODED;
+    }
+  }
+}

@@ -1,0 +1,200 @@
+import { Bug } from "../../base/errors.ts";
+import type { OperandValues } from "../../isa/instruction.ts";
+import { type Block, type Node, nodeBlocks, statementInputs } from "../../isa/ir.ts";
+import type { ImmediateOperand, Operand, RegisterOperand } from "../../isa/operands.ts";
+import { PE_LAYOUT } from "../../memory/pe-layout.ts";
+
+/**
+ * A predecoded instruction: 16 bytes, little-endian. Bytes 0-1 hold the handler's number, the rest its
+ * operands: registers as 16-bit offsets into the PE's block, immediates as 32 or 64 bits.
+ */
+export const RECORD_SIZE = 16;
+/** Records of one page, and one more that leaves the page. */
+export const RECORDS_PER_PAGE = 1024;
+export const RECORD_PAGE_STRIDE = (RECORDS_PER_PAGE + 1) * RECORD_SIZE;
+
+/** Handlers every interpreter has: a record not yet decoded, and the end of a page. */
+export const HANDLER_UNDECODED = 0;
+export const HANDLER_PAGE_END = 1;
+export const FIRST_HANDLER = 2;
+
+type Direction = "read" | "write";
+
+/** One operand in a record: which, where, how wide. */
+export interface Cell {
+  readonly name: string;
+  readonly kind: "read" | "write" | "immediate32" | "immediate64";
+  /** Byte offset inside the record. */
+  readonly position: number;
+}
+
+/** How a handler finds its operands, and how the decoder fills them in. */
+export interface RecordPlan {
+  readonly cells: readonly Cell[];
+  /** Immediates that found no room: they are constants of the handler. */
+  readonly baked: ReadonlySet<string>;
+  positionOfRegister(register: RegisterOperand, direction: Direction): number | undefined;
+  positionOfImmediate(operand: ImmediateOperand): number | undefined;
+}
+
+/**
+ * Operand handles without their contents, so that a meaning that looks inside an operand (and would be wrong
+ * for every other instruction that shares its handler) fails at once.
+ */
+export function opaqueOperands(operands: OperandValues): OperandValues {
+  const hide = <T extends RegisterOperand | ImmediateOperand>(operand: T, field: "index" | "value"): T =>
+    Object.defineProperty({ ...operand }, field, {
+      configurable: true,
+      enumerable: true,
+      get: () => {
+        throw new Bug(`a meaning looked at the ${field} of an operand that is not static`);
+      },
+    });
+  const opaque = (operand: Operand): Operand => {
+    if (typeof operand !== "object") return operand;
+    switch (operand.kind) {
+      case "register":
+        return hide(operand, "index");
+      case "immediate":
+        return hide(operand, "value");
+      case "base":
+        return { ...operand, register: hide(operand.register, "index") };
+    }
+  };
+  return Object.fromEntries(Object.entries(operands).map(([name, operand]) => [name, opaque(operand)]));
+}
+
+/** Decides where each operand that `block` uses lies in the record. */
+export function planRecord(operands: OperandValues, block: Block): RecordPlan {
+  const names = new Map<object, string>();
+  for (const [name, operand] of Object.entries(operands)) {
+    if (typeof operand === "object") names.set(operand.kind === "base" ? operand.register : operand, name);
+  }
+  const used = usedOperands(block);
+  const wanted: { name: string; kind: Cell["kind"]; bytes: number }[] = [];
+  for (const [object, name] of names) {
+    const immediate = used.immediates.get(object);
+    if (immediate !== undefined) {
+      wanted.push({ name, kind: immediate === 64 ? "immediate64" : "immediate32", bytes: immediate / 8 });
+    }
+    if (used.reads.has(object)) wanted.push({ name, kind: "read", bytes: 2 });
+    if (used.writes.has(object)) wanted.push({ name, kind: "write", bytes: 2 });
+  }
+  return place(names, wanted);
+}
+
+/** Bytes 2-7 take 16-bit cells, 8-15 anything; wide cells first so that they are aligned. */
+function place(
+  names: ReadonlyMap<object, string>,
+  wanted: readonly { name: string; kind: Cell["kind"]; bytes: number }[],
+): RecordPlan {
+  const free = new Set([2, 4, 6, 8, 10, 12, 14]);
+  const cells: Cell[] = [];
+  const baked = new Set<string>();
+  for (const { name, kind, bytes } of [...wanted].sort((a, b) => b.bytes - a.bytes)) {
+    const starts = bytes === 2 ? [2, 4, 6, 8, 10, 12, 14] : bytes === 4 ? [4, 8, 12] : [8];
+    const fits = (start: number): boolean => {
+      for (let byte = start; byte < start + bytes; byte += 2) if (!free.has(byte)) return false;
+      return true;
+    };
+    // Registers keep bytes 4-7 for themselves when there are enough of them.
+    const position = [...starts].sort((a, b) => (bytes === 4 ? b - a : a - b)).find(fits);
+    if (position === undefined) {
+      if (kind === "read" || kind === "write") throw new Bug(`operand ${name} finds no room in a record`);
+      baked.add(name);
+      continue;
+    }
+    for (let byte = position; byte < position + bytes; byte += 2) free.delete(byte);
+    cells.push({ name, kind, position });
+  }
+  const find = (object: object, kinds: readonly Cell["kind"][]): number | undefined => {
+    const name = names.get(object);
+    return cells.find((cell) => cell.name === name && kinds.includes(cell.kind))?.position;
+  };
+  return {
+    cells,
+    baked,
+    positionOfRegister: (register, direction) =>
+      names.has(register) ? find(register, [direction]) : undefined,
+    positionOfImmediate: (operand) => find(operand, ["immediate32", "immediate64"]),
+  };
+}
+
+interface UsedOperands {
+  readonly reads: Set<object>;
+  readonly writes: Set<object>;
+  readonly immediates: Map<object, 32 | 64>;
+}
+
+function usedOperands(block: Block): UsedOperands {
+  const used: UsedOperands = { reads: new Set(), writes: new Set(), immediates: new Map() };
+  const seen = new Set<Node>();
+  const visitNode = (node: Node): void => {
+    if (seen.has(node)) return;
+    seen.add(node);
+    const { shape } = node;
+    if (shape.kind === "readRegister" || shape.kind === "readVector") used.reads.add(shape.register);
+    if (shape.kind === "immediate") used.immediates.set(shape.operand, shape.operand.width);
+    for (const input of node.inputs) visitNode(input);
+    for (const inner of nodeBlocks(node)) visitBlock(inner);
+  };
+  const visitBlock = (inner: Block): void => {
+    for (const statement of inner.statements) {
+      for (const input of statementInputs(statement)) visitNode(input);
+      switch (statement.kind) {
+        case "define":
+          visitNode(statement.node);
+          break;
+        case "writeRegister":
+        case "writeVector":
+          used.writes.add(statement.register);
+          break;
+        case "when":
+          visitBlock(statement.then);
+          visitBlock(statement.otherwise);
+          break;
+        case "branchRelative":
+        case "branchRelativeIf":
+          used.immediates.set(statement.offset, statement.offset.width);
+          break;
+        case "processor":
+          for (const operand of statement.operands) {
+            if ("kind" in operand) used.immediates.set(operand, operand.width);
+          }
+          break;
+        default:
+          break;
+      }
+    }
+    for (const result of inner.results) visitNode(result);
+  };
+  visitBlock(block);
+  return used;
+}
+
+/** Byte offset, from the PE's base, of the slot that a register operand reads or writes. */
+export function registerSlot(register: RegisterOperand, direction: Direction): number {
+  const { file, index } = register;
+  if (file === "v") return PE_LAYOUT.V + 16 * index;
+  if (index < 31) return PE_LAYOUT.X + 8 * index;
+  if (file === "sp") return PE_LAYOUT.SP;
+  return direction === "read" ? PE_LAYOUT.ZERO : PE_LAYOUT.SINK;
+}
+
+/** The 16 bytes of a record as four words. */
+export function fillRecord(handler: number, cells: readonly Cell[], operands: OperandValues): Uint32Array {
+  const record = new DataView(new ArrayBuffer(RECORD_SIZE));
+  record.setUint16(0, handler, true);
+  for (const { name, kind, position } of cells) {
+    const operand = operands[name];
+    if (typeof operand !== "object") throw new Bug(`operand ${name} of a record is not a handle`);
+    if (operand.kind === "immediate") {
+      if (kind === "immediate64") record.setBigInt64(position, BigInt(operand.value), true);
+      else record.setInt32(position, Number(operand.value), true);
+    } else {
+      const register = operand.kind === "base" ? operand.register : operand;
+      record.setUint16(position, registerSlot(register, kind === "write" ? "write" : "read"), true);
+    }
+  }
+  return new Uint32Array(record.buffer);
+}

@@ -1,0 +1,98 @@
+import { ByteWriter } from "./byte-writer.ts";
+import { FunctionBody, VALUE_TYPE_CODE } from "./function-body.ts";
+import type { ValueType } from "./opcodes.ts";
+
+export interface Signature {
+  readonly parameters: readonly ValueType[];
+  readonly results: readonly ValueType[];
+}
+
+/** Builds one WebAssembly module (core specification 2.0, section 5). Imports come before functions. */
+export class ModuleWriter {
+  readonly #types: string[] = [];
+  readonly #signatures: Signature[] = [];
+  readonly #imports: { module: string; name: string; write: (out: ByteWriter) => void }[] = [];
+  readonly #functions: { type: number; body: FunctionBody }[] = [];
+  readonly #exports: { name: string; index: number }[] = [];
+  #importedFunctions = 0;
+
+  /** The index of this function type, added when new. */
+  type(signature: Signature): number {
+    const key = `${signature.parameters.join()}>${signature.results.join()}`;
+    const known = this.#types.indexOf(key);
+    if (known >= 0) return known;
+    this.#signatures.push(signature);
+    return this.#types.push(key) - 1;
+  }
+
+  importMemory(module: string, name: string, pages: { initial: number; maximum: number }): void {
+    this.#imports.push({
+      module,
+      name,
+      write: (out) => out.byte(0x02).byte(0x03).unsigned(pages.initial).unsigned(pages.maximum),
+    });
+  }
+
+  importTable(module: string, name: string, initial: number): void {
+    this.#imports.push({
+      module,
+      name,
+      write: (out) => out.byte(0x01).byte(0x70).byte(0x00).unsigned(initial),
+    });
+  }
+
+  /** Returns the function's index. */
+  importFunction(module: string, name: string, signature: Signature): number {
+    const type = this.type(signature);
+    this.#imports.push({ module, name, write: (out) => out.byte(0x00).unsigned(type) });
+    return this.#importedFunctions++;
+  }
+
+  /** Adds a function; its body may still be written until {@link finish}. */
+  function(signature: Signature, exportName?: string): { index: number; body: FunctionBody } {
+    const body = new FunctionBody(signature.parameters);
+    const index = this.#importedFunctions + this.#functions.push({ type: this.type(signature), body }) - 1;
+    if (exportName !== undefined) this.#exports.push({ name: exportName, index });
+    return { index, body };
+  }
+
+  finish(): Uint8Array {
+    const out = new ByteWriter(4096);
+    out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
+    section(out, 1, (s) => {
+      s.unsigned(this.#signatures.length);
+      for (const { parameters, results } of this.#signatures) {
+        s.byte(0x60).unsigned(parameters.length);
+        for (const type of parameters) s.byte(VALUE_TYPE_CODE[type]);
+        s.unsigned(results.length);
+        for (const type of results) s.byte(VALUE_TYPE_CODE[type]);
+      }
+    });
+    section(out, 2, (s) => {
+      s.unsigned(this.#imports.length);
+      for (const { module, name, write } of this.#imports) write(s.name(module).name(name));
+    });
+    section(out, 3, (s) => {
+      s.unsigned(this.#functions.length);
+      for (const { type } of this.#functions) s.unsigned(type);
+    });
+    section(out, 7, (s) => {
+      s.unsigned(this.#exports.length);
+      for (const { name, index } of this.#exports) s.name(name).byte(0x00).unsigned(index);
+    });
+    section(out, 10, (s) => {
+      s.unsigned(this.#functions.length);
+      for (const { body } of this.#functions) {
+        const code = body.finish();
+        s.unsigned(code.length).bytes(code);
+      }
+    });
+    return out.view().slice();
+  }
+}
+
+function section(out: ByteWriter, id: number, write: (section: ByteWriter) => void): void {
+  const content = new ByteWriter(1024);
+  write(content);
+  out.byte(id).unsigned(content.length).bytes(content.view());
+}
