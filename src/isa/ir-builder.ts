@@ -95,15 +95,15 @@ export class IrBuilder {
     ifTrue: () => Value<T>,
     ifFalse: () => Value<T>,
   ): Node<T> {
-    const then = this.#inner(() => [ifTrue()]);
+    const taken = this.#inner(() => [ifTrue()]);
     const otherwise = this.#inner(() => [ifFalse()]);
-    return this.#define(type, { kind: "choose", then, otherwise }, [condition]);
+    return this.#define(type, { kind: "choose", taken, otherwise }, [condition]);
   }
   when(condition: Value<"i32">, then: () => void, otherwise?: () => void): void {
     const statement = {
       kind: "when",
       condition: node(condition),
-      then: this.#inner(() => {
+      taken: this.#inner(() => {
         then();
         return [];
       }),

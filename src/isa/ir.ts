@@ -39,7 +39,7 @@ export type NodeShape =
   | { readonly kind: "readFpsr" }
   // Effects with a result.
   | { readonly kind: "call"; readonly name: RuntimeFunctionName }
-  | { readonly kind: "choose"; readonly then: Block; readonly otherwise: Block }
+  | { readonly kind: "choose"; readonly taken: Block; readonly otherwise: Block }
   /** Input: address. The result is where the bytes can be read in linear memory (i32). */
   | { readonly kind: "loadAddress"; readonly access: Access }
   /** Input: a loadAddress. */
@@ -94,7 +94,7 @@ export type Statement =
     }
   | { readonly kind: "setFlags"; readonly n: Node; readonly z: Node; readonly c: Node; readonly v: Node }
   | { readonly kind: "writeFpsr"; readonly value: Node }
-  | { readonly kind: "when"; readonly condition: Node; readonly then: Block; readonly otherwise: Block }
+  | { readonly kind: "when"; readonly condition: Node; readonly taken: Block; readonly otherwise: Block }
   | {
       readonly kind: "store";
       readonly address: Node;
@@ -178,7 +178,7 @@ export function statementInputs(statement: Statement): readonly Node[] {
 /** The blocks inside a node. */
 export function nodeBlocks(node: Node): readonly Block[] {
   const { shape } = node;
-  if (shape.kind === "choose") return [shape.then, shape.otherwise];
+  if (shape.kind === "choose") return [shape.taken, shape.otherwise];
   return shape.kind === "atomic" ? [shape.update] : [];
 }
 
@@ -206,7 +206,7 @@ export function countUses(block: Block): void {
       } else {
         for (const input of statementInputs(statement)) use(input);
         if (statement.kind === "when") {
-          visit(statement.then);
+          visit(statement.taken);
           visit(statement.otherwise);
         }
       }

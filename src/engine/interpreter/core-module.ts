@@ -59,14 +59,14 @@ function runtimeFunctionsOf(block: Handler["block"]): Set<RuntimeFunctionName> {
   const visit = (inner: Handler["block"]): void => {
     for (const statement of inner.statements) {
       if (statement.kind === "when") {
-        visit(statement.then);
+        visit(statement.taken);
         visit(statement.otherwise);
       }
       if (statement.kind !== "define") continue;
       const { shape } = statement.node;
       if (shape.kind === "call") names.add(shape.name);
       if (shape.kind === "choose") {
-        visit(shape.then);
+        visit(shape.taken);
         visit(shape.otherwise);
       }
       if (shape.kind === "atomic") visit(shape.update);

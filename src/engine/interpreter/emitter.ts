@@ -147,7 +147,7 @@ export class HandlerEmitter {
       case "when":
         this.#push(statement.condition);
         body.if();
-        this.#statements(statement.then);
+        this.#statements(statement.taken);
         if (statement.otherwise.statements.length > 0) {
           body.else();
           this.#statements(statement.otherwise);
@@ -297,8 +297,8 @@ export class HandlerEmitter {
       case "choose":
         this.#pushInputs(node);
         body.if(node.type);
-        this.#statements(shape.then);
-        this.#pushResult(shape.then);
+        this.#statements(shape.taken);
+        this.#pushResult(shape.taken);
         body.else();
         this.#statements(shape.otherwise);
         this.#pushResult(shape.otherwise);

@@ -150,7 +150,7 @@ function usedOperands(block: Block): UsedOperands {
           used.writes.add(statement.register);
           break;
         case "when":
-          visitBlock(statement.then);
+          visitBlock(statement.taken);
           visitBlock(statement.otherwise);
           break;
         case "branchRelative":
