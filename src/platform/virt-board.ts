@@ -60,7 +60,7 @@ const PAGE = 4096;
  * that guests that probe in tree order find the same devices under the same names.
  */
 export function virtBoard(options: VirtBoardOptions): PlatformSpec {
-  checkOptions(options);
+  checkBoardOptions(options);
   const { secure } = options;
   return {
     model: "linux,dummy-virt",
@@ -101,7 +101,12 @@ export function cpuAffinity(index: number): number {
   return (Math.floor(index / CPUS_PER_CLUSTER) << 8) | (index % CPUS_PER_CLUSTER);
 }
 
-function checkOptions({ memoryBytes, cpus, virtioSlots = VIRTIO_SLOTS }: VirtBoardOptions): void {
+/** Fails with a {@link UserError} for a machine that cannot be. */
+export function checkBoardOptions({
+  memoryBytes,
+  cpus,
+  virtioSlots = VIRTIO_SLOTS,
+}: Pick<VirtBoardOptions, "memoryBytes" | "cpus" | "virtioSlots">): void {
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAXIMUM_CPUS) {
     throw new UserError(`This machine cannot have ${cpus} CPUs; give a number from 1 to ${MAXIMUM_CPUS}.`, {
       exitStatus: 2,
