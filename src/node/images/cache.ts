@@ -1,0 +1,173 @@
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { type FileLock, tryLock } from "../file-lock.ts";
+import { compareVersions } from "./debian-version.ts";
+import { diskError } from "./disk-errors.ts";
+
+/** One file of an image. */
+export interface CachedFile {
+  /** Path below the image's directory. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** What is known of an image in the cache. */
+export interface ImageManifest {
+  readonly name: string;
+  readonly package: string;
+  readonly version: string;
+  /** SHA-256 of the package file, as the signed index has it. */
+  readonly packageSha256: string;
+  readonly files: readonly CachedFile[];
+}
+
+/** An image in the cache. */
+export interface CachedImage extends ImageManifest {
+  readonly directory: string;
+}
+
+const MANIFEST = "manifest.json";
+
+/** The directory of this user's cache. */
+export function cacheDirectory(environment: Readonly<Record<string, string | undefined>>): string {
+  return join(environment["XDG_CACHE_HOME"] || join(environment["HOME"] || homedir(), ".cache"), "elvisor");
+}
+
+/**
+ * The images that were pulled, one directory a version below `images/`. A directory appears there only when
+ * all of its files are complete; what an interrupted run leaves lies in `unfinished/` and `downloads/`.
+ */
+export class ImageCache {
+  readonly directory: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  get lists(): string {
+    return join(this.directory, "lists");
+  }
+
+  get downloads(): string {
+    return join(this.directory, "downloads");
+  }
+
+  #imageDirectory(name: string): string {
+    return join(this.directory, "images", name.replace(":", "-"));
+  }
+
+  /** The newest version of an image, undefined where there is none or a file has lost bytes. */
+  async find(name: string): Promise<CachedImage | undefined> {
+    const versions = (await namesIn(this.#imageDirectory(name)))
+      .map(decodeURIComponent)
+      .sort(compareVersions);
+    for (const version of versions.reverse()) {
+      const image = await readImage(join(this.#imageDirectory(name), encodeURIComponent(version)));
+      if (image !== undefined && image.name === name) return image;
+    }
+    return undefined;
+  }
+
+  /** Every image, by name and version. */
+  async list(): Promise<CachedImage[]> {
+    const images: CachedImage[] = [];
+    const root = join(this.directory, "images");
+    for (const name of (await namesIn(root)).sort()) {
+      for (const version of await namesIn(join(root, name))) {
+        const image = await readImage(join(root, name, version));
+        if (image !== undefined) images.push(image);
+      }
+    }
+    return images;
+  }
+
+  /** Puts an image in place in one step and removes its other versions. */
+  async publish(
+    manifest: Omit<ImageManifest, "files">,
+    contents: ReadonlyMap<string, Uint8Array>,
+  ): Promise<CachedImage> {
+    const unfinished = join(this.directory, "unfinished");
+    const draft = join(unfinished, `${manifest.name.replace(":", "-")}-${process.pid}`);
+    const parent = this.#imageDirectory(manifest.name);
+    const final = join(parent, encodeURIComponent(manifest.version));
+    try {
+      // The lock is held, so whatever lies here is from a run that was interrupted.
+      await rm(unfinished, { recursive: true, force: true });
+      const files: CachedFile[] = [];
+      for (const [path, content] of contents) {
+        await writeDurably(join(draft, path), content);
+        files.push({
+          path,
+          size: content.length,
+          sha256: createHash("sha256").update(content).digest("hex"),
+        });
+      }
+      await writeDurably(
+        join(draft, MANIFEST),
+        Buffer.from(`${JSON.stringify({ ...manifest, files }, null, 2)}\n`),
+      );
+      await mkdir(parent, { recursive: true });
+      await rm(final, { recursive: true, force: true });
+      await rename(draft, final);
+      for (const other of await namesIn(parent)) {
+        if (join(parent, other) !== final) await rm(join(parent, other), { recursive: true, force: true });
+      }
+      return { ...manifest, files, directory: final };
+    } catch (cause) {
+      await rm(draft, { recursive: true, force: true }).catch(() => {});
+      throw diskError(final, cause);
+    }
+  }
+
+  /** Waits until no other process changes the cache. `waiting` is called once if that takes time. */
+  async lock(waiting: (holder: number) => void): Promise<FileLock> {
+    try {
+      mkdirSync(this.directory, { recursive: true });
+      for (let told = false; ; ) {
+        const lock = tryLock(join(this.directory, "lock"));
+        if (!("heldBy" in lock)) return lock;
+        if (!told) waiting(lock.heldBy);
+        told = true;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    } catch (cause) {
+      throw diskError(this.directory, cause);
+    }
+  }
+}
+
+async function writeDurably(path: string, content: Uint8Array): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const file = await open(path, "w");
+  try {
+    await file.writeFile(content);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch {
+    return [];
+  }
+}
+
+async function readImage(directory: string): Promise<CachedImage | undefined> {
+  try {
+    const manifest = JSON.parse(await readFile(join(directory, MANIFEST), "utf8")) as ImageManifest;
+    for (const file of manifest.files) {
+      if ((await stat(join(directory, file.path))).size !== file.size) return undefined;
+    }
+    return { ...manifest, directory };
+  } catch {
+    return undefined;
+  }
+}

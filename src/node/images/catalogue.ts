@@ -1,0 +1,85 @@
+import { UserError } from "../../base/errors.ts";
+
+/** What an image is made of. */
+export type ImageKind = "kernel" | "firmware" | "program";
+
+/** An image that `elvisor pull` knows: which package holds it and which of its files are kept. */
+export interface ImageDescription {
+  readonly name: string;
+  readonly kind: ImageKind;
+  /** One line for people. */
+  readonly title: string;
+  /** The package names that carry it; the newest version wins. */
+  readonly packageName: RegExp;
+  /** Debian releases in which to look when this machine's own sources have none. */
+  readonly releases: readonly string[];
+  /** Files of the package by the name under which they are kept. Kernels are taken apart elsewhere. */
+  readonly files: Readonly<Record<string, RegExp>>;
+}
+
+/** 6.1 names its packages by ABI number ("6.1.0-56"), 6.12 by version ("6.12.117+deb12"). */
+function kernel(
+  series: "6.1" | "6.12",
+  flavour: "cloud" | "generic" | "16k",
+  releases: readonly string[],
+): ImageDescription {
+  const version = series === "6.1" ? "6\\.1\\.\\d+-\\d+" : "6\\.12\\.\\d+\\+deb[\\d.]+";
+  const suffix = { cloud: "cloud-arm64", generic: "arm64", "16k": "arm64-16k" }[flavour];
+  const words = {
+    cloud: "for virtual machines",
+    generic: "for every machine",
+    "16k": "with pages of 16 KiB",
+  }[flavour];
+  return {
+    name: `kernel:${series}-${flavour}`,
+    kind: "kernel",
+    title: `Debian's Linux ${series} ${words}`,
+    packageName: new RegExp(`^linux-image-${version}-${suffix}$`),
+    releases,
+    files: { Image: /^boot\/vmlinuz-/ },
+  };
+}
+
+/** Every image that can be pulled. */
+export const CATALOGUE: readonly ImageDescription[] = [
+  kernel("6.1", "cloud", ["bookworm"]),
+  kernel("6.1", "generic", ["bookworm"]),
+  kernel("6.12", "cloud", ["bookworm", "trixie"]),
+  kernel("6.12", "generic", ["bookworm", "trixie"]),
+  kernel("6.12", "16k", ["bookworm", "trixie"]),
+  {
+    name: "firmware:uboot",
+    kind: "firmware",
+    title: "U-Boot for this board",
+    packageName: /^u-boot-qemu$/,
+    releases: ["bookworm", "trixie"],
+    files: { "u-boot.bin": /^usr\/lib\/u-boot\/qemu_arm64\/u-boot\.bin$/ },
+  },
+  {
+    name: "firmware:edk2",
+    kind: "firmware",
+    title: "EDK2, the UEFI firmware, for this board",
+    packageName: /^qemu-efi-aarch64$/,
+    releases: ["bookworm", "trixie"],
+    files: {
+      "AAVMF_CODE.fd": /^usr\/share\/AAVMF\/AAVMF_CODE(\.no-secboot)?\.fd$/,
+      "AAVMF_VARS.fd": /^usr\/share\/AAVMF\/AAVMF_VARS\.fd$/,
+    },
+  },
+  {
+    name: "busybox",
+    kind: "program",
+    title: "Busybox, the shell and the tools of the default guest",
+    packageName: /^busybox-static$/,
+    releases: ["bookworm", "trixie"],
+    files: { busybox: /^(usr\/)?bin\/busybox$/ },
+  },
+];
+
+/** The image called `name`; a sentence that lists the names where there is none. */
+export function describeImage(name: string): ImageDescription {
+  const image = CATALOGUE.find((candidate) => candidate.name === name);
+  if (image !== undefined) return image;
+  const names = CATALOGUE.map((candidate) => candidate.name).join(", ");
+  throw new UserError(`There is no image "${name}"; the images are ${names}.`, { exitStatus: 2 });
+}

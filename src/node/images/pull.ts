@@ -1,0 +1,154 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { UserError } from "../../base/errors.ts";
+import { Archive, type FoundPackage } from "./archive.ts";
+import type { CachedImage, ImageCache } from "./cache.ts";
+import { describeImage, type ImageDescription } from "./catalogue.ts";
+import { readPackage } from "./deb.ts";
+import { download, type Progress } from "./download.ts";
+import { findMirror, type MirrorSettings } from "./mirror.ts";
+import type { KernelModule } from "./modules.ts";
+import {
+  BOOT_MODULES,
+  FURTHER_MODULES,
+  inLoadOrder,
+  MODULE_DIRECTORIES,
+  moduleIndexes,
+  readModule,
+} from "./modules.ts";
+import type { SignatureSettings } from "./signature.ts";
+
+/** Everything on which pulling depends. */
+export interface PullSettings extends MirrorSettings, SignatureSettings {
+  readonly cache: ImageCache;
+  readonly progress: Progress;
+}
+
+/** The images called `names` from the cache; those that are missing are pulled first. */
+export async function ensureImages<Name extends string>(
+  names: readonly Name[],
+  settings: PullSettings,
+): Promise<Record<Name, CachedImage>> {
+  for (const name of names) describeImage(name);
+  const images: Partial<Record<Name, CachedImage>> = {};
+  for (const name of names) {
+    const image = await settings.cache.find(name);
+    if (image !== undefined) images[name] = image;
+  }
+  const missing = names.filter((name) => images[name] === undefined);
+  if (missing.length > 0) {
+    for (const image of await pullImages(missing, settings, "missing")) images[image.name as Name] = image;
+  }
+  return images as Record<Name, CachedImage>;
+}
+
+/**
+ * Brings the newest version of each image into the cache; with "missing", only of those that nobody has
+ * brought in the meantime.
+ */
+export async function pullImages(
+  names: readonly string[],
+  settings: PullSettings,
+  which: "newest" | "missing" = "newest",
+): Promise<CachedImage[]> {
+  const descriptions = names.map(describeImage);
+  const { cache, progress } = settings;
+  const lock = await cache.lock((holder) =>
+    progress.say(`Another elvisor (process ${holder}) is pulling images; waiting for it to finish.`),
+  );
+  try {
+    const images: CachedImage[] = [];
+    let archive: Archive | undefined;
+    for (const description of descriptions) {
+      const present = await cache.find(description.name);
+      if (present !== undefined && which === "missing") {
+        images.push(present);
+        continue;
+      }
+      archive ??= new Archive(await findMirror(settings), settings, cache.lists, progress);
+      const found = await archive.find(description);
+      if (present?.packageSha256 === found.sha256) images.push(present);
+      else images.push(await pullPackage(description, found, settings));
+    }
+    return images;
+  } finally {
+    lock.release();
+  }
+}
+
+async function pullPackage(
+  description: ImageDescription,
+  found: FoundPackage,
+  { cache, progress }: PullSettings,
+): Promise<CachedImage> {
+  const target = join(cache.downloads, `${found.sha256}.deb`);
+  const label = `${found.name} ${found.version}`;
+  await download({ url: found.url, size: found.size, sha256: found.sha256, target, label }, progress);
+  progress.say(`Unpacking ${label}.`);
+  const contents =
+    description.kind === "kernel"
+      ? await unpackKernel(description, target)
+      : await unpackFiles(description, target);
+  const image = await cache.publish(
+    { name: description.name, package: found.name, version: found.version, packageSha256: found.sha256 },
+    contents,
+  );
+  await rm(target, { force: true });
+  return image;
+}
+
+async function unpackFiles(description: ImageDescription, path: string): Promise<Map<string, Uint8Array>> {
+  const contents = new Map<string, Uint8Array>();
+  const wanted = Object.entries(description.files);
+  const nameOf = (file: string): string | undefined => wanted.find(([, pattern]) => pattern.test(file))?.[0];
+  await readPackage(
+    path,
+    (file) => nameOf(file) !== undefined,
+    ({ path: file, content }) => {
+      contents.set(nameOf(file)!, content);
+    },
+  );
+  checkComplete(description, contents, path);
+  return contents;
+}
+
+function checkComplete(
+  description: ImageDescription,
+  contents: ReadonlyMap<string, Uint8Array>,
+  path: string,
+): void {
+  for (const name of Object.keys(description.files)) {
+    if (!contents.has(name)) {
+      throw new UserError(
+        `${path}, the package for ${description.name}, has no ${name}; pull it from another mirror.`,
+      );
+    }
+  }
+}
+
+/** Keeps of a kernel package the image and, decompressed, the modules that the default guest can use. */
+async function unpackKernel(description: ImageDescription, path: string): Promise<Map<string, Uint8Array>> {
+  const contents = new Map<string, Uint8Array>();
+  const modules: KernelModule[] = [];
+  let release = "";
+  await readPackage(
+    path,
+    (file) => description.files["Image"]!.test(file) || MODULE_DIRECTORIES.test(file),
+    async ({ path: file, content }) => {
+      const module = /^(?:usr\/)?lib\/modules\/([^/]+)\/(.*)$/.exec(file);
+      if (module === null) {
+        contents.set("Image", content);
+      } else {
+        release = module[1]!;
+        modules.push(await readModule(module[2]!, content));
+      }
+    },
+  );
+  checkComplete(description, contents, path);
+  const kept = inLoadOrder(modules, [...BOOT_MODULES, ...FURTHER_MODULES]);
+  for (const module of kept) contents.set(`lib/modules/${release}/${module.path}`, module.content);
+  for (const [name, text] of Object.entries(moduleIndexes(kept))) {
+    contents.set(`lib/modules/${release}/${name}`, Buffer.from(text));
+  }
+  return contents;
+}
