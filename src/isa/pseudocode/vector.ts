@@ -2,38 +2,39 @@ import type { RegisterOperand } from "../operands.ts";
 import type { I32, I64, Semantics, V128 } from "../semantics.ts";
 
 /** Bits of one element. */
-export type ElementSize = 8 | 16 | 32 | 64;
-export const ELEMENT_SIZES = [8, 16, 32, 64] as const;
+export type ElementBits = 8 | 16 | 32 | 64;
+export const ELEMENT_BITS = [8, 16, 32, 64] as const;
 
 /** How much of the registers an instruction works on: 128 bits, the low 64, or the lowest element. */
 export type Extent = "q" | "d" | "scalar";
 
 /** The shape of an operation: static parts of the operands of every integer vector row. */
 export interface Shape {
-  readonly size: ElementSize;
+  readonly size: ElementBits;
   readonly extent: Extent;
 }
 
-const LANES = { 8: "i8x16", 16: "i16x8", 32: "i32x4", 64: "i64x2" } as const;
+/** WebAssembly's names of the lane shapes. */
+export const LANES = { 8: "i8x16", 16: "i16x8", 32: "i32x4", 64: "i64x2" } as const;
 type UnaryName = "abs" | "neg";
 type BinaryName = "add" | "sub" | "eq" | "ne" | "lt_s" | "gt_s" | "le_s" | "ge_s";
 type ShiftName = "shl" | "shr_s" | "shr_u";
 
 /** A WebAssembly operator that exists for all four element sizes. */
-export function unary(s: Semantics, size: ElementSize, name: UnaryName, a: V128): V128 {
+export function unary(s: Semantics, size: ElementBits, name: UnaryName, a: V128): V128 {
   return s.op(`${LANES[size]}.${name}`, a);
 }
-export function binary(s: Semantics, size: ElementSize, name: BinaryName, a: V128, b: V128): V128 {
+export function binary(s: Semantics, size: ElementBits, name: BinaryName, a: V128, b: V128): V128 {
   return s.op(`${LANES[size]}.${name}`, a, b);
 }
 /** Shifts every element by the same amount; a number must be less than `size`. */
-export function shift(s: Semantics, size: ElementSize, name: ShiftName, a: V128, amount: I32 | number): V128 {
+export function shift(s: Semantics, size: ElementBits, name: ShiftName, a: V128, amount: I32 | number): V128 {
   if (amount === 0) return a;
   return s.op(`${LANES[size]}.${name}`, a, typeof amount === "number" ? s.i32(amount) : amount);
 }
 
 /** A vector constant: every element has this value (modulo its size). */
-export function splat(s: Semantics, size: ElementSize, value: bigint | number): V128 {
+export function splat(s: Semantics, size: ElementBits, value: bigint | number): V128 {
   const bits = BigInt.asUintN(size, BigInt(value));
   const bytes = Array.from({ length: 16 }, (_, i) => Number((bits >> BigInt((i * 8) % size)) & 255n));
   return s.v128(bytes);
@@ -51,33 +52,33 @@ export const bitselect = (s: Semantics, mask: V128, ifOne: V128, ifZero: V128): 
   s.op("v128.bitselect", ifOne, ifZero, mask);
 
 /** Only the sign bit of each element set. */
-export const signBits = (s: Semantics, size: ElementSize): V128 => splat(s, size, 1n << BigInt(size - 1));
+export const signBits = (s: Semantics, size: ElementBits): V128 => splat(s, size, 1n << BigInt(size - 1));
 
 /** All ones in elements where `a` is greater. WebAssembly lacks the unsigned comparison of 64 bits. */
-export function greater(s: Semantics, size: ElementSize, unsigned: boolean, a: V128, b: V128): V128 {
+export function greater(s: Semantics, size: ElementBits, unsigned: boolean, a: V128, b: V128): V128 {
   if (!unsigned) return binary(s, size, "gt_s", a, b);
   if (size !== 64) return s.op(`${LANES[size]}.gt_u`, a, b);
   const bias = signBits(s, 64);
   return s.op("i64x2.gt_s", xor(s, a, bias), xor(s, b, bias));
 }
-export function greaterOrEqual(s: Semantics, size: ElementSize, unsigned: boolean, a: V128, b: V128): V128 {
+export function greaterOrEqual(s: Semantics, size: ElementBits, unsigned: boolean, a: V128, b: V128): V128 {
   if (!unsigned) return binary(s, size, "ge_s", a, b);
   if (size !== 64) return s.op(`${LANES[size]}.ge_u`, a, b);
   const bias = signBits(s, 64);
   return s.op("i64x2.ge_s", xor(s, a, bias), xor(s, b, bias));
 }
 
-export function maximum(s: Semantics, size: ElementSize, unsigned: boolean, a: V128, b: V128): V128 {
+export function maximum(s: Semantics, size: ElementBits, unsigned: boolean, a: V128, b: V128): V128 {
   if (size === 64) return bitselect(s, greater(s, 64, unsigned, a, b), a, b);
   return s.op(`${LANES[size]}.max_${unsigned ? "u" : "s"}`, a, b);
 }
-export function minimum(s: Semantics, size: ElementSize, unsigned: boolean, a: V128, b: V128): V128 {
+export function minimum(s: Semantics, size: ElementBits, unsigned: boolean, a: V128, b: V128): V128 {
   if (size === 64) return bitselect(s, greater(s, 64, unsigned, a, b), b, a);
   return s.op(`${LANES[size]}.min_${unsigned ? "u" : "s"}`, a, b);
 }
 
 /** The low `size` bits of the products. */
-export function multiply(s: Semantics, size: ElementSize, a: V128, b: V128): V128 {
+export function multiply(s: Semantics, size: ElementBits, a: V128, b: V128): V128 {
   if (size !== 8) return s.op(`${LANES[size]}.mul`, a, b);
   const even = s.op("i16x8.mul", a, b);
   const odd = s.op("i16x8.mul", shift(s, 16, "shr_u", a, 8), shift(s, 16, "shr_u", b, 8));
@@ -87,7 +88,7 @@ export function multiply(s: Semantics, size: ElementSize, a: V128, b: V128): V12
 /** |a - b|, exact as an unsigned number. */
 export function absoluteDifference(
   s: Semantics,
-  size: ElementSize,
+  size: ElementBits,
   unsigned: boolean,
   a: V128,
   b: V128,
@@ -96,7 +97,7 @@ export function absoluteDifference(
 }
 
 /** Half of the elements (8, 16 or 32 bits), the low or the high ones, extended to twice their size. */
-export function widen(s: Semantics, size: ElementSize, unsigned: boolean, high: boolean, a: V128): V128 {
+export function widen(s: Semantics, size: ElementBits, unsigned: boolean, high: boolean, a: V128): V128 {
   const part = high ? "high" : "low";
   const sign = unsigned ? "u" : "s";
   if (size === 8) return s.op(`i16x8.extend_${part}_i8x16_${sign}`, a);
@@ -107,7 +108,7 @@ export function widen(s: Semantics, size: ElementSize, unsigned: boolean, high: 
 /** Products of half of the elements (8, 16 or 32 bits), twice their size. */
 export function multiplyLong(
   s: Semantics,
-  size: ElementSize,
+  size: ElementBits,
   unsigned: boolean,
   high: boolean,
   a: V128,
@@ -121,7 +122,7 @@ export function multiplyLong(
 }
 
 /** Byte indices for a shuffle from element indices (elements of `b` follow those of `a`). */
-export function byteIndices(size: ElementSize, elements: readonly number[]): number[] {
+export function byteIndices(size: ElementBits, elements: readonly number[]): number[] {
   const bytes = size / 8;
   return elements.flatMap((element) => Array.from({ length: bytes }, (_, i) => element * bytes + i));
 }
@@ -129,7 +130,7 @@ export function byteIndices(size: ElementSize, elements: readonly number[]): num
 /** A shuffle of whole elements. */
 export function shuffleElements(
   s: Semantics,
-  size: ElementSize,
+  size: ElementBits,
   a: V128,
   b: V128,
   elements: readonly number[],
@@ -142,7 +143,7 @@ export const range = (count: number, start = 0, step = 1): number[] =>
   Array.from({ length: count }, (_, i) => start + i * step);
 
 /** The even (part 0) or odd (part 1) elements of `a`, then those of `b` (UZP1, UZP2). */
-export function unzip(s: Semantics, size: ElementSize, part: 0 | 1, a: V128, b: V128): V128 {
+export function unzip(s: Semantics, size: ElementBits, part: 0 | 1, a: V128, b: V128): V128 {
   return shuffleElements(s, size, a, b, range(128 / size, part, 2));
 }
 
@@ -182,7 +183,7 @@ export function setCumulativeSaturation(s: Semantics, saturated: I32): void {
 }
 
 /** An element as 64 bits. */
-export function extract(s: Semantics, size: ElementSize, unsigned: boolean, lane: number, a: V128): I64 {
+export function extract(s: Semantics, size: ElementBits, unsigned: boolean, lane: number, a: V128): I64 {
   if (size === 64) return s.lane("i64x2.extract_lane", lane, a);
   const extend = unsigned ? "i64.extend_i32_u" : "i64.extend_i32_s";
   if (size === 32) return s.op(extend, s.lane("i32x4.extract_lane", lane, a));
@@ -190,13 +191,13 @@ export function extract(s: Semantics, size: ElementSize, unsigned: boolean, lane
 }
 
 /** `a` with one element replaced by the low bits of `value`. */
-export function insert(s: Semantics, size: ElementSize, lane: number, a: V128, value: I64): V128 {
+export function insert(s: Semantics, size: ElementBits, lane: number, a: V128, value: I64): V128 {
   if (size === 64) return s.lane("i64x2.replace_lane", lane, a, value);
   return s.lane(`${LANES[size]}.replace_lane`, lane, a, s.op("i32.wrap_i64", value));
 }
 
 /** Every element gets the low bits of `value`. */
-export function splatValue(s: Semantics, size: ElementSize, value: I64): V128 {
+export function splatValue(s: Semantics, size: ElementBits, value: I64): V128 {
   if (size === 64) return s.op("i64x2.splat", value);
   return s.op(`${LANES[size]}.splat`, s.op("i32.wrap_i64", value));
 }
@@ -207,7 +208,7 @@ export function splatValue(s: Semantics, size: ElementSize, value: I64): V128 {
  */
 export function writeNarrowed(
   s: Semantics,
-  size: ElementSize,
+  size: ElementBits,
   high: boolean,
   d: RegisterOperand<"v">,
   wide: V128,
@@ -231,14 +232,27 @@ export function duplicateElement(s: Semantics, a: V128, indices: I64): V128 {
  * Byte indices of element `index` repeated over 64 bits: as an immediate this keeps the index out of the
  * static operands, so that the interpreter needs no handler per index.
  */
-export function elementIndices(size: ElementSize, index: number): bigint {
+export function elementIndices(size: ElementBits, index: number): bigint {
   let indices = 0n;
   for (let i = 0; i < 8; i++) indices |= BigInt((i % (size / 8)) + (index * size) / 8) << BigInt(i * 8);
   return indices;
 }
 
 /** Ones in the element number `index` (an i32). */
-export function elementMask(s: Semantics, size: ElementSize, index: I32): V128 {
+export function elementMask(s: Semantics, size: ElementBits, index: I32): V128 {
   const numbers = s.v128(range(16).map((i) => Math.floor((i * 8) / size)));
   return s.op("i8x16.eq", numbers, s.op("i8x16.splat", index));
+}
+
+/** The shape of a vector form by its fields, or undefined where it is reserved (1D). */
+export function vectorShape(size: number, Q: number): Shape | undefined {
+  const bits = ELEMENT_BITS[size];
+  if (bits === undefined || (bits === 64 && Q === 0)) return undefined;
+  return { size: bits, extent: Q ? "q" : "d" };
+}
+
+/** The shape of a scalar form by its field. */
+export function scalarShape(size: number): Shape | undefined {
+  const bits = ELEMENT_BITS[size];
+  return bits && { size: bits, extent: "scalar" };
 }
