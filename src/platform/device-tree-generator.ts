@@ -13,6 +13,7 @@ import {
   type PropertyValue,
   type PsciConduit,
 } from "./platform-spec.ts";
+import { GIBIBYTE } from "./units.ts";
 
 /** Cells of an address and of a size on the system bus. */
 const ADDRESS_CELLS = 2;
@@ -199,16 +200,19 @@ class Generator {
 export function setChosen(
   chosen: DeviceTreeNode,
   { commandLine, initrd }: Pick<ChosenSpec, "commandLine" | "initrd">,
-  addressCells = ADDRESS_CELLS,
 ): void {
   if (commandLine !== undefined && commandLine !== "") {
     chosen.properties.set("bootargs", encodeStrings(commandLine));
   }
   if (initrd !== undefined) {
-    const end = initrd.base + initrd.size;
-    chosen.properties.set("linux,initrd-start", encodeCells(...wideCells(initrd.base, addressCells)));
-    chosen.properties.set("linux,initrd-end", encodeCells(...wideCells(end, addressCells)));
+    chosen.properties.set("linux,initrd-start", encodeAddress(initrd.base));
+    chosen.properties.set("linux,initrd-end", encodeAddress(initrd.base + initrd.size));
   }
+}
+
+/** The binding takes one cell or two, whatever the root's cell counts are; QEMU writes one. */
+function encodeAddress(address: number): Uint8Array {
+  return encodeCells(...wideCells(address, address < 4 * GIBIBYTE ? 1 : 2));
 }
 
 function cpuId(index: number): string {

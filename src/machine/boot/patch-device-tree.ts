@@ -1,7 +1,7 @@
 import { UserError } from "../../base/errors.ts";
 import { decodeCells } from "../../platform/device-tree/property-values.ts";
 import { readDeviceTree } from "../../platform/device-tree/reader.ts";
-import { baseName, type DeviceTreeNode, ensureChild } from "../../platform/device-tree/tree.ts";
+import { baseName, createNode, type DeviceTreeNode, findChild } from "../../platform/device-tree/tree.ts";
 import { writeDeviceTree } from "../../platform/device-tree/writer.ts";
 import { memoryNode, psciNode, setChosen } from "../../platform/device-tree-generator.ts";
 import type { AddressRange, PsciConduit } from "../../platform/platform-spec.ts";
@@ -39,12 +39,14 @@ export function patchDeviceTree(file: BootFile, facts: BootFacts): Uint8Array {
   const psci = psciNode(facts.psciConduit);
   const replaced = (node: DeviceTreeNode) =>
     baseName(node) === "memory" || (psci !== undefined && node.name === "psci");
+  const chosen = findChild(root, "chosen") ?? createNode("chosen");
+  setChosen(chosen, facts);
   root.children = [
     ...(psci === undefined ? [] : [psci]),
+    ...(root.children.includes(chosen) ? [] : [chosen]),
     ...facts.memory.map((range) => memoryNode(range, addressCells, sizeCells)),
     ...root.children.filter((node) => !replaced(node)),
   ];
-  setChosen(ensureChild(root, "chosen"), facts, addressCells);
   return writeDeviceTree(tree);
 }
 

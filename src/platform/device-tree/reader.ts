@@ -34,7 +34,8 @@ class BlobReader {
 
   constructor(blob: Uint8Array, source: string) {
     this.#source = source;
-    this.#bytes = blob;
+    // A subclass (Node's Buffer) may slice without copying; a plain view does not.
+    this.#bytes = new Uint8Array(blob.buffer, blob.byteOffset, blob.length);
     this.#view = new DataView(blob.buffer, blob.byteOffset, blob.length);
     if (blob.length < 4 || this.#view.getUint32(0) !== BLOB.MAGIC) {
       throw this.#error(`is no device tree blob: it does not begin with the magic number ${hex(BLOB.MAGIC)}`);

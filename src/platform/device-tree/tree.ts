@@ -46,15 +46,6 @@ export function findNode(tree: DeviceTree, path: string): DeviceTreeNode | undef
   return node;
 }
 
-/** The child of `parent` called `name`; made, last in order, when there is none. */
-export function ensureChild(parent: DeviceTreeNode, name: string): DeviceTreeNode {
-  const present = findChild(parent, name);
-  if (present !== undefined) return present;
-  const created = createNode(name);
-  parent.children.push(created);
-  return created;
-}
-
 /** A node's name without its unit address. */
 export function baseName(node: DeviceTreeNode): string {
   return node.name.replace(/@.*$/, "");
