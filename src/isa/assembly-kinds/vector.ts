@@ -63,46 +63,46 @@ function lists(count: 1 | 2 | 3 | 4): Record<string, OperandKind> {
       LIST,
     ),
     /** Rn */
-    [`list${count}.16b`]: enumerated([5], (register = 0) => list(count, register, "16b"), LIST),
+    [`list${count}_16b`]: enumerated([5], (register = 0) => list(count, register, "16b"), LIST),
     /** Rt Q S size */
-    [`list${count}.b`]: element("b", [1, 1, 2], (Q = 0, S = 0, size = 0) => (Q << 3) | (S << 2) | size),
+    [`list${count}_b`]: element("b", [1, 1, 2], (Q = 0, S = 0, size = 0) => (Q << 3) | (S << 2) | size),
     /** Rt Q S size; only the upper bit of size counts */
-    [`list${count}.h`]: element("h", [1, 1, 2], (Q = 0, S = 0, size = 0) =>
+    [`list${count}_h`]: element("h", [1, 1, 2], (Q = 0, S = 0, size = 0) =>
       size & 1 ? undefined : (Q << 2) | (S << 1) | (size >> 1),
     ),
     /** Rt Q S */
-    [`list${count}.s`]: element("s", [1, 1], (Q = 0, S = 0) => (Q << 1) | S),
+    [`list${count}_s`]: element("s", [1, 1], (Q = 0, S = 0) => (Q << 1) | S),
     /** Rt Q */
-    [`list${count}.d`]: element("d", [1], (Q = 0) => Q),
+    [`list${count}_d`]: element("d", [1], (Q = 0) => Q),
   };
 }
 
 /**
- * Vector registers, scalars in them, elements and lists. The names: `V.T` has its arrangement from fields,
- * `V.8b` a fixed one, `D` is a scalar register, `Vi` an element with index.
+ * Vector registers, scalars in them, elements and lists. The names: `VT` has its arrangement from fields,
+ * `V8b` a fixed one, `D` is a scalar register, `Vi` an element with index.
  */
 export const VECTOR_KINDS: Record<string, OperandKind> = {
   /** Rd size Q: v0.8b to v31.2d */
-  "V.T": enumerated([5, 2, 1], (register, size, Q) => `v${register}.${ARRANGEMENTS[size as 0][Q as 0]}`),
+  VT: enumerated([5, 2, 1], (register, size, Q) => `v${register}.${ARRANGEMENTS[size as 0][Q as 0]}`),
   /** Rd size: elements twice as wide as size says, the whole register: 8h, 4s, 2d, 1q */
-  "V.W": enumerated([5, 2], (register, size) => `v${register}.${WIDE_ARRANGEMENTS[size as 0]}`),
+  VW: enumerated([5, 2], (register, size) => `v${register}.${WIDE_ARRANGEMENTS[size as 0]}`),
   /** Rd size Q: elements twice as wide as size says, half or whole register: 4h 8h, 2s 4s, 1d 2d */
-  "V.P": enumerated([5, 2, 1], (register, size = 0, Q) =>
+  VP: enumerated([5, 2, 1], (register, size = 0, Q) =>
     size === 3 ? undefined : `v${register}.${ARRANGEMENTS[(size + 1) as 0][Q as 0]}`,
   ),
   /** Rd Q */
-  "V.b": arrangementByQ(0),
-  "V.h": arrangementByQ(1),
-  "V.s": arrangementByQ(2),
-  "V.d": arrangementByQ(3),
+  Vb: arrangementByQ(0),
+  Vh: arrangementByQ(1),
+  Vs: arrangementByQ(2),
+  Vd: arrangementByQ(3),
   /** Rd sz Q: 2s 4s, 1d 2d */
-  "V.F": enumerated(
+  VF: enumerated(
     [5, 1, 1],
     (register, sz = 0, Q) => `v${register}.${ARRANGEMENTS[(sz + 2) as 2][Q as 0]}`,
   ),
   ...Object.fromEntries(
     ["4b", "8b", "16b", "2h", "4h", "8h", "2s", "4s", "1d", "2d", "1q"].map((arrangement) => [
-      `V.${arrangement}`,
+      `V${arrangement}`,
       fixedArrangement(arrangement),
     ]),
   ),
@@ -139,7 +139,7 @@ export const VECTOR_KINDS: Record<string, OperandKind> = {
     },
   },
   /** Rd imm5 Q: the arrangement of DUP */
-  "V.I": enumerated([5, 5, 1], (register, imm5 = 0, Q) => {
+  Vdup: enumerated([5, 5, 1], (register, imm5 = 0, Q) => {
     const size = elementSizeOfImm5(imm5);
     return size === undefined ? undefined : `v${register}.${ARRANGEMENTS[size as 0][Q as 0]}`;
   }),

@@ -58,7 +58,7 @@ function rowsOf({ mnemonic, U, opcode, vector, scalar, meaning }: ThreeSame): In
     instruction({
       name: `${mnemonic}_asimdsame_only`,
       encoding: `0 Q:1 ${U} 01110 size:2 1 Rm:5 ${opcode} 1 Rn:5 Rd:5`,
-      assembly: `${lower} <V.T Rd size Q>, <V.T Rn size Q>, <V.T Rm size Q>`,
+      assembly: `${lower} <VT Rd size Q>, <VT Rn size Q>, <VT Rm size Q>`,
       manual: `C7.2 ${mnemonic}`,
       simd: true,
       operands: ({ Q, size, Rm, Rn, Rd }) => {
@@ -328,7 +328,7 @@ const logicalRows = LOGICAL.map(([mnemonic, U, size, meaning]) =>
   instruction({
     name: `${mnemonic}_asimdsame_only`,
     encoding: `0 Q:1 ${U} 01110 ${size} 1 Rm:5 00011 1 Rn:5 Rd:5`,
-    assembly: `${mnemonic.toLowerCase()} <V.b Rd Q>, <V.b Rn Q>, <V.b Rm Q>`,
+    assembly: `${mnemonic.toLowerCase()} <Vb Rd Q>, <Vb Rn Q>, <Vb Rm Q>`,
     manual: `C7.2 ${mnemonic} (vector, register)`,
     simd: true,
     operands: ({ Q, Rm, Rn, Rd }) => ({
@@ -352,7 +352,7 @@ const logicalRows = LOGICAL.map(([mnemonic, U, size, meaning]) =>
 const scalarPairwise = instruction({
   name: "ADDP_asisdpair_only",
   encoding: "01 0 11110 size:2 11000 11011 10 Rn:5 Rd:5",
-  assembly: "addp <D Rd>, <V.2d Rn>",
+  assembly: "addp <D Rd>, <V2d Rn>",
   manual: "C7.2 ADDP (scalar)",
   simd: true,
   operands: ({ size, Rn, Rd }) => (size === D ? { d: v(Rd), n: v(Rn) } : undefined),

@@ -122,13 +122,13 @@ export function saturateWide(
 /** Twice the products of half of the elements, saturated: only the square of the smallest number is too large. */
 export function saturatingDoublingMultiplyLong(
   s: Semantics,
-  size: 16 | 32,
+  size: 8 | 16 | 32,
   extent: Shape["extent"],
   high: boolean,
   a: V128,
   b: V128,
 ): V128 {
-  const wide = (size * 2) as 32 | 64;
+  const wide = (size * 2) as 16 | 32 | 64;
   const product = multiplyLong(s, size, false, high, a, b);
   const tooLarge = binary(s, wide, "eq", product, splat(s, wide, 1n << BigInt(wide - 2)));
   noteSaturation(s, { size: wide, extent }, tooLarge);
