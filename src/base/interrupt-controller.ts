@@ -94,7 +94,11 @@ export interface InterruptContext {
    */
   readonly imo: boolean;
   readonly fmo: boolean;
-  /** SCR_EL3.FIQ; false on a machine without EL3. While set, Non-secure code sees its half of the priorities. */
+  /**
+   * SCR_EL3.IRQ and FIQ; false on a machine without EL3. They decide what ICC_DIR_EL1 may deactivate, and FIQ
+   * whether Non-secure code sees only its half of the priorities.
+   */
+  readonly scrIrq: boolean;
   readonly scrFiq: boolean;
 }
 

@@ -1,0 +1,147 @@
+import { identificationRows, type Register } from "../register-table.ts";
+import {
+  FIRST_SPI,
+  GROUP0,
+  type Group,
+  IDLE_PRIORITY,
+  IIDR,
+  INTID_COUNT,
+  identification,
+} from "./constants.ts";
+import { bankRegisters, type DistributorControl, InterruptBank } from "./interrupt-bank.ts";
+
+/** The affinity of a processing element: MPIDR_EL1.Aff0-3, a byte each. */
+export interface Affinity {
+  readonly aff0: number;
+  readonly aff1: number;
+  readonly aff2: number;
+  readonly aff3: number;
+}
+
+/** SGIs can only be edge-triggered. */
+export const SGI_MASK = 0x0000_ffff;
+
+/** The best interrupt for one processing element; `priority` is IDLE_PRIORITY when there is none. */
+export interface PendingInterrupt {
+  intid: number;
+  priority: number;
+  group: Group;
+}
+
+/** One processing element's part of the controller: its SGIs and PPIs, and which SPIs are ready for it. */
+export class Redistributor {
+  readonly index: number;
+  readonly affinity: Affinity;
+  readonly isLast: boolean;
+  readonly bank: InterruptBank;
+  /** Ready SPIs that are routed here, one word per 32 INTIDs (word 0 is unused), and which words are not zero. */
+  readonly readySpis = new Uint32Array(INTID_COUNT / 32);
+  #readyWords = 0;
+  #readyPrivate = 0;
+  readonly best: PendingInterrupt = { intid: 0, priority: IDLE_PRIORITY, group: GROUP0 };
+  /** GICR_WAKER.ProcessorSleep. Nothing is withheld while it is set, as on QEMU. */
+  asleep = true;
+
+  constructor(
+    place: { index: number; affinity: Affinity; isLast: boolean },
+    control: DistributorControl,
+    changed: () => void,
+  ) {
+    this.index = place.index;
+    this.affinity = place.affinity;
+    this.isLast = place.isLast;
+    this.bank = new InterruptBank([~0], control, (word) => {
+      this.#readyPrivate = this.bank.ready(word);
+      changed();
+    });
+  }
+
+  reset(allNonSecure: boolean): void {
+    this.asleep = true;
+    this.bank.reset(SGI_MASK, allNonSecure);
+  }
+
+  refreshPrivate(): void {
+    this.#readyPrivate = this.bank.ready(0);
+  }
+
+  setReadySpis(word: number, ready: number): void {
+    this.readySpis[word] = ready;
+    if (ready !== 0) this.#readyWords |= 1 << word;
+    else this.#readyWords &= ~(1 << word);
+  }
+
+  /** Finds the ready interrupt of the lowest priority value, the lowest INTID among equals. */
+  selectBest(spis: InterruptBank): void {
+    this.best.priority = IDLE_PRIORITY;
+    this.best.intid = 0;
+    this.#consider(this.bank, this.#readyPrivate, 0);
+    for (let words = this.#readyWords; words !== 0; words &= words - 1) {
+      const word = 31 - Math.clz32(words & -words);
+      this.#consider(spis, this.readySpis[word]!, word * 32);
+    }
+    if (this.best.priority !== IDLE_PRIORITY) {
+      const bank = this.best.intid < FIRST_SPI ? this.bank : spis;
+      this.best.group = bank.groupOf(this.best.intid);
+    }
+  }
+
+  #consider(bank: InterruptBank, ready: number, base: number): void {
+    for (let rest = ready; rest !== 0; rest &= rest - 1) {
+      const intid = base + 31 - Math.clz32(rest & -rest);
+      const priority = bank.priority[intid]!;
+      if (priority < this.best.priority) {
+        this.best.priority = priority;
+        this.best.intid = intid;
+      }
+    }
+  }
+}
+
+/** Frame sizes of a redistributor: RD_base and SGI_base. LPIs' VLPI frames would follow. */
+export const REDISTRIBUTOR_FRAME = 0x10000;
+export const REDISTRIBUTOR_SIZE = 2 * REDISTRIBUTOR_FRAME;
+
+const PROCESSOR_SLEEP = 1 << 1;
+const CHILDREN_ASLEEP = 1 << 2;
+
+/** GICR_TYPER: affinity in the upper half; processor number, Last, and CommonLPIAff as on QEMU in the lower. */
+function typer({ index, affinity, isLast }: Redistributor, half: number): number {
+  if (half === 1)
+    return ((affinity.aff3 << 24) | (affinity.aff2 << 16) | (affinity.aff1 << 8) | affinity.aff0) >>> 0;
+  return (1 << 24) | (index << 8) | (isLast ? 1 << 4 : 0);
+}
+
+/** RD_base followed by SGI_base (IHI 0069, tables 12-27 and 12-29), of one processing element. */
+export const REDISTRIBUTOR_REGISTERS: readonly Register<Redistributor>[] = [
+  // LPIs: GICR_CTLR.EnableLPIs, GICR_PROPBASER and GICR_PENDBASER read as zero until there is an ITS.
+  { name: "GICR_CTLR", offset: 0x0, read: () => 0 },
+  { name: "GICR_IIDR", offset: 0x4, read: () => IIDR },
+  { name: "GICR_TYPER", offset: 0x8, count: 2, read: typer },
+  { name: "GICR_STATUSR", offset: 0x10, read: () => 0 },
+  {
+    name: "GICR_WAKER",
+    offset: 0x14,
+    read: (redistributor) => (redistributor.asleep ? PROCESSOR_SLEEP | CHILDREN_ASLEEP : 0),
+    write: (redistributor, value, _, secure) => {
+      if (redistributor.bank.administrable(secure)) redistributor.asleep = (value & PROCESSOR_SLEEP) !== 0;
+    },
+  },
+  { name: "GICR_MPAMIDR", offset: 0x18, read: () => 0 },
+  { name: "GICR_PARTIDR", offset: 0x1c, read: () => 0 },
+  { name: "GICR_SETLPIR", offset: 0x40, count: 2 },
+  { name: "GICR_CLRLPIR", offset: 0x48, count: 2 },
+  { name: "GICR_PROPBASER", offset: 0x70, count: 2, read: () => 0 },
+  { name: "GICR_PENDBASER", offset: 0x78, count: 2, read: () => 0 },
+  { name: "GICR_INVLPIR", offset: 0xa0, count: 2 },
+  { name: "GICR_INVALLR", offset: 0xb0, count: 2 },
+  { name: "GICR_SYNCR", offset: 0xc0, read: () => 0 },
+  ...identificationRows<Redistributor>(0xffd0, identification(0x93)),
+  ...bankRegisters<Redistributor>({
+    words: 1,
+    name: (register) =>
+      `GICR_${register}${["IPRIORITYR", "ICFGR", "NSACR"].includes(register) ? "<n>" : "0"}`,
+    bankOf: (redistributor) => redistributor.bank,
+    fixedConfigurationHalves: 1,
+  }).map((row) => ({ ...row, offset: row.offset + REDISTRIBUTOR_FRAME })),
+];
