@@ -29,14 +29,18 @@ export function decompress(source: Readable, compression: Compression): Readable
   }
 }
 
+/** The library decompresses one stream at a time: a second one waits until the first has ended or is left. */
 async function* readXz(source: Readable): AsyncGenerator<Uint8Array> {
   const stream = new xz.XzReadableStream(Readable.toWeb(source) as ReadableStream<Uint8Array>);
   const reader = stream.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    // The decompressor reuses its buffer for the next piece.
-    yield value.slice();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
   }
 }
 

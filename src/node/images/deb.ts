@@ -54,7 +54,7 @@ export interface PackageFile {
 export async function readPackage(
   path: string,
   wanted: (path: string) => boolean,
-  take: (file: PackageFile) => void | Promise<void>,
+  take: (file: PackageFile) => void,
 ): Promise<void> {
   const data = (await readMembers(path)).find((member) => /^data\.tar(\.|$)/.test(member.name));
   if (data === undefined) throw unfit(path, "it has no data");
@@ -73,7 +73,7 @@ export async function readPackage(
       }
       const pieces: Uint8Array[] = [];
       for await (const piece of entry) pieces.push(piece as Uint8Array);
-      await take({ path: name, content: Buffer.concat(pieces) });
+      take({ path: name, content: Buffer.concat(pieces) });
     }
   } catch (error) {
     if (error instanceof UserError) throw error;

@@ -129,22 +129,24 @@ function checkComplete(
 /** Keeps of a kernel package the image and, decompressed, the modules that the default guest can use. */
 async function unpackKernel(description: ImageDescription, path: string): Promise<Map<string, Uint8Array>> {
   const contents = new Map<string, Uint8Array>();
-  const modules: KernelModule[] = [];
+  const packed = new Map<string, Uint8Array>();
   let release = "";
   await readPackage(
     path,
     (file) => description.files["Image"]!.test(file) || MODULE_DIRECTORIES.test(file),
-    async ({ path: file, content }) => {
+    ({ path: file, content }) => {
       const module = /^(?:usr\/)?lib\/modules\/([^/]+)\/(.*)$/.exec(file);
       if (module === null) {
         contents.set("Image", content);
       } else {
         release = module[1]!;
-        modules.push(await readModule(module[2]!, content));
+        packed.set(module[2]!, content);
       }
     },
   );
   checkComplete(description, contents, path);
+  const modules: KernelModule[] = [];
+  for (const [file, content] of packed) modules.push(await readModule(file, content));
   const kept = inLoadOrder(modules, [...BOOT_MODULES, ...FURTHER_MODULES]);
   for (const module of kept) contents.set(`lib/modules/${release}/${module.path}`, module.content);
   for (const [name, text] of Object.entries(moduleIndexes(kept))) {
