@@ -1,4 +1,5 @@
 import type { ValueType } from "../wasm/opcodes.ts";
+import { CHECKSUM_FUNCTIONS } from "./runtime/checksum-functions.ts";
 import { CRYPTO_FUNCTIONS } from "./runtime/crypto-functions.ts";
 import { FLOATING_POINT_FUNCTIONS } from "./runtime/floating-point-functions.ts";
 
@@ -24,6 +25,7 @@ export interface RuntimeFunction {
 export const RUNTIME_FUNCTIONS = {
   ...FLOATING_POINT_FUNCTIONS,
   ...CRYPTO_FUNCTIONS,
+  ...CHECKSUM_FUNCTIONS,
 } as const satisfies Record<string, RuntimeFunction>;
 
 export type RuntimeFunctions = typeof RUNTIME_FUNCTIONS;

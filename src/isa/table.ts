@@ -1,6 +1,14 @@
 import { Decoder } from "./decoder.ts";
+import { rows as atomicMemory } from "./encodings/atomic-memory.ts";
 import { rows as bitfield } from "./encodings/bitfield.ts";
+import { rows as branches } from "./encodings/branches.ts";
 import { rows as dataProcessingImmediate } from "./encodings/data-processing-immediate.ts";
+import { rows as dataProcessingRegister } from "./encodings/data-processing-register.ts";
+import { rows as dataProcessingSources } from "./encodings/data-processing-sources.ts";
+import { rows as loadStoreExclusive } from "./encodings/load-store-exclusive.ts";
+import { rows as loadStorePair } from "./encodings/load-store-pair.ts";
+import { rows as loadStoreRegister } from "./encodings/load-store-register.ts";
+import { rows as system } from "./encodings/system.ts";
 import type { Feature, Instruction } from "./instruction.ts";
 
 /** Every instruction that is known, in the manual's order. */
@@ -8,6 +16,14 @@ export const INSTRUCTIONS: readonly Instruction[] = [
   // Base.
   ...dataProcessingImmediate,
   ...bitfield,
+  ...branches,
+  ...system,
+  ...loadStoreExclusive,
+  ...atomicMemory,
+  ...loadStorePair,
+  ...loadStoreRegister,
+  ...dataProcessingSources,
+  ...dataProcessingRegister,
   // Floating point.
   // Advanced SIMD.
 ];

@@ -45,6 +45,38 @@ function sized(stack: boolean): OperandKind {
   };
 }
 
+const SCALAR_LETTERS = "bhsdq";
+
+/** A SIMD&FP register whose letter (0 B to 4 Q) follows from the arguments after its number. */
+function scalar(letterOf: (rest: readonly (number | undefined)[]) => number | undefined): OperandKind {
+  return {
+    print: ([index, ...rest]) => `${SCALAR_LETTERS[letterOf(rest) ?? 0]}${index}`,
+    parse: (text, _pc, [, ...rest]) => {
+      const match = /^([bhsdq])(\d\d?)(?!\w)/.exec(text);
+      const index = Number(match?.[2]);
+      if (!match || index > 31 || SCALAR_LETTERS.indexOf(match[1]!) !== letterOf(rest)) return undefined;
+      return { length: match[0].length, values: [index, ...rest.map(() => undefined)] };
+    },
+  };
+}
+
+/** A general-purpose register whose width (1 for X) follows from the arguments after its number. */
+function general(widthOf: (rest: readonly (number | undefined)[]) => number | undefined): OperandKind {
+  return {
+    print: ([index, ...rest]) => registerText(index!, widthOf(rest) ?? 0, false),
+    parse: (text, _pc, [, ...rest]) => {
+      const found = parseRegister(text, false);
+      if (!found || widthOf(rest) !== found.sf) return undefined;
+      return { length: found.length, values: [found.index, ...rest.map(() => undefined)] };
+    },
+  };
+}
+
+const isOneOf =
+  (...values: number[]) =>
+  (rest: readonly (number | undefined)[]): number =>
+    values.includes(rest[0]!) ? 1 : 0;
+
 export const REGISTER_KINDS = {
   /** X0 to X30, XZR. */
   X: fixed(1, false),
@@ -58,6 +90,15 @@ export const REGISTER_KINDS = {
   R: sized(false),
   /** `RS index sf`: SP instead of ZR. */
   RS: sized(true),
+  /** `Reven index sf`, `Rodd index sf`: an even register and the one after it. */
+  Reven: sized(false),
+  Rodd: {
+    print: ([index, sf]) => registerText(index! + 1, sf!, false),
+    parse: (text) => {
+      const found = parseRegister(text, false);
+      return found && { length: found.length, values: [found.index - 1, found.sf] };
+    },
+  },
   /** `Rext index sf option`: the register to be extended, W unless the whole of X is taken. */
   Rext: {
     print: ([index, sf, option]) => registerText(index!, sf! && (option! & 3) === 3 ? 1 : 0, false),
@@ -68,22 +109,13 @@ export const REGISTER_KINDS = {
     },
   },
   /** `Rt index size opc`: the register of a load or store, X for doublewords and for sign extension to 64 bits. */
-  Rt: {
-    print: ([index, size, opc]) => registerText(index!, size === 3 || opc === 2 ? 1 : 0, false),
-    parse: (text, _pc, [, size, opc]) => {
-      const found = parseRegister(text, false);
-      const sf = size === undefined ? undefined : size === 3 || opc === 2 ? 1 : 0;
-      if (!found || (sf !== undefined && sf !== found.sf)) return undefined;
-      return { length: found.length, values: [found.index, undefined, undefined] };
-    },
-  },
+  Rt: general(([size, opc]) => (size === 3 || opc === 2 ? 1 : 0)),
   /** `Rsize index size`: X for size 3, else W. */
-  Rsize: {
-    print: ([index, size]) => registerText(index!, size === 3 ? 1 : 0, false),
-    parse: (text, _pc, [, size]) => {
-      const found = parseRegister(text, false);
-      if (!found || (size !== undefined && (size === 3 ? 1 : 0) !== found.sf)) return undefined;
-      return { length: found.length, values: [found.index, size === undefined ? (found.sf ? 3 : 2) : size] };
-    },
-  },
+  Rsize: general(isOneOf(3)),
+  /** `Rliteral index opc`: of a literal load. `Rpair index opc`: of a pair. */
+  Rliteral: general(isOneOf(1, 2)),
+  Rpair: general(isOneOf(1, 2)),
+  /** `Vt index opc size`: the SIMD&FP register of a load or store. `Vpair index opc`: of a literal or a pair. */
+  Vt: scalar(([opc, size]) => (opc! >= 2 ? 4 : size)),
+  Vpair: scalar(([opc]) => opc! + 2),
 } as const satisfies Record<string, OperandKind>;
