@@ -30,7 +30,8 @@ function title({ secure, virtualization, cpus, memoryMebibytes }: QemuMachine): 
 }
 
 function boardOf(machine: QemuMachine) {
-  return { ...machine, memoryBytes: machine.memoryMebibytes * MEBIBYTE };
+  const { secure, virtualization, cpus, memoryMebibytes } = machine;
+  return { secure, virtualization, cpus, memoryBytes: memoryMebibytes * MEBIBYTE };
 }
 
 function entriesFor(difference: TreeDifference) {

@@ -118,7 +118,9 @@ async function unpack(name: string, packed: Packed, decompressors: Decompressors
     );
   }
   try {
-    return await decompress(packed.payload, UNPACKED_LIMIT);
+    const unpacked = await decompress(packed.payload, UNPACKED_LIMIT);
+    // A host may return a subclass (Node's Buffer), whose slices behave differently.
+    return new Uint8Array(unpacked.buffer, unpacked.byteOffset, unpacked.length);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new UserError(

@@ -22,6 +22,12 @@ const START_CODE_SIZE = 4096;
 /** Where an image that is entered like Linux begins. */
 export function placeKernel(image: LinuxImage | FlatImage, ram: AddressRange): AddressRange {
   const offset = image.kind === "linux" ? image.textOffset : BigInt(LEGACY_TEXT_OFFSET);
+  if (offset % 4n !== 0n) {
+    throw new UserError(
+      `The kernel ${image.name} asks for an offset of 0x${offset.toString(16)}, where no instruction can be; ` +
+        "it is damaged: fetch it again.",
+    );
+  }
   const size = image.kind === "linux" ? image.memorySize : BigInt(image.bytes.length);
   const moved = image.kind === "linux" && offset < START_CODE_SIZE ? offset + BigInt(2 * MEBIBYTE) : offset;
   requireRoom(`The kernel ${image.name}`, moved + size, ram);
