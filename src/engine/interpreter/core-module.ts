@@ -4,7 +4,14 @@ import type { FunctionBody, Label } from "../../wasm/function-body.ts";
 import { ModuleWriter, type Signature } from "../../wasm/module-writer.ts";
 import { HandlerEmitter, type HandlerFrame, type HandlerImports } from "./emitter.ts";
 import type { Handler } from "./handler-set.ts";
-import { FIRST_HANDLER, HANDLER_PAGE_END, HANDLER_UNDECODED, RECORD_SIZE } from "./record.ts";
+import {
+  FIRST_HANDLER,
+  HANDLER_PAGE_END,
+  HANDLER_UNDECODED,
+  RECORD_SIZE,
+  type RecordPlan,
+} from "./record.ts";
+import { RecordOperands } from "./record-operands.ts";
 
 /**
  * The modules that make up the interpreter. The core module holds the loop: one switch over the records'
@@ -92,8 +99,8 @@ function handlerFunction(module: ModuleWriter, imports: HandlerImports, handler:
   const frame: HandlerFrame = {
     body,
     imports,
+    operands: new RecordOperands(body, handler.plan, pe, record),
     pe,
-    record,
     leave: body.local("i32"),
     pushPc: () => body.get(pc),
     pushBank: () => body.get(pe).memory("i32.load", PE_LAYOUT.TLB_BANK),
@@ -102,7 +109,7 @@ function handlerFunction(module: ModuleWriter, imports: HandlerImports, handler:
     jumpInPage: undefined,
     next: () => body.i32(NEXT).return(),
   };
-  new HandlerEmitter(frame, handler.plan).emit(handler.block, handler.simd);
+  new HandlerEmitter(frame).emit(handler.block, handler.simd);
   body.unreachable();
 }
 
@@ -195,7 +202,7 @@ function writeRun(
   body.get(pc).get(record).i32(2).op("i32.shr_u").op("i64.extend_i32_u").op("i64.sub").set(pageBase);
   body.get(pe).memory("i32.load", PE_LAYOUT.TLB_BANK).set(bank);
   body.i32(0).set(leave);
-  const next = body.loop();
+  const nextRecord = body.loop();
 
   const chargeStraightLine = (): void => {
     body.get(fuel).get(record).get(start).op("i32.sub").i32(4).op("i32.shr_u").op("i32.sub");
@@ -204,19 +211,23 @@ function writeRun(
     chargeStraightLine();
     body.i32(1).op("i32.sub").set(fuel).branch(retry);
   };
-  const frameOf = (inPage: boolean): HandlerFrame => ({
+  const pushPc = (): void => {
+    body.get(pageBase).get(record).i32(2).op("i32.shr_u").op("i64.extend_i32_u").op("i64.add");
+  };
+  const next = (): void => {
+    body.get(record).i32(RECORD_SIZE).op("i32.add").set(record).branch(nextRecord);
+  };
+  const frameOf = (plan: RecordPlan, inPage: boolean): HandlerFrame => ({
     body,
     imports,
+    operands: new RecordOperands(body, plan, pe, record),
     pe,
-    record,
     leave,
-    pushPc: () => {
-      body.get(pageBase).get(record).i32(2).op("i32.shr_u").op("i64.extend_i32_u").op("i64.add");
-    },
+    pushPc,
     pushBank: () => body.get(bank),
     spill: () => {
       body.get(pe);
-      body.get(pageBase).get(record).i32(2).op("i32.shr_u").op("i64.extend_i32_u").op("i64.add");
+      pushPc();
       body.memory("i64.store", PE_LAYOUT.PC).get(pe);
       chargeStraightLine();
       body.memory("i32.store", PE_LAYOUT.FUEL);
@@ -229,13 +240,13 @@ function writeRun(
           body.i32(1).op("i32.sub").set(fuel);
           body.i32(2).op("i32.shl").get(record).op("i32.add").tee(record).set(start);
           attentionOrNegative(body, pe, fuel);
-          body.op("i32.eqz").branchIf(next);
+          body.op("i32.eqz").branchIf(nextRecord);
           body.get(pe);
-          body.get(pageBase).get(record).i32(2).op("i32.shr_u").op("i64.extend_i32_u").op("i64.add");
+          pushPc();
           body.memory("i64.store", PE_LAYOUT.PC).branch(retry);
         }
       : undefined,
-    next: () => body.get(record).i32(RECORD_SIZE).op("i32.add").set(record).branch(next),
+    next,
   });
 
   const cold = body.block();
@@ -251,29 +262,28 @@ function writeRun(
   });
   body.get(record).memory("i32.load16_u").branchTable(targets, cold);
   body.end(); // undecoded
-  body.get(record).call(decode).branch(next);
+  body.get(record).call(decode).branch(nextRecord);
   body.end(); // pageEnd
   body.get(pe);
-  body.get(pageBase).get(record).i32(2).op("i32.shr_u").op("i64.extend_i32_u").op("i64.add");
+  pushPc();
   body.memory("i64.store", PE_LAYOUT.PC);
   chargeStraightLine();
   body.set(fuel).branch(retry);
   for (const { handler, inPage } of arms) {
     body.end();
-    new HandlerEmitter(frameOf(inPage), handler.plan).emit(handler.block, handler.simd);
+    new HandlerEmitter(frameOf(handler.plan, inPage)).emit(handler.block, handler.simd);
   }
   body.end(); // cold
-  const frame = frameOf(false);
   body.get(pe);
   chargeStraightLine();
   body.memory("i32.store", PE_LAYOUT.FUEL);
   body.get(pe).get(record);
-  frame.pushPc();
+  pushPc();
   body.get(record).memory("i32.load16_u").callIndirect(handlerType);
   body.if();
   exit();
   body.end();
-  frame.next();
+  next();
   body.end(); // next
   body.unreachable();
   body.end(); // retry

@@ -1,12 +1,20 @@
 import { Bug } from "../../base/errors.ts";
-import { type Access, type Block, isPure, isRemovable, Node, type Statement } from "../../isa/ir.ts";
+import {
+  type Access,
+  type Block,
+  type FlagName,
+  isPure,
+  isRemovable,
+  Node,
+  type Statement,
+  type VectorPart,
+} from "../../isa/ir.ts";
 import type { ImmediateOperand, RegisterOperand } from "../../isa/operands.ts";
 import type { RuntimeFunctionName } from "../../isa/runtime-functions.ts";
 import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
 import type { FunctionBody } from "../../wasm/function-body.ts";
-import type { MemoryOperatorName, ValueType } from "../../wasm/opcodes.ts";
+import type { ValueType } from "../../wasm/opcodes.ts";
 import { PROCESSOR_OPERATION_NUMBER } from "./processor-operations.ts";
-import { type RecordPlan, registerSlot } from "./record.ts";
 
 /** Functions outside that handlers call, by index in the module at hand. */
 export interface HandlerImports {
@@ -17,13 +25,26 @@ export interface HandlerImports {
   runtime(name: RuntimeFunctionName): number;
 }
 
+/** How a meaning's operands and the flags are reached: through a record, or as locals and constants. */
+export interface OperandAccess {
+  pushRegister(register: RegisterOperand<"x" | "sp">, bits: 32 | 64): void;
+  /** `push` leaves an i64 (bits 64) or i32 (bits 32, zero-extended here). */
+  writeRegister(register: RegisterOperand<"x" | "sp">, bits: 32 | 64, push: () => void): void;
+  pushVector(register: RegisterOperand<"v">, part: VectorPart): void;
+  /** The rest of the register becomes zero. */
+  writeVector(register: RegisterOperand<"v">, part: VectorPart, push: () => void): void;
+  pushImmediate(operand: ImmediateOperand, type: "i32" | "i64"): void;
+  pushFlag(flag: FlagName): void;
+  writeFlag(flag: FlagName, push: () => void): void;
+}
+
 /** Where a handler's code stands: a function of its own, or an arm of the interpreter's switch. */
 export interface HandlerFrame {
   readonly body: FunctionBody;
   readonly imports: HandlerImports;
-  /** Locals with the PE's base address and the record's address. */
+  readonly operands: OperandAccess;
+  /** Local with the PE's base address. */
   readonly pe: number;
-  readonly record: number;
   /** Local, i32, 0 at entry: set when the loop must be left after this instruction. */
   readonly leave: number;
   /** Pushes the instruction's address (i64). */
@@ -42,12 +63,6 @@ export interface HandlerFrame {
 
 const LOAD_I64 = { 1: "i64.load8_u", 2: "i64.load16_u", 4: "i64.load32_u", 8: "i64.load" } as const;
 const STORE_I64 = { 1: "i64.store8", 2: "i64.store16", 4: "i64.store32", 8: "i64.store" } as const;
-const FLAG_SLOT = {
-  N: PE_LAYOUT.FLAG_N,
-  Z: PE_LAYOUT.FLAG_Z,
-  C: PE_LAYOUT.FLAG_C,
-  V: PE_LAYOUT.FLAG_V,
-} as const;
 
 /** The flags word of DataAccess: bit 0 unprivileged, bit 1 aligned, bits 2 up: log2 of the element size. */
 export function accessFlags(access: Access): number {
@@ -57,15 +72,15 @@ export function accessFlags(access: Access): number {
 /** Writes the code of one handler from its meaning. */
 export class HandlerEmitter {
   readonly #frame: HandlerFrame;
-  readonly #plan: RecordPlan;
+  readonly #operands: OperandAccess;
   readonly #body: FunctionBody;
   readonly #locals = new Map<Node, number>();
   readonly #taken: [ValueType, number][] = [];
   #mayLeave = false;
 
-  constructor(frame: HandlerFrame, plan: RecordPlan) {
+  constructor(frame: HandlerFrame) {
     this.#frame = frame;
-    this.#plan = plan;
+    this.#operands = frame.operands;
     this.#body = frame.body;
   }
 
@@ -119,24 +134,19 @@ export class HandlerEmitter {
         this.#define(statement.node);
         break;
       case "writeRegister":
-        this.#registerAddress(statement.register, "write");
-        this.#push(statement.value);
-        if (statement.bits === 32) body.op("i64.extend_i32_u");
-        body.memory("i64.store");
+        this.#operands.writeRegister(statement.register, statement.bits, () => this.#push(statement.value));
         break;
       case "writeVector":
-        this.#writeVector(statement.register, statement.part, statement.value);
+        this.#operands.writeVector(statement.register, statement.part, () => this.#push(statement.value));
         break;
       case "setFlags":
-        for (const [slot, value] of [
-          [PE_LAYOUT.FLAG_N, statement.n],
-          [PE_LAYOUT.FLAG_Z, statement.z],
-          [PE_LAYOUT.FLAG_C, statement.c],
-          [PE_LAYOUT.FLAG_V, statement.v],
+        for (const [flag, value] of [
+          ["N", statement.n],
+          ["Z", statement.z],
+          ["C", statement.c],
+          ["V", statement.v],
         ] as const) {
-          body.get(pe);
-          this.#push(value);
-          body.memory("i64.store", slot);
+          this.#operands.writeFlag(flag, () => this.#push(value));
         }
         break;
       case "writeFpsr":
@@ -188,13 +198,13 @@ export class HandlerEmitter {
   #branchRelative(offset: ImmediateOperand<32>): void {
     const { body, pe, jumpInPage } = this.#frame;
     if (jumpInPage !== undefined) {
-      this.#pushImmediate(offset, "i32");
+      this.#operands.pushImmediate(offset, "i32");
       jumpInPage();
       return;
     }
     body.get(pe);
     this.#frame.pushPc();
-    this.#pushImmediate(offset, "i64");
+    this.#operands.pushImmediate(offset, "i64");
     body.op("i64.add").memory("i64.store", PE_LAYOUT.PC);
     this.#frame.exit();
   }
@@ -213,7 +223,7 @@ export class HandlerEmitter {
       else if (operand instanceof Node) {
         this.#push(operand);
         body.op("i32.wrap_i64");
-      } else this.#pushImmediate(operand, "i32");
+      } else this.#operands.pushImmediate(operand, "i32");
     }
     body.call(imports.processor);
   }
@@ -249,7 +259,7 @@ export class HandlerEmitter {
         this.#constant(node.type, shape.value);
         break;
       case "immediate":
-        this.#pushImmediate(shape.operand, node.type === "i32" ? "i32" : "i64");
+        this.#operands.pushImmediate(shape.operand, node.type === "i32" ? "i32" : "i64");
         break;
       case "operator":
         this.#pushInputs(node);
@@ -274,15 +284,13 @@ export class HandlerEmitter {
         this.#condition(shape.condition);
         break;
       case "readRegister":
-        this.#registerAddress(shape.register, "read");
-        body.memory(shape.bits === 64 ? "i64.load" : "i32.load");
+        this.#operands.pushRegister(shape.register, shape.bits);
         break;
       case "readVector":
-        this.#registerAddress(shape.register, "read");
-        body.memory(`${shape.part}.load`);
+        this.#operands.pushVector(shape.register, shape.part);
         break;
       case "readFlag":
-        body.get(pe).memory("i64.load", FLAG_SLOT[shape.flag]);
+        this.#operands.pushFlag(shape.flag);
         break;
       case "readFpcr":
         body.get(pe).memory("i32.load", PE_LAYOUT.FPCR);
@@ -339,45 +347,12 @@ export class HandlerEmitter {
     else body.f64(value);
   }
 
-  #registerAddress(register: RegisterOperand, direction: "read" | "write"): void {
-    const { body, pe, record } = this.#frame;
-    const position = this.#plan.positionOfRegister(register, direction);
-    // A register that the instruction implies (X30 of BL) is no operand of the record.
-    if (position === undefined) body.get(pe).i32(registerSlot(register, direction)).op("i32.add");
-    else body.get(record).memory("i32.load16_u", position).get(pe).op("i32.add");
-  }
-
-  #pushImmediate(operand: ImmediateOperand, type: "i32" | "i64"): void {
-    const { body, record } = this.#frame;
-    const position = this.#plan.positionOfImmediate(operand);
-    if (position === undefined) {
-      if (type === "i32") body.i32(Number(BigInt.asIntN(32, BigInt(operand.value))));
-      else body.i64(BigInt(operand.value));
-    } else if (type === "i32") body.get(record).memory("i32.load", position);
-    else body.get(record).memory(operand.width === 64 ? "i64.load" : "i64.load32_s", position);
-  }
-
-  #writeVector(register: RegisterOperand<"v">, part: "v128" | "f64" | "f32" | "i64", value: Node): void {
-    const body = this.#body;
-    const store: Record<typeof part, MemoryOperatorName> = {
-      v128: "v128.store",
-      f64: "f64.store",
-      f32: "f32.store",
-      i64: "i64.store",
-    };
-    const address = this.#temporary("i32");
-    this.#registerAddress(register, "write");
-    body.tee(address);
-    this.#push(value);
-    body.memory(store[part]);
-    if (part === "f32") body.get(address).i32(0).memory("i32.store", 4);
-    if (part !== "v128") body.get(address).i64(0n).memory("i64.store", 8);
-  }
-
   #condition(condition: number): void {
-    const { body, pe } = this.#frame;
-    const flag = (name: keyof typeof FLAG_SLOT): FunctionBody =>
-      body.get(pe).memory("i64.load", FLAG_SLOT[name]);
+    const { body } = this.#frame;
+    const flag = (name: FlagName): FunctionBody => {
+      this.#operands.pushFlag(name);
+      return body;
+    };
     const negativeEqualsOverflow = (): void => {
       flag("N");
       flag("V").op("i64.xor").i64(0n).op("i64.ge_s");

@@ -39,7 +39,7 @@ export interface InterpreterOptions {
   /** Address of room for the record cache, and how many pages fit. */
   readonly recordsBase: number;
   readonly recordPages: number;
-  trace(frame: number): void;
+  trace(frame: number, first: number, length: number): void;
   untrace(frame: number): void;
   /** Every soft-TLB bank of every element, as addresses. */
   banks(): Iterable<number>;

@@ -14,8 +14,9 @@ const WRITES_BEFORE_DROP = 16;
 
 /** What the cache needs of the machine. */
 export interface RecordCacheHost {
-  /** From now on every write to the frame is reported by `invalidate` (spec S1's TR_CODE). */
-  trace(frame: number): void;
+  /** From now on writes to bytes [first, first + length) are reported by `invalidate` (spec S1's TR_CODE). */
+  trace(frame: number, first: number, length: number): void;
+  /** Nothing in the frame is watched any more. */
   untrace(frame: number): void;
   /** Removes the execute tags of these record pages from every soft-TLB bank of every PE. */
   forgetExecuteTags(isForgotten: (records: number) => boolean): void;
@@ -31,7 +32,6 @@ export class RecordCache {
   readonly #host: RecordCacheHost;
   readonly #pageOfFrame: Int32Array;
   readonly #frameOfPage: Int32Array;
-  readonly #traced: Uint8Array;
   readonly #writes: Uint8Array;
   readonly #capacity: number;
   readonly #free: number[] = [];
@@ -53,7 +53,6 @@ export class RecordCache {
     this.#host = host;
     this.#pageOfFrame = new Int32Array(buffer.byteLength >> FRAME_SHIFT).fill(NO_PAGE);
     this.#frameOfPage = new Int32Array(capacity).fill(NO_PAGE);
-    this.#traced = new Uint8Array(capacity);
     this.#writes = new Uint8Array(capacity);
   }
 
@@ -109,8 +108,7 @@ export class RecordCache {
   }
 
   #untrace(page: number): void {
-    if (this.#traced[page] === 1) this.#host.untrace(this.#frameOfPage[page] ?? 0);
-    this.#traced[page] = 0;
+    this.#host.untrace(this.#frameOfPage[page] ?? 0);
     this.#writes[page] = 0;
   }
 
@@ -121,16 +119,14 @@ export class RecordCache {
     this.#words[end] = HANDLER_PAGE_END;
   }
 
-  /** Linear-memory address of the instruction word that `record` stands for, its frame traced from now on. */
+  /** Linear-memory address of the instruction word that `record` stands for, traced from now on. */
   codeAddress(record: number): number {
     const page = Math.floor((record - this.#base) / RECORD_PAGE_STRIDE);
     const frame = this.#frameOfPage[page] ?? NO_PAGE;
     if (frame === NO_PAGE) throw new Bug("a record of no frame is being decoded");
-    if (this.#traced[page] === 0) {
-      this.#traced[page] = 1;
-      this.#host.trace(frame);
-    }
-    return frame * 4096 + this.indexInPage(record) * 4;
+    const offset = this.indexInPage(record) * 4;
+    this.#host.trace(frame, offset, 4);
+    return frame * 4096 + offset;
   }
 
   /** 0 to 1023: which instruction of its page `record` stands for. */
