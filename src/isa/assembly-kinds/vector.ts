@@ -96,10 +96,7 @@ export const VECTOR_KINDS: Record<string, OperandKind> = {
   Vs: arrangementByQ(2),
   Vd: arrangementByQ(3),
   /** Rd sz Q: 2s 4s, 1d 2d */
-  VF: enumerated(
-    [5, 1, 1],
-    (register, sz = 0, Q) => `v${register}.${ARRANGEMENTS[(sz + 2) as 2][Q as 0]}`,
-  ),
+  VF: enumerated([5, 1, 1], (register, sz = 0, Q) => `v${register}.${ARRANGEMENTS[(sz + 2) as 2][Q as 0]}`),
   ...Object.fromEntries(
     ["4b", "8b", "16b", "2h", "4h", "8h", "2s", "4s", "1d", "2d", "1q"].map((arrangement) => [
       `V${arrangement}`,
