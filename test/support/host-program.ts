@@ -4,6 +4,10 @@ import { spawnSync } from "node:child_process";
 const PACKAGES = {
   "qemu-system-aarch64": "qemu-system-arm",
   dtc: "device-tree-compiler",
+  zstd: "zstd",
+  xz: "xz-utils",
+  "aarch64-linux-gnu-objdump": "binutils-aarch64-linux-gnu",
+  "qemu-aarch64": "qemu-user",
 } as const;
 export type HostProgram = keyof typeof PACKAGES;
 
