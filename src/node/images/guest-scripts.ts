@@ -1,0 +1,104 @@
+import { BOOT_MODULES } from "./modules.ts";
+
+/** Names of the ports through which a command in the guest is spoken to. */
+export const COMMAND_PORTS = {
+  input: "elvisor.stdin",
+  output: "elvisor.stdout",
+  errors: "elvisor.stderr",
+  /** The guest writes the command's exit status, in decimal, and a line feed. */
+  status: "elvisor.status",
+} as const;
+
+/**
+ * The first line on the input port, which the guest takes away: reading a port that the host has not opened
+ * yet gives an end of file, so the guest reads until it has seen this line.
+ */
+export const INPUT_GREETING = "\n";
+
+/**
+ * Process 1. It mounts, loads modules, and hands over to the session (a shell on the virtio console) or
+ * runs the one command; few programs are started before that, because each costs time. It stays to reap
+ * orphans and to switch off when `poweroff`, `reboot` or `halt` signal it.
+ */
+export const INIT_SCRIPT = `#!/bin/sh
+export PATH=/bin
+mount -a
+modprobe -a ${BOOT_MODULES.join(" ")} 2>/dev/null
+echo elvisor >/proc/sys/kernel/hostname
+. /etc/elvisor/settings
+
+finish() {
+  sync
+  umount -a -r 2>/dev/null
+  "$1" -f
+}
+trap 'finish poweroff' USR2
+trap 'finish reboot' TERM
+trap 'finish halt' USR1
+
+rest() {
+  mkdir -p /dev/pts /dev/shm
+  mount -t devpts devpts /dev/pts
+  mount -t tmpfs shm /dev/shm
+  ifconfig lo up
+}
+
+# Finds the device of a named port; it may still be on its way.
+port() {
+  while :; do
+    for entry in /sys/class/virtio-ports/*; do
+      read -r name 2>/dev/null <"$entry/name" && [ "$name" = "$1" ] && device=/dev/\${entry##*/} && return
+    done
+  done
+}
+
+if [ "$MODE" = command ]; then
+  rest
+  port ${COMMAND_PORTS.status}
+  exec 9>"$device"
+  port ${COMMAND_PORTS.output}
+  exec 4>"$device"
+  port ${COMMAND_PORTS.errors}
+  exec 5>"$device"
+  port ${COMMAND_PORTS.input}
+  exec 3<"$device"
+  until read -r name <&3; do :; done
+  cd /root
+  HOME=/root sh /etc/elvisor/command <&3 >&4 2>&5 3<&- 4>&- 5>&- 9>&-
+  echo $? >&9
+  finish poweroff
+fi
+
+# Not "&": that would leave the session deaf to Ctrl-C.
+start-stop-daemon -S -b -p /run/session -x /bin/setsid -- sh /etc/elvisor/session
+rest
+while :; do
+  sleep 2147483647 &
+  wait $!
+done
+`;
+
+/** Leader of the session on the console, which becomes its terminal by being opened; ends with the machine. */
+export const SESSION_SCRIPT = `#!/bin/sh
+exec </dev/hvc0 >/dev/hvc0 2>&1 || exec </dev/console >/dev/console 2>&1
+. /etc/elvisor/settings
+[ "$ROWS" ] && stty rows "$ROWS" cols "$COLUMNS"
+unset ROWS COLUMNS
+export HOME=/root TERM
+cd /root
+sh -l
+kill -USR2 1
+`;
+
+/** What the shell reads first. */
+export const PROFILE = `export PS1='\\w # '
+alias ls='ls --color=auto'
+`;
+
+/** What \`mount -a\` mounts. */
+export const FILE_SYSTEMS = `dev /dev devtmpfs mode=0755 0 0
+proc /proc proc defaults 0 0
+sys /sys sysfs defaults 0 0
+run /run tmpfs mode=0755 0 0
+tmp /tmp tmpfs mode=1777 0 0
+`;
