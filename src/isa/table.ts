@@ -5,6 +5,7 @@ import { rows as branches } from "./encodings/branches.ts";
 import { rows as dataProcessingImmediate } from "./encodings/data-processing-immediate.ts";
 import { rows as dataProcessingRegister } from "./encodings/data-processing-register.ts";
 import { rows as dataProcessingSources } from "./encodings/data-processing-sources.ts";
+import { rows as laterExtensions } from "./encodings/later-extensions.ts";
 import { rows as loadStoreExclusive } from "./encodings/load-store-exclusive.ts";
 import { rows as loadStorePair } from "./encodings/load-store-pair.ts";
 import { rows as loadStoreRegister } from "./encodings/load-store-register.ts";
@@ -24,6 +25,7 @@ export const INSTRUCTIONS: readonly Instruction[] = [
   ...loadStoreRegister,
   ...dataProcessingSources,
   ...dataProcessingRegister,
+  ...laterExtensions,
   // Floating point.
   // Advanced SIMD.
 ];

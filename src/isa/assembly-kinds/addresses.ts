@@ -72,6 +72,19 @@ const signed9 = offset(9, () => 0);
 const simdSize = ([, opc, size]: readonly (number | undefined)[]): number | undefined =>
   opc === undefined || size === undefined ? undefined : ((opc >> 1) << 2) | size;
 
+const fixedScale = (width: number, shift: number): OperandKind => offset(width, () => shift);
+const joined10 = offset(10, () => 3);
+const soffset10: OperandKind = {
+  print: ([S, imm9], pc) => joined10.print([(S! << 9) | imm9!], pc),
+  parse: (text, pc) => {
+    const found = joined10.parse(text, pc, [undefined]);
+    const value = found?.values[0];
+    return found && value !== undefined
+      ? { length: found.length, values: [value >> 9, value & 511] }
+      : undefined;
+  },
+};
+
 export const ADDRESS_KINDS = {
   /** `label field width`: a word-aligned PC-relative target. */
   label: {
@@ -98,6 +111,13 @@ export const ADDRESS_KINDS = {
   /** `soffset7 imm7 shift`: signed, scaled; `woffset7` must be written. */
   soffset7: scaled7,
   woffset7: writtenOffset(scaled7),
+  /** The same in units of 16 bytes (memory tags). */
+  tagOffset: fixedScale(9, 4),
+  wtagOffset: writtenOffset(fixedScale(9, 4)),
+  tagOffset7: fixedScale(7, 4),
+  wtagOffset7: writtenOffset(fixedScale(7, 4)),
+  /** `soffset10 S imm9`: in units of 8 bytes, the sign in a field of its own. */
+  soffset10,
   /** `index Rm option S shift`: ", x1", ", x1, lsl #3", ", w1, uxtw #2". */
   index: {
     print: ([Rm, option, S, shift]) => indexText(Rm!, option!, S!, shift!),

@@ -77,6 +77,15 @@ export const IMMEDIATE_KINDS = {
       return { length: found.length, values: [Number(BigInt.asUintN(width, found.value)), undefined] };
     },
   },
+  /** A multiple of 16, in hexadecimal. */
+  hex16: {
+    print: ([value]) => hex(value! * 16),
+    parse: (text) => {
+      const found = parseNumber(text);
+      if (!found || found.value < 0n || found.value & 15n) return undefined;
+      return { length: found.length, values: [Number(found.value >> 4n)] };
+    },
+  },
   lsl12: optionalShift(12),
   lsl16: optionalShift(16),
   /** `bitmask N immr imms sf`: a logical immediate. */
@@ -108,9 +117,12 @@ export const IMMEDIATE_KINDS = {
       return { length: match[0].length, values: [SHIFTS.indexOf(match[1]!), Number(match[2])] };
     },
   },
-  /** `extend option imm3 sf Rd Rn`: ", uxtw #2"; with SP among the registers the full width is LSL, unwritten at 0. */
+  /** `extend option imm3 sf Rn Rd`: ", uxtw #2"; with SP among Rn and Rd the full width is LSL, unwritten at 0. */
   extend: {
-    print: ([option, amount]) => `, ${EXTENDS[option!]}${amount === 0 ? "" : ` #${amount}`}`,
+    print: ([option, amount, sf, Rn, Rd]) => {
+      if (option === (sf ? 3 : 2) && (Rn === 31 || Rd === 31)) return amount === 0 ? "" : `, lsl #${amount}`;
+      return `, ${EXTENDS[option!]}${amount === 0 ? "" : ` #${amount}`}`;
+    },
     parse: (text, _pc, [, , sf]) => {
       const match = /^, ([us]xt[bhwx]|lsl)(?: #(\d+))?(?!\w)/.exec(text);
       const full = sf ? 3 : 2;

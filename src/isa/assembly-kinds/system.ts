@@ -1,5 +1,7 @@
 import { hex } from "../../base/bits.ts";
 import type { OperandKind } from "../assembly.ts";
+import { decodeRegister, encodeRegister } from "../system-registers/definition.ts";
+import { SYSTEM_REGISTERS } from "../system-registers/table.ts";
 import { parseNumber } from "./immediates.ts";
 import { parseRegister } from "./registers.ts";
 
@@ -41,6 +43,14 @@ function prefetchName(operation: number): string | undefined {
     : undefined;
 }
 
+/** Names of system registers, in lower case, by their encoding, and back. */
+const REGISTER_NAMES: ReadonlyMap<number, string> = new Map(
+  SYSTEM_REGISTERS.map(({ name, encoding }) => [encoding, name.toLowerCase()]),
+);
+const REGISTER_ENCODINGS: ReadonlyMap<string, number> = new Map(
+  SYSTEM_REGISTERS.map(({ name, encoding }) => [name.toLowerCase(), encoding]),
+);
+
 /** A name out of a table, or "#" and a number below `limit`. */
 function named(nameOf: (value: number) => string | undefined, limit: number, blank = ""): OperandKind {
   const byName = new Map<string, number>();
@@ -67,15 +77,6 @@ export const SYSTEM_KINDS = {
   barrier: named((value) => BARRIERS[value], 16),
   /** The operation of a prefetch. */
   prefetch: named(prefetchName, 32),
-  /** `optional15 CRm`: #imm4, unwritten when 15. */
-  optional15: {
-    print: ([value]) => (value === 15 ? "" : `#${hex(value!)}`),
-    parse: (text) => {
-      const number = /^(sy)?$/.test(text) ? undefined : parseNumber(text.replace(/^#/, ""));
-      if (!number) return { length: text === "sy" ? 2 : 0, values: [15] };
-      return { length: number.length + (text.startsWith("#") ? 1 : 0), values: [Number(number.value)] };
-    },
-  },
   /** `optionalX Rt`: ", x3", unwritten for XZR. */
   optionalX: {
     print: ([value]) => (value === 31 ? "" : `, x${value}`),
@@ -97,13 +98,22 @@ export const SYSTEM_KINDS = {
   },
   /** `sysreg o0 op1 CRn CRm op2`: a system register by its numbers, or its name. */
   sysreg: {
-    print: ([o0, op1, CRn, CRm, op2]) => `s${2 | o0!}_${op1}_c${CRn}_c${CRm}_${op2}`,
+    print: ([o0, op1, CRn, CRm, op2]) => {
+      const encoding = encodeRegister([2 | o0!, op1!, CRn!, CRm!, op2!]);
+      return REGISTER_NAMES.get(encoding) ?? `s${2 | o0!}_${op1}_c${CRn}_c${CRm}_${op2}`;
+    },
     parse: (text) => {
-      const match = /^s([23])_([0-7])_c(\d\d?)_c(\d\d?)_([0-7])(?!\w)/.exec(text);
+      const word = /^\w+/.exec(text)?.[0] ?? "";
+      const named = REGISTER_ENCODINGS.get(word);
+      if (named !== undefined) {
+        const [op0, ...rest] = decodeRegister(named);
+        return { length: word.length, values: [op0 & 1, ...rest] };
+      }
+      const match = /^s([23])_([0-7])_c(\d\d?)_c(\d\d?)_([0-7])$/.exec(word);
       if (!match) return undefined;
       const values = match.slice(1).map(Number);
       if (values[2]! > 15 || values[3]! > 15) return undefined;
-      return { length: match[0].length, values: [values[0]! & 1, ...values.slice(1)] };
+      return { length: word.length, values: [values[0]! & 1, ...values.slice(1)] };
     },
   },
 } as const satisfies Record<string, OperandKind>;

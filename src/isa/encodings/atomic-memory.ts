@@ -99,7 +99,7 @@ export const rows = [
   }),
   instruction({
     name: "CAS_comswap",
-    encoding: "size:2 001000 1 L:1 1 Rs:5 o0:1 sboRt2:5 Rn:5 Rt:5",
+    encoding: "size:2 001000 1 L:1 1 Rs:5 o0:1 11111 Rn:5 Rt:5",
     assembly: `{L,o0,size:${orderedMnemonics("cas")}} <Rsize Rs size>, <Rsize Rt size>, [<XS Rn>]`,
     manual: "C6.2.41 CAS and siblings",
     feature: "FEAT_LSE",
@@ -113,7 +113,7 @@ export const rows = [
   }),
   instruction({
     name: "CASP_comswappr",
-    encoding: "0 sz:1 001000 0 L:1 1 Rs:5 o0:1 sboRt2:5 Rn:5 Rt:5",
+    encoding: "0 sz:1 001000 0 L:1 1 Rs:5 o0:1 11111 Rn:5 Rt:5",
     assembly:
       "{L,o0:casp/caspl/caspa/caspal} <Reven Rs sz>, <Rodd Rs sz>, <Reven Rt sz>, <Rodd Rt sz>, [<XS Rn>]",
     manual: "C6.2.40 CASP and siblings",

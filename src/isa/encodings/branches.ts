@@ -106,7 +106,10 @@ export const rows = [
   instruction({
     name: "RET_branch_reg",
     encoding: "1101011 0010 11111 000000 Rn:5 00000",
-    assembly: "ret <X Rn>",
+    assembly: [
+      { when: ({ Rn }) => Rn === 30, template: "ret" },
+      { when: () => true, template: "ret <X Rn>" },
+    ],
     manual: "C6.2.277 RET",
     operands: ({ Rn }) => ({ n: x(Rn) }),
     execute: (o, s) => s.branch(s.readX(o.n), "return"),

@@ -79,7 +79,7 @@ export const rows = [
   instruction({
     name: "AND_ORR_EOR_log_imm",
     encoding: "sf:1 opc:2 100100 N:1 immr:6 imms:6 Rn:5 Rd:5",
-    assembly: "{opc:and/orr/eor} <RS Rd sf>, <R Rn sf>, #<bitmask N immr imms sf>",
+    assembly: "{opc:and/orr/eor/-} <RS Rd sf>, <R Rn sf>, #<bitmask N immr imms sf>",
     manual: "C6.2.14 AND (immediate), C6.2.252 ORR (immediate), C6.2.107 EOR (immediate)",
     operands: ({ sf, opc, N, immr, imms, Rn, Rd }) => {
       const imm = logicalImmediate(sf, N, immr, imms);

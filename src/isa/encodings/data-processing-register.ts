@@ -75,8 +75,8 @@ export const rows = [
         ? "sf:1 op:1 1 01011 00 1 Rm:5 option:3 imm3:3 Rn:5 Rd:5"
         : "sf:1 op:1 0 01011 00 1 Rm:5 option:3 imm3:3 Rn:5 Rd:5",
       assembly: S
-        ? "{op:adds/subs} <R Rd sf>, <RS Rn sf>, <Rext Rm sf option><extend option imm3 sf Rn>"
-        : "{op:add/sub} <RS Rd sf>, <RS Rn sf>, <Rext Rm sf option><extend option imm3 sf Rn>",
+        ? "{op:adds/subs} <R Rd sf>, <RS Rn sf>, <Rext Rm sf option><extend option imm3 sf Rn 0>"
+        : "{op:add/sub} <RS Rd sf>, <RS Rn sf>, <Rext Rm sf option><extend option imm3 sf Rn Rd>",
       manual: S ? "C6.2.8 ADDS (extended register)" : "C6.2.4 ADD (extended register)",
       operands: ({ sf, op, Rm, option, imm3, Rn, Rd }) => {
         if (imm3 > 4) return undefined;

@@ -40,7 +40,7 @@ const ORDERED = [
   },
   {
     name: "LDAPR_memop",
-    encoding: "size:2 111000 1 0 1 sboRs:5 1 100 00 Rn:5 Rt:5",
+    encoding: "size:2 111000 1 0 1 11111 1 100 00 Rn:5 Rt:5",
     mnemonics: "{size:ldaprb/ldaprh/ldapr/ldapr}",
     manual: "C6.2.143 LDAPR",
     load: true,

@@ -124,7 +124,10 @@ export const rows = [
   instruction({
     name: "CLREX_barriers",
     encoding: "11010101000000110011 CRm:4 010 11111",
-    assembly: "clrex<optional15 CRm>",
+    assembly: [
+      { when: ({ CRm }) => CRm === 15, template: "clrex" },
+      { when: () => true, template: "clrex #<hex CRm>" },
+    ],
     manual: "C6.2.57 CLREX",
     execute: (_, s) => s.clearExclusive(),
   }),
@@ -149,7 +152,10 @@ export const rows = [
   instruction({
     name: "ISB_barriers",
     encoding: "11010101000000110011 CRm:4 110 11111",
-    assembly: "isb<optional15 CRm>",
+    assembly: [
+      { when: ({ CRm }) => CRm === 15, template: "isb" },
+      { when: () => true, template: "isb #<hex CRm>" },
+    ],
     manual: "C6.2.131 ISB",
     execute: (_, s) => s.processor("instructionBarrier"),
   }),
