@@ -5,7 +5,7 @@ import { type Compression, decompress } from "./images/compression.ts";
 
 /**
  * How this host unpacks kernels. All throw when the data is damaged or unpacks to more than the limit; gzip
- * tolerates bytes after its end, as kernels made by build systems have them.
+ * tolerates zeros after its end, with which kernels may be padded.
  */
 export const KERNEL_DECOMPRESSORS: Decompressors = {
   gzip: (packed, limit) => gunzipSync(packed, { maxOutputLength: limit }),
