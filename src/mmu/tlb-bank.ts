@@ -1,0 +1,214 @@
+import type { FrameTable } from "../memory/frame-table.ts";
+import type { MachineMemory } from "../memory/machine-memory.ts";
+import { FRAME_SHIFT } from "../memory/machine-memory.ts";
+import { SOFT_TLB } from "../memory/pe-layout.ts";
+import { PERMISSION } from "./walk-request.ts";
+
+const { ENTRIES, ENTRY_SIZE, BANK_SIZE } = SOFT_TLB;
+const ENTRY_SHIFT = 5;
+const INDEX_MASK = ENTRIES - 1;
+const PAGE_MASK = ~0xfff;
+const INVALID = -1;
+
+/** Word offsets inside an entry. */
+const READ = SOFT_TLB.READ_TAG >> 2;
+const WRITE = SOFT_TLB.WRITE_TAG >> 2;
+const EXECUTE = SOFT_TLB.EXECUTE_TAG >> 2;
+const ADDEND = SOFT_TLB.ADDEND >> 2;
+const RECORDS = SOFT_TLB.RECORDS >> 2;
+const ENTRY_WORDS = ENTRY_SIZE >> 2;
+
+/** Entries of lower and of upper addresses are invalidated apart: bit 55, in the high word. */
+const UPPER = 0x0080_0000;
+const WITHOUT_TAG = 0x00ff_ffff;
+
+/**
+ * One bank of the soft TLB (SOFT_TLB in memory/pe-layout.ts), with what generated code does not need: how
+ * large each entry's mapping is and whether any entry belongs to one ASID only.
+ */
+export class TlbBank {
+  /** Byte address of the first entry. */
+  readonly address: number;
+  /** An entry without nG may be in the bank. */
+  hasGlobal = false;
+  /** An entry with nG may be in the bank. */
+  hasNonGlobal = false;
+  readonly #words: Int32Array;
+  readonly #frames: FrameTable;
+  readonly #first: number;
+  /** log2 of each entry's stage 1 mapping. */
+  readonly #shifts = new Uint8Array(ENTRIES);
+  #empty = true;
+  #largestLower = FRAME_SHIFT;
+  #largestUpper = FRAME_SHIFT;
+
+  constructor(memory: MachineMemory, frames: FrameTable) {
+    this.address = memory.allocate(BANK_SIZE, 64);
+    this.#words = memory.words;
+    this.#frames = frames;
+    this.#first = this.address >>> 2;
+    this.#words.fill(INVALID, this.#first, this.#first + (BANK_SIZE >> 2));
+  }
+
+  /** Byte address of the entry for a virtual address. */
+  slot(low: number): number {
+    return this.address + (((low >>> FRAME_SHIFT) & INDEX_MASK) << ENTRY_SHIFT);
+  }
+
+  /**
+   * Sets the read and write tags of a page to what `permissions` says; an execute tag of the same page stays.
+   * `frameHost` is the host address of the page's frame.
+   */
+  install(low: number, high: number, frameHost: number, permissions: number): void {
+    const slot = this.#claim(low, high, frameHost);
+    const index = slot >>> 2;
+    const words = this.#words;
+    const page = low & PAGE_MASK;
+    const readable = (permissions & PERMISSION.READ) !== 0;
+    words[index + READ] = readable ? page : INVALID;
+    words[index + READ + 1] = readable ? high : INVALID;
+    const writable = (permissions & PERMISSION.WRITE) !== 0;
+    if (writable) this.#noteWritable(frameHost >>> FRAME_SHIFT, slot);
+    words[index + WRITE] = writable ? page : INVALID;
+    words[index + WRITE + 1] = writable ? high : INVALID;
+  }
+
+  /** Sets the execute tag of a page and the address of its predecoded records; other tags of the page stay. */
+  installExecute(low: number, high: number, frameHost: number, records: number): void {
+    const index = this.#claim(low, high, frameHost) >>> 2;
+    this.#words[index + RECORDS] = records;
+    this.#words[index + EXECUTE] = low & PAGE_MASK;
+    this.#words[index + EXECUTE + 1] = high;
+  }
+
+  /** What TLBI needs to know about the page installed last; call it beside each install. */
+  describe(low: number, high: number, shift: number, global: boolean): void {
+    this.#shifts[(low >>> FRAME_SHIFT) & INDEX_MASK] = shift;
+    if (global) this.hasGlobal = true;
+    else this.hasNonGlobal = true;
+    if ((high & UPPER) !== 0) this.#largestUpper = Math.max(this.#largestUpper, shift);
+    else this.#largestLower = Math.max(this.#largestLower, shift);
+  }
+
+  /** Drops everything. Returns whether there was anything. */
+  flush(): boolean {
+    if (this.#empty) return false;
+    this.#words.fill(INVALID, this.#first, this.#first + (BANK_SIZE >> 2));
+    this.#empty = true;
+    this.hasGlobal = false;
+    this.hasNonGlobal = false;
+    this.#largestLower = FRAME_SHIFT;
+    this.#largestUpper = FRAME_SHIFT;
+    return true;
+  }
+
+  /** Drops every entry whose mapping, block or page, holds the address; possibly more. The top byte is ignored. */
+  flushAddress(low: number, high: number): void {
+    if (this.#empty) return;
+    const largest = (high & UPPER) !== 0 ? this.#largestUpper : this.#largestLower;
+    if (largest === FRAME_SHIFT) this.#drop(this.slot(low) >>> 2);
+    else this.#flushBlocks(low, high);
+  }
+
+  /** Removes the write tags of a frame. */
+  revokeWrites(frame: number): void {
+    if (this.#empty) return;
+    const words = this.#words;
+    const end = this.#first + ENTRIES * ENTRY_WORDS;
+    for (let index = this.#first; index < end; index += ENTRY_WORDS) {
+      if (writableFrame(words, index) === frame) dropTag(words, index + WRITE);
+    }
+  }
+
+  /** Removes the execute tags of a frame. */
+  revokeExecution(frame: number): void {
+    if (this.#empty) return;
+    const words = this.#words;
+    const end = this.#first + ENTRIES * ENTRY_WORDS;
+    for (let index = this.#first; index < end; index += ENTRY_WORDS) {
+      const tag = words[index + EXECUTE]!;
+      if (tag !== INVALID && (tag + words[index + ADDEND]!) >>> FRAME_SHIFT === frame) {
+        dropTag(words, index + EXECUTE);
+      }
+    }
+  }
+
+  /** The entry's byte address, with tags of other pages or frames removed and the addend set. */
+  #claim(low: number, high: number, frameHost: number): number {
+    const slot = this.slot(low);
+    const index = slot >>> 2;
+    const words = this.#words;
+    const page = low & PAGE_MASK;
+    const addend = (frameHost - page) | 0;
+    if (words[index + ADDEND] !== addend) this.#drop(index);
+    else {
+      for (let tag = READ; tag <= EXECUTE; tag += 2) {
+        if (words[index + tag] !== page || words[index + tag + 1] !== high) dropTag(words, index + tag);
+      }
+    }
+    words[index + ADDEND] = addend;
+    this.#empty = false;
+    return slot;
+  }
+
+  #noteWritable(frame: number, slot: number): void {
+    const known = this.#frames.writableSlot(frame);
+    if ((known & ~1) === slot || (known & 1) !== 0) return;
+    const stillThere = known !== 0 && writableFrame(this.#words, known >>> 2) === frame;
+    this.#frames.setWritableSlot(frame, stillThere ? known | 1 : slot);
+  }
+
+  #flushBlocks(low: number, high: number): void {
+    const words = this.#words;
+    for (let entry = 0; entry < ENTRIES; entry++) {
+      const index = this.#first + entry * ENTRY_WORDS;
+      const tag = firstTag(words, index);
+      if (tag === 0) continue;
+      const shift = this.#shifts[entry]!;
+      const differentLow = words[index + tag - 1]! ^ low;
+      const differentHigh = (words[index + tag]! ^ high) & WITHOUT_TAG;
+      const outside = shift >= 32 ? differentHigh >>> (shift - 32) : differentHigh | (differentLow >>> shift);
+      if (outside === 0) this.#drop(index);
+    }
+  }
+
+  #drop(index: number): void {
+    this.#words.fill(INVALID, index, index + ADDEND);
+  }
+}
+
+/**
+ * Removes one frame's write tags from wherever they are. `scan` is called when the frame's known slot is not
+ * the whole truth.
+ */
+export function revokeWritable(
+  memory: MachineMemory,
+  frames: FrameTable,
+  frame: number,
+  scan: () => void,
+): void {
+  const known = frames.writableSlot(frame);
+  if (known === 0) return;
+  const index = known >>> 2;
+  if ((known & 1) !== 0) scan();
+  else if (writableFrame(memory.words, index) === frame) dropTag(memory.words, index + WRITE);
+  frames.setWritableSlot(frame, 0);
+}
+
+/** Frame that an entry's write tag leads to, or -1. */
+function writableFrame(words: Int32Array, index: number): number {
+  const tag = words[index + WRITE]!;
+  return tag === INVALID ? -1 : (tag + words[index + ADDEND]!) >>> FRAME_SHIFT;
+}
+
+function dropTag(words: Int32Array, index: number): void {
+  words[index] = INVALID;
+  words[index + 1] = INVALID;
+}
+
+/** Word offset of the high half of any valid tag; 0 when the entry is empty. */
+function firstTag(words: Int32Array, index: number): number {
+  if (words[index + READ] !== INVALID) return READ + 1;
+  if (words[index + EXECUTE] !== INVALID) return EXECUTE + 1;
+  return words[index + WRITE] !== INVALID ? WRITE + 1 : 0;
+}
