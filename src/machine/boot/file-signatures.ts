@@ -15,7 +15,7 @@ const COMPRESSION_SIGNATURES: Readonly<Record<Compression, Signature>> = {
   zstd: { offset: 0, magic: [0x28, 0xb5, 0x2f, 0xfd] },
   xz: { offset: 0, magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
   lz4: { offset: 0, magic: [0x02, 0x21, 0x4c, 0x18] },
-  lzma: { offset: 0, magic: [0x5d, 0x00, 0x00] },
+  lzma: { offset: 0, magic: [0x5d, 0x00, 0x00, 0x80, 0x00] },
   lzo: { offset: 0, magic: [0x89, 0x4c, 0x5a, 0x4f] },
   bzip2: { offset: 0, magic: "BZh" },
 };
@@ -67,7 +67,13 @@ const FOREIGN_FORMATS: readonly ForeignFormat[] = [
   { offset: 0, magic: "hsqs", what: "a squashfs file system", remedy: "give it to --drive" },
   { offset: 0x101, magic: "ustar", what: "a tar archive", remedy: "unpack it and give the kernel inside" },
   { offset: 0x8001, magic: "CD001", what: "a CD image", remedy: "give it to --drive" },
-  { offset: 0x438, magic: [0x53, 0xef], what: "an ext4 file system", remedy: "give it to --drive" },
+  {
+    offset: 0x438,
+    magic: [0x53, 0xef, 0x01, 0x00],
+    what: "an ext4 file system",
+    remedy: "give it to --drive",
+  },
+  { offset: 0x200, magic: "EFI PART", what: "a partitioned disk image", remedy: "give it to --drive" },
   { offset: 0, magic: "PK\x03\x04", what: "a zip archive", remedy: "unpack it and give the kernel inside" },
   { offset: 0, magic: "#!", what: "a script", remedy: "give a kernel" },
   { offset: 0, magic: "%PDF", what: "a PDF document", remedy: "give a kernel" },
