@@ -11,6 +11,7 @@ import {
 } from "../../isa/ir.ts";
 import type { ImmediateOperand, RegisterOperand } from "../../isa/operands.ts";
 import type { RuntimeFunctionName } from "../../isa/runtime-functions.ts";
+import { accessFlags } from "../../memory/access-flags.ts";
 import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
 import type { FunctionBody } from "../../wasm/function-body.ts";
 import type { ValueType } from "../../wasm/opcodes.ts";
@@ -55,6 +56,11 @@ export interface HandlerFrame {
   spill(): void;
   /** Leaves: PC in the PE's block is where to go on. */
   exit(): void;
+  /**
+   * True where stores that miss the soft TLB ask `prepareWrite` for a place to write (and leave when there is
+   * none), false where they go through SCRATCH and `slowStore`.
+   */
+  readonly storesInPlace: boolean;
   /** Goes on at PC + (i32 on the stack), a target known to lie in this page. Undefined where not offered. */
   readonly jumpInPage: (() => void) | undefined;
   /** Goes on with the next instruction. */
@@ -63,11 +69,6 @@ export interface HandlerFrame {
 
 const LOAD_I64 = { 1: "i64.load8_u", 2: "i64.load16_u", 4: "i64.load32_u", 8: "i64.load" } as const;
 const STORE_I64 = { 1: "i64.store8", 2: "i64.store16", 4: "i64.store32", 8: "i64.store" } as const;
-
-/** The flags word of DataAccess: bit 0 unprivileged, bit 1 aligned, bits 2 up: log2 of the element size. */
-export function accessFlags(access: Access): number {
-  return (access.unprivileged ? 1 : 0) | (access.aligned ? 2 : 0) | (Math.log2(access.element) << 2);
-}
 
 /** Writes the code of one handler from its meaning. */
 export class HandlerEmitter {
@@ -93,6 +94,25 @@ export class HandlerEmitter {
       if (this.#mayLeave) this.#leaveIfAsked();
       this.#frame.next();
     }
+    this.finish();
+  }
+
+  /** Everything but a final branch, which the caller turns into control flow. */
+  emitStraight(block: Block): void {
+    const last = block.statements.at(-1);
+    const ends =
+      last?.kind === "branchRelative" || last?.kind === "branchRelativeIf" || last?.kind === "branch";
+    for (const statement of ends ? block.statements.slice(0, -1) : block.statements)
+      this.#statement(statement);
+  }
+
+  /** Pushes the value of a node of the block just emitted: a branch's condition or target. */
+  push(node: Node): void {
+    this.#push(node);
+  }
+
+  /** Gives the temporaries back. */
+  finish(): void {
     for (const [type, local] of this.#taken) this.#body.release(type, local);
   }
 
@@ -496,6 +516,12 @@ export class HandlerEmitter {
       }
     };
     this.#probe(address, entry, access, SOFT_TLB.WRITE_TAG);
+    if (this.#frame.storesInPlace) {
+      this.#placeToWrite(address, entry, access);
+      body.set(entry);
+      writeParts(entry, 0);
+      return;
+    }
     body.if();
     this.#hostAddress(address, entry);
     body.set(entry);
@@ -504,6 +530,17 @@ export class HandlerEmitter {
     writeParts(pe, PE_LAYOUT.SCRATCH);
     this.#callSlow(this.#frame.imports.slowStore, address, access);
     this.#afterSlowStore(entry);
+    body.end();
+  }
+
+  /** Stack: whether the probe hit. Leaves the host address, or leaves the handler when there is none. */
+  #placeToWrite(address: number, entry: number, access: Access): void {
+    const { body } = this.#frame;
+    body.if("i32");
+    this.#hostAddress(address, entry);
+    body.else();
+    this.#callSlow(this.#frame.imports.prepareWrite, address, access);
+    this.#exitIfZero(entry);
     body.end();
   }
 
@@ -532,12 +569,8 @@ export class HandlerEmitter {
     const entry = this.#temporary("i32");
     const host = this.#temporary("i32");
     this.#probe(address, entry, access, SOFT_TLB.WRITE_TAG);
-    body.if("i32");
-    this.#hostAddress(address, entry);
-    body.else();
-    this.#callSlow(this.#frame.imports.prepareWrite, address, access);
-    this.#exitIfZero(entry);
-    body.end().set(host);
+    this.#placeToWrite(address, entry, access);
+    body.set(host);
     old.forEach((node, index) => {
       const local = this.#temporary("i64");
       body
@@ -552,6 +585,7 @@ export class HandlerEmitter {
       this.#push(value);
       body.memory(STORE_I64[bytes], index * bytes);
     });
+    if (this.#frame.storesInPlace) return;
     body.get(host).get(pe).i32(PE_LAYOUT.SCRATCH).op("i32.add").op("i32.eq");
     body.if();
     this.#callSlow(this.#frame.imports.slowStore, address, access);

@@ -1,7 +1,7 @@
 import { Bug } from "../../base/errors.ts";
 import type { Decoded } from "../../isa/decoder.ts";
 import type { OperandValues } from "../../isa/instruction.ts";
-import { type Block, countUses } from "../../isa/ir.ts";
+import { type Block, countUses, nodeBlocks } from "../../isa/ir.ts";
 import { IrBuilder, semanticsOf } from "../../isa/ir-builder.ts";
 import { FIRST_HANDLER, opaqueOperands, planRecord, type RecordPlan } from "./record.ts";
 
@@ -13,6 +13,8 @@ export interface Handler {
   readonly block: Block;
   readonly plan: RecordPlan;
   readonly simd: boolean;
+  readonly usesFlags: boolean;
+  readonly writesFlags: boolean;
   /** True when the meaning ends in a PC-relative branch, so that it has a shorter form inside a page. */
   readonly branchesRelatively: boolean;
 }
@@ -75,6 +77,7 @@ export class HandlerSet {
       block,
       plan: plan.baked.size > 0 ? withBakedValues(plan, handles, operands) : plan,
       simd: instruction.simd,
+      ...flagUse(block),
       branchesRelatively,
     };
     this.#handlers.set(key, handler);
@@ -97,4 +100,24 @@ function withBakedValues(plan: RecordPlan, handles: OperandValues, operands: Ope
     Object.defineProperty(handle, "value", { value: operand.value, enumerable: true });
   }
   return plan;
+}
+
+function flagUse(block: Block): { usesFlags: boolean; writesFlags: boolean } {
+  let usesFlags = false;
+  let writesFlags = false;
+  const visit = (inner: Block): void => {
+    for (const statement of inner.statements) {
+      if (statement.kind === "setFlags") writesFlags = true;
+      if (statement.kind === "when") {
+        visit(statement.taken);
+        visit(statement.otherwise);
+      }
+      if (statement.kind !== "define") continue;
+      const { kind } = statement.node.shape;
+      if (kind === "readFlag" || kind === "condition") usesFlags = true;
+      for (const nested of nodeBlocks(statement.node)) visit(nested);
+    }
+  };
+  visit(block);
+  return { usesFlags, writesFlags };
 }

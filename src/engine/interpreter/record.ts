@@ -33,6 +33,11 @@ export interface RecordPlan {
   readonly cells: readonly Cell[];
   /** Immediates that found no room: they are constants of the handler. */
   readonly baked: ReadonlySet<string>;
+  /** The operand that a handle of this handler's meaning stands for; undefined for implied registers. */
+  nameOf(handle: object): string | undefined;
+  /** Register handles that the meaning reads and writes, implied ones included. */
+  readonly reads: ReadonlySet<RegisterOperand>;
+  readonly writes: ReadonlySet<RegisterOperand>;
   positionOfRegister(register: RegisterOperand, direction: Direction): number | undefined;
   positionOfImmediate(operand: ImmediateOperand): number | undefined;
 }
@@ -77,16 +82,17 @@ export function planRecord(operands: OperandValues, block: Block): RecordPlan {
     if (immediate !== undefined) {
       wanted.push({ name, kind: immediate === 64 ? "immediate64" : "immediate32", bytes: immediate / 8 });
     }
-    if (used.reads.has(object)) wanted.push({ name, kind: "read", bytes: 2 });
-    if (used.writes.has(object)) wanted.push({ name, kind: "write", bytes: 2 });
+    if (used.reads.has(object as RegisterOperand)) wanted.push({ name, kind: "read", bytes: 2 });
+    if (used.writes.has(object as RegisterOperand)) wanted.push({ name, kind: "write", bytes: 2 });
   }
-  return place(names, wanted);
+  return place(names, wanted, used);
 }
 
 /** Bytes 2-7 take 16-bit cells, 8-15 anything; wide cells first so that they are aligned. */
 function place(
   names: ReadonlyMap<object, string>,
   wanted: readonly { name: string; kind: Cell["kind"]; bytes: number }[],
+  used: UsedOperands,
 ): RecordPlan {
   const free = new Set([2, 4, 6, 8, 10, 12, 14]);
   const cells: Cell[] = [];
@@ -114,6 +120,9 @@ function place(
   return {
     cells,
     baked,
+    nameOf: (handle) => names.get(handle),
+    reads: used.reads,
+    writes: used.writes,
     positionOfRegister: (register, direction) =>
       names.has(register) ? find(register, [direction]) : undefined,
     positionOfImmediate: (operand) => find(operand, ["immediate32", "immediate64"]),
@@ -121,8 +130,8 @@ function place(
 }
 
 interface UsedOperands {
-  readonly reads: Set<object>;
-  readonly writes: Set<object>;
+  readonly reads: Set<RegisterOperand>;
+  readonly writes: Set<RegisterOperand>;
   readonly immediates: Map<object, 32 | 64>;
 }
 
