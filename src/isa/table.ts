@@ -9,6 +9,19 @@ import { rows as laterExtensions } from "./encodings/later-extensions.ts";
 import { rows as loadStoreExclusive } from "./encodings/load-store-exclusive.ts";
 import { rows as loadStorePair } from "./encodings/load-store-pair.ts";
 import { rows as loadStoreRegister } from "./encodings/load-store-register.ts";
+import { rows as simdAcrossLanes } from "./encodings/simd-across-lanes.ts";
+import { rows as simdByElement } from "./encodings/simd-by-element.ts";
+import { rows as simdCopy } from "./encodings/simd-copy.ts";
+import { rows as simdCrypto } from "./encodings/simd-crypto.ts";
+import { rows as simdLaterExtensions } from "./encodings/simd-later-extensions.ts";
+import { rows as simdLoadStore } from "./encodings/simd-load-store.ts";
+import { rows as simdModifiedImmediate } from "./encodings/simd-modified-immediate.ts";
+import { rows as simdPermute } from "./encodings/simd-permute.ts";
+import { rows as simdShiftImmediate } from "./encodings/simd-shift-immediate.ts";
+import { rows as simdThreeDifferent } from "./encodings/simd-three-different.ts";
+import { rows as simdThreeSame } from "./encodings/simd-three-same.ts";
+import { rows as simdThreeSameExtra } from "./encodings/simd-three-same-extra.ts";
+import { rows as simdTwoRegisterMisc } from "./encodings/simd-two-register-misc.ts";
 import { rows as system } from "./encodings/system.ts";
 import type { Feature, Instruction } from "./instruction.ts";
 
@@ -28,6 +41,19 @@ export const INSTRUCTIONS: readonly Instruction[] = [
   ...laterExtensions,
   // Floating point.
   // Advanced SIMD.
+  ...simdThreeSame,
+  ...simdThreeSameExtra,
+  ...simdThreeDifferent,
+  ...simdTwoRegisterMisc,
+  ...simdAcrossLanes,
+  ...simdByElement,
+  ...simdShiftImmediate,
+  ...simdModifiedImmediate,
+  ...simdCopy,
+  ...simdPermute,
+  ...simdLoadStore,
+  ...simdCrypto,
+  ...simdLaterExtensions,
 ];
 
 /** The features whose instructions have a meaning; the others' rows are UNDEFINED everywhere. */

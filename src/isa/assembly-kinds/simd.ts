@@ -1,6 +1,6 @@
 import type { OperandKind } from "../assembly.ts";
 import { enumerated } from "./enumerated.ts";
-import { ARRANGEMENTS } from "./vector.ts";
+import { ARRANGEMENTS, elementSizeOfImm5 } from "./vector.ts";
 
 const LETTERS = "bhsdq";
 const WIDE_ARRANGEMENTS = ["8h", "4s", "2d"] as const;
@@ -62,6 +62,32 @@ function shiftOperands(form: ShiftForm, direction: "left" | "right"): OperandKin
   };
 }
 
+/** A kind whose text says nothing about fields that another operand of the row tells. */
+function redundant(
+  fields: number,
+  pattern: RegExp,
+  print: (...values: number[]) => string,
+  known: (match: RegExpExecArray) => readonly (number | undefined)[] = () => [],
+): OperandKind {
+  return {
+    print: (values) => print(...values),
+    parse: (text) => {
+      const match = pattern.exec(text);
+      if (!match) return undefined;
+      const values = known(match);
+      return { length: match[0].length, values: Array.from({ length: fields }, (_, i) => values[i]) };
+    },
+  };
+}
+
+/** The increments of a post-indexed structure access, in bytes: `count` registers, by Q or by size. */
+function increments(count: number): Record<string, OperandKind> {
+  return {
+    [`increment${count}`]: enumerated([1], (Q = 0) => String((8 * count) << Q)),
+    [`elementIncrement${count}`]: enumerated([2], (size = 0) => String(count << size)),
+  };
+}
+
 /** 64 bits of which each byte is all ones or zeros by one bit of abc:defgh. */
 export function expandByteMask(imm8: number): bigint {
   let mask = 0n;
@@ -87,6 +113,54 @@ export const SIMD_KINDS: Record<string, OperandKind> = {
     [3, 5],
     (abc = 0, defgh = 0) => `0x${expandByteMask((abc << 5) | defgh).toString(16)}`,
   ),
-  /** field: a distance in bits, 8 times the value */
-  times8: enumerated([2], (amount = 0) => String(amount * 8)),
+  /** shift: the distance of MSL */
+  msl: enumerated([1], (shift = 0) => String(8 << shift)),
+  /** shift: "" or ", lsl #8" to ", lsl #24" */
+  optionalLsl8: {
+    print: ([shift = 0]) => (shift === 0 ? "" : `, lsl #${shift * 8}`),
+    parse: (text) => {
+      const match = /^\s*,\s*lsl\s*#?(0|8|16|24)(?!\d)/i.exec(text);
+      return match ? { length: match[0].length, values: [Number(match[1]) / 8] } : { length: 0, values: [0] };
+    },
+  },
+  /** Rd imm5 Q: the arrangement of DUP from an element, which tells imm5 */
+  VdupElement: redundant(
+    3,
+    /^v(\d+)\.(8b|16b|4h|8h|2s|4s|1d|2d)/i,
+    (register, imm5 = 0, Q = 0) =>
+      `v${register}.${ARRANGEMENTS[(elementSizeOfImm5(imm5) ?? 0) as 0][Q as 0]}`,
+    (match) => [Number(match[1]), undefined, /16b|8h|4s|2d/i.test(match[2]!) ? 1 : 0],
+  ),
+  /** Rd imm5: the scalar that DUP makes of an element */
+  scalarOfElement: redundant(
+    2,
+    /^[bhsd](\d+)/i,
+    (register, imm5 = 0) => `${LETTERS[elementSizeOfImm5(imm5) ?? 0]}${register}`,
+    (match) => [Number(match[1])],
+  ),
+  /** Rn imm5: the general-purpose register that goes to an element */
+  RofElement: redundant(
+    2,
+    /^[wx](\d+|zr)/i,
+    (register, imm5 = 0) =>
+      `${elementSizeOfImm5(imm5) === 3 ? "x" : "w"}${register === 31 ? "zr" : register}`,
+    (match) => [match[1]!.toLowerCase() === "zr" ? 31 : Number(match[1])],
+  ),
+  /** Rn Q: 2h, 4h */
+  V2hOr4h: enumerated([5, 1], (register, Q) => `v${register}.${Q ? "4h" : "2h"}`),
+  /** L M Rm:4 H: four bytes, two halfwords, a word of a register as one element */
+  V4bElement: enumerated(
+    [1, 1, 4, 1],
+    (L = 0, M = 0, Rm = 0, H = 0) => `v${(M << 4) | Rm}.4b[${(H << 1) | L}]`,
+  ),
+  V2hElement: enumerated(
+    [1, 1, 4, 1],
+    (L = 0, M = 0, Rm = 0, H = 0) => `v${(M << 4) | Rm}.2h[${(H << 1) | L}]`,
+  ),
+  /** Rm imm2 */
+  V4sElement: enumerated([5, 2], (register, index) => `v${register}.s[${index}]`),
+  ...increments(1),
+  ...increments(2),
+  ...increments(3),
+  ...increments(4),
 };

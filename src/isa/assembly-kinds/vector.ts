@@ -66,10 +66,8 @@ function lists(count: 1 | 2 | 3 | 4): Record<string, OperandKind> {
     [`list${count}_16b`]: enumerated([5], (register = 0) => list(count, register, "16b"), LIST),
     /** Rt Q S size */
     [`list${count}_b`]: element("b", [1, 1, 2], (Q = 0, S = 0, size = 0) => (Q << 3) | (S << 2) | size),
-    /** Rt Q S size; only the upper bit of size counts */
-    [`list${count}_h`]: element("h", [1, 1, 2], (Q = 0, S = 0, size = 0) =>
-      size & 1 ? undefined : (Q << 2) | (S << 1) | (size >> 1),
-    ),
+    /** Rt Q S size, of which only the upper bit is a field */
+    [`list${count}_h`]: element("h", [1, 1, 1], (Q = 0, S = 0, size = 0) => (Q << 2) | (S << 1) | size),
     /** Rt Q S */
     [`list${count}_s`]: element("s", [1, 1], (Q = 0, S = 0) => (Q << 1) | S),
     /** Rt Q */
@@ -135,7 +133,7 @@ export const VECTOR_KINDS: Record<string, OperandKind> = {
       return { length: match[0].length, values: [Number(match[1]), undefined, Number(match[3]) << size] };
     },
   },
-  /** Rd imm5 Q: the arrangement of DUP */
+  /** Rd imm5 Q: the arrangement of DUP from a general-purpose register */
   Vdup: enumerated([5, 5, 1], (register, imm5 = 0, Q) => {
     const size = elementSizeOfImm5(imm5);
     return size === undefined ? undefined : `v${register}.${ARRANGEMENTS[size as 0][Q as 0]}`;
