@@ -26,20 +26,19 @@ const OR: Write = (s, immediate, old) => or(s, old(), immediate);
 /** BIC's immediate is inverted when decoded. */
 const AND: Write = (s, immediate, old) => and(s, old(), immediate);
 
-/** One row: mnemonic, form, bits from op to cmode as a pattern, element size, value of the byte, effect. */
+/** One row: mnemonic, form, patterns of op and cmode, assembly, value of the byte, effect. */
 function row(
   mnemonic: string,
   form: string,
-  pattern: string,
+  [op, cmode]: readonly ["0" | "1", string],
   assembly: string,
   expand: (imm8: bigint, shift: number) => bigint,
   write: Write,
 ): Instruction {
-  const [op, cmode] = pattern.split(":") as [string, string];
   const inverted = mnemonic === "MVNI" || mnemonic === "BIC";
   return instruction({
     name: `${mnemonic}_asimdimm_${form}`,
-    encoding: `0 Q:1 ${op} 0111100000 abc:3 ${cmode.replace("s", "shift:2").replace("t", "shift:1")} 01 defgh:5 Rd:5`,
+    encoding: `0 Q:1 ${op} 0111100000 abc:3 ${cmode} 01 defgh:5 Rd:5`,
     assembly: `${mnemonic.toLowerCase()} ${assembly}`,
     manual: `C7.2 ${mnemonic}${write === MOVE ? "" : " (vector, immediate)"}`,
     simd: true,
@@ -76,17 +75,17 @@ const ONES = "<Vs Rd Q>, #<immediate8 abc defgh>, msl #<msl shift>";
 
 /** MOVI, MVNI, ORR and BIC (immediate). */
 export const rows: readonly Instruction[] = [
-  row("MOVI", "L_sl", "0:0 s 0", WORDS, shifted(32), MOVE),
-  row("MVNI", "L_sl", "1:0 s 0", WORDS, shifted(32), MOVE),
-  row("ORR", "L_sl", "0:0 s 1", WORDS, shifted(32), OR),
-  row("BIC", "L_sl", "1:0 s 1", WORDS, shifted(32), AND),
-  row("MOVI", "L_hl", "0:10 t 0", HALFWORDS, shifted(16), MOVE),
-  row("MVNI", "L_hl", "1:10 t 0", HALFWORDS, shifted(16), MOVE),
-  row("ORR", "L_hl", "0:10 t 1", HALFWORDS, shifted(16), OR),
-  row("BIC", "L_hl", "1:10 t 1", HALFWORDS, shifted(16), AND),
-  row("MOVI", "M_sm", "0:110 t", ONES, shiftedOnes, MOVE),
-  row("MVNI", "M_sm", "1:110 t", ONES, shiftedOnes, MOVE),
-  row("MOVI", "N_b", "0:1110", "<Vb Rd Q>, #<immediate8 abc defgh>", (imm8) => replicate(8, imm8), MOVE),
+  row("MOVI", "L_sl", ["0", "0 shift:2 0"], WORDS, shifted(32), MOVE),
+  row("MVNI", "L_sl", ["1", "0 shift:2 0"], WORDS, shifted(32), MOVE),
+  row("ORR", "L_sl", ["0", "0 shift:2 1"], WORDS, shifted(32), OR),
+  row("BIC", "L_sl", ["1", "0 shift:2 1"], WORDS, shifted(32), AND),
+  row("MOVI", "L_hl", ["0", "10 shift:1 0"], HALFWORDS, shifted(16), MOVE),
+  row("MVNI", "L_hl", ["1", "10 shift:1 0"], HALFWORDS, shifted(16), MOVE),
+  row("ORR", "L_hl", ["0", "10 shift:1 1"], HALFWORDS, shifted(16), OR),
+  row("BIC", "L_hl", ["1", "10 shift:1 1"], HALFWORDS, shifted(16), AND),
+  row("MOVI", "M_sm", ["0", "110 shift:1"], ONES, shiftedOnes, MOVE),
+  row("MVNI", "M_sm", ["1", "110 shift:1"], ONES, shiftedOnes, MOVE),
+  row("MOVI", "N_b", ["0", "1110"], "<Vb Rd Q>, #<immediate8 abc defgh>", (imm8) => replicate(8, imm8), MOVE),
   instruction({
     name: "MOVI_asimdimm_D",
     encoding: "0 Q:1 1 0111100000 abc:3 1110 01 defgh:5 Rd:5",
