@@ -5,6 +5,10 @@ import { rows as branches } from "./encodings/branches.ts";
 import { rows as dataProcessingImmediate } from "./encodings/data-processing-immediate.ts";
 import { rows as dataProcessingRegister } from "./encodings/data-processing-register.ts";
 import { rows as dataProcessingSources } from "./encodings/data-processing-sources.ts";
+import { rows as fpCompare } from "./encodings/fp-compare.ts";
+import { rows as fpConvert } from "./encodings/fp-convert.ts";
+import { rows as fpDataProcessing } from "./encodings/fp-data-processing.ts";
+import { rows as fpMove } from "./encodings/fp-move.ts";
 import { rows as laterExtensions } from "./encodings/later-extensions.ts";
 import { rows as loadStoreExclusive } from "./encodings/load-store-exclusive.ts";
 import { rows as loadStorePair } from "./encodings/load-store-pair.ts";
@@ -40,6 +44,10 @@ export const INSTRUCTIONS: readonly Instruction[] = [
   ...dataProcessingRegister,
   ...laterExtensions,
   // Floating point.
+  ...fpMove,
+  ...fpConvert,
+  ...fpCompare,
+  ...fpDataProcessing,
   // Advanced SIMD.
   ...simdThreeSame,
   ...simdThreeSameExtra,

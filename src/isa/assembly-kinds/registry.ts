@@ -1,5 +1,6 @@
 import type { OperandKind } from "../assembly.ts";
 import { ADDRESS_KINDS } from "./addresses.ts";
+import { FP_KINDS } from "./fp.ts";
 import { IMMEDIATE_KINDS } from "./immediates.ts";
 import { REGISTER_KINDS } from "./registers.ts";
 import { SIMD_KINDS } from "./simd.ts";
@@ -14,4 +15,5 @@ export const OPERAND_KINDS: Readonly<Record<string, OperandKind>> = {
   ...SYSTEM_KINDS,
   ...VECTOR_KINDS,
   ...SIMD_KINDS,
+  ...FP_KINDS,
 };

@@ -1,0 +1,18 @@
+import { expect, test } from "vitest";
+import { rows as compare } from "../../src/isa/encodings/fp-compare.ts";
+import { rows as convert } from "../../src/isa/encodings/fp-convert.ts";
+import { rows as dataProcessing } from "../../src/isa/encodings/fp-data-processing.ts";
+import { rows as move } from "../../src/isa/encodings/fp-move.ts";
+import { compareRowsWithQemu } from "../support/compare-rows.ts";
+import { Random } from "../support/random.ts";
+
+const FILES = { dataProcessing, compare, convert, move };
+
+for (const [name, rows] of Object.entries(FILES)) {
+  test(`${name}: the rows' meanings give QEMU's registers, flags and exceptions`, () => {
+    const random = new Random(Date.now());
+    const { cases, differences } = compareRowsWithQemu(rows, random, { wordsPerRow: 12, statesPerWord: 60 });
+    const title = `seed ${random.seed}: ${differences.length} of ${cases} differ`;
+    expect(differences.slice(0, 8).join("\n"), title).toBe("");
+  });
+}
