@@ -7,8 +7,10 @@ import type { Handler } from "./handler-set.ts";
 import {
   FIRST_HANDLER,
   HANDLER_PAGE_END,
+  HANDLER_REGION,
   HANDLER_UNDECODED,
   RECORD_SIZE,
+  REGION_SLOT,
   type RecordPlan,
 } from "./record.ts";
 import { RecordOperands } from "./record-operands.ts";
@@ -28,6 +30,23 @@ export const HOST = "host";
 /** A handler as a function answers: the next instruction follows, or PC says where to go on. */
 const NEXT = 0;
 const LEAVE = 1;
+
+/** (PE base, virtual address of the page, fuel) -> fuel left, unchanged if nothing was executed. */
+export const REGION_SIGNATURE: Signature = { parameters: ["i32", "i64", "i32"], results: ["i32"] };
+
+/** Where translated code is found and counted; see translator/translator.ts. */
+export interface RegionLayout {
+  /** Function table index of slot 0. */
+  readonly table: number;
+  /** Address of slot 0's copy of the replaced record; RECORD_SIZE bytes each. */
+  readonly originals: number;
+  /** Address of u16 execution counters of jump targets, 65,536 of them. */
+  readonly counters: number;
+  /** Jumps to a target before the host hears of it. */
+  readonly threshold: number;
+  /** Address of two u64: region entries, and instructions executed in regions. */
+  readonly statistics: number;
+}
 
 /** An arm of the switch; `inPage` arms jump without looking the target up. */
 export interface HotArm {
@@ -54,8 +73,16 @@ function hostImports(module: ModuleWriter, memoryPages: number): HandlerImports 
   };
 }
 
+/** For regions: memory is reached without side effects, or not at all. */
+export function translatorImports(module: ModuleWriter, memoryPages: number): HandlerImports {
+  const { runtime } = hostImports(module, memoryPages);
+  const slowLoad = module.importFunction(HOST, "reachRead", ACCESS);
+  const prepareWrite = module.importFunction(HOST, "reachWrite", ACCESS);
+  return { slowLoad, prepareWrite, slowStore: prepareWrite, processor: prepareWrite, runtime };
+}
+
 /** Runtime functions must be imported before any function is added. */
-function importRuntime(imports: HandlerImports, handlers: readonly Handler[]): void {
+export function importRuntimeFunctions(imports: HandlerImports, handlers: readonly Handler[]): void {
   for (const { block } of handlers) {
     for (const name of runtimeFunctionsOf(block)) imports.runtime(name);
   }
@@ -87,7 +114,7 @@ function runtimeFunctionsOf(block: Handler["block"]): Set<RuntimeFunctionName> {
 export function handlerModule(handlers: readonly Handler[], memoryPages: number): Uint8Array {
   const module = new ModuleWriter();
   const imports = hostImports(module, memoryPages);
-  importRuntime(imports, handlers);
+  importRuntimeFunctions(imports, handlers);
   for (const handler of handlers) handlerFunction(module, imports, handler);
   return module.finish();
 }
@@ -121,17 +148,25 @@ function handlerFunction(module: ModuleWriter, imports: HandlerImports, handler:
  * - `runExactly(pe, fuel, hook) -> fuel left`: the same, one look-up an instruction, to exactly 0. With `hook`
  *   it asks the host before each instruction (breakpoints, single step).
  */
-export function coreModule(arms: readonly HotArm[], memoryPages: number, tableSize: number): Uint8Array {
+export function coreModule(
+  arms: readonly HotArm[],
+  memoryPages: number,
+  tableSize: number,
+  regions: RegionLayout | undefined,
+): Uint8Array {
   const module = new ModuleWriter();
   const imports = hostImports(module, memoryPages);
   const fetch = module.importFunction(HOST, "fetch", { parameters: ["i32"], results: ["i32"] });
   const decode = module.importFunction(HOST, "decode", { parameters: ["i32"], results: [] });
   const before = module.importFunction(HOST, "beforeInstruction", { parameters: ["i32"], results: ["i32"] });
+  const hot = module.importFunction(HOST, "hot", { parameters: ["i32"], results: [] });
   module.importTable(HOST, "table", tableSize);
   const handlers = [...new Set(arms.map(({ handler }) => handler))];
-  importRuntime(imports, handlers);
+  importRuntimeFunctions(imports, handlers);
   const handlerType = module.type(I32_I32_I64);
-  writeRun(module, imports, { fetch, decode, handlerType }, arms);
+  const regionType = module.type(REGION_SIGNATURE);
+  writeRun(module, imports, { fetch, decode, handlerType, regionType, hot, regions }, arms);
+  if (regions !== undefined) writeOriginal(module, handlerType, regions);
   writeRunExactly(module, { fetch, decode, before, handlerType });
   for (const handler of handlers) handlerFunction(module, imports, handler);
   return module.finish();
@@ -141,6 +176,42 @@ interface LoopImports {
   readonly fetch: number;
   readonly decode: number;
   readonly handlerType: number;
+}
+
+interface RunImports extends LoopImports {
+  readonly regionType: number;
+  readonly hot: number;
+  readonly regions: RegionLayout | undefined;
+}
+
+/** The function form of HANDLER_REGION: the instruction itself, whose record is in the slot. */
+function writeOriginal(module: ModuleWriter, handlerType: number, regions: RegionLayout): void {
+  const { body } = module.function(I32_I32_I64, "original");
+  const [pe, record, pc] = [0, 1, 2];
+  pushOriginal(body, record, regions);
+  body.set(record).get(pe).get(record).get(pc).get(record).memory("i32.load16_u").callIndirect(handlerType);
+}
+
+function pushOriginal(body: FunctionBody, record: number, { originals }: RegionLayout): void {
+  body
+    .get(record)
+    .memory("i32.load", REGION_SLOT)
+    .i32(RECORD_SIZE)
+    .op("i32.mul")
+    .i32(originals)
+    .op("i32.add");
+}
+
+/** Counts a jump to the record; the host hears of it when the threshold is reached. */
+function countJump(body: FunctionBody, record: number, counter: number, { hot, regions }: RunImports): void {
+  if (regions === undefined) return;
+  body.get(record).i32(3).op("i32.shr_u").i32(0x1fffe).op("i32.and").tee(counter);
+  body.get(counter).memory("i32.load16_u", regions.counters).i32(1).op("i32.add").tee(counter);
+  body.memory("i32.store16", regions.counters);
+  body.get(counter).i32(regions.threshold).op("i32.eq");
+  body.if();
+  body.get(record).call(hot);
+  body.end();
 }
 
 /** Looks the PC up: leaves the record's address on the stack, or goes to `retry` after the host's help. */
@@ -181,9 +252,10 @@ function attentionOrNegative(body: FunctionBody, pe: number, fuel: number): void
 function writeRun(
   module: ModuleWriter,
   imports: HandlerImports,
-  { fetch, decode, handlerType }: LoopImports,
+  runImports: RunImports,
   arms: readonly HotArm[],
 ): void {
+  const { fetch, decode, handlerType, regionType, regions } = runImports;
   const { body } = module.function({ parameters: ["i32", "i32"], results: ["i32"] }, "run");
   const [pe, fuel] = [0, 1];
   const record = body.local("i32");
@@ -203,6 +275,7 @@ function writeRun(
   body.get(pc).get(record).i32(2).op("i32.shr_u").op("i64.extend_i32_u").op("i64.sub").set(pageBase);
   body.get(pe).memory("i32.load", PE_LAYOUT.TLB_BANK).set(bank);
   body.i32(0).set(leave);
+  countJump(body, record, entry, runImports);
   const nextRecord = body.loop();
 
   const chargeStraightLine = (): void => {
@@ -241,6 +314,7 @@ function writeRun(
           chargeStraightLine();
           body.i32(1).op("i32.sub").set(fuel);
           body.i32(2).op("i32.shl").get(record).op("i32.add").tee(record).set(start);
+          countJump(body, record, entry, runImports);
           attentionOrNegative(body, pe, fuel);
           body.op("i32.eqz").branchIf(nextRecord);
           body.get(pe);
@@ -254,9 +328,11 @@ function writeRun(
   const cold = body.block();
   const armBlocks = [...arms].reverse().map(() => body.block());
   armBlocks.reverse();
+  const region = body.block();
   const pageEnd = body.block();
   const undecoded = body.block();
   const targets: Label[] = [];
+  targets[HANDLER_REGION] = region;
   targets[HANDLER_UNDECODED] = undecoded;
   targets[HANDLER_PAGE_END] = pageEnd;
   armBlocks.forEach((label, index) => {
@@ -271,6 +347,39 @@ function writeRun(
   body.memory("i64.store", PE_LAYOUT.PC);
   chargeStraightLine();
   body.set(fuel).branch(retry);
+  body.end(); // region
+  if (regions === undefined) body.unreachable();
+  else {
+    chargeStraightLine();
+    body.set(fuel).get(record).set(start);
+    body.get(pe);
+    pushPc();
+    body.i64(-4096n).op("i64.and").get(fuel);
+    body
+      .get(record)
+      .memory("i32.load", REGION_SLOT)
+      .i32(regions.table)
+      .op("i32.add")
+      .callIndirect(regionType);
+    body.tee(entry).get(fuel).op("i32.ne");
+    body.if();
+    addToStatistic(body, regions.statistics, () => body.i64(1n));
+    addToStatistic(body, regions.statistics + 8, () => {
+      body.get(fuel).get(entry).op("i32.sub").op("i64.extend_i32_u");
+    });
+    body.get(entry).set(fuel).branch(retry);
+    body.end();
+    // The region left at once: its first instruction is the interpreter's.
+    body.get(pe).get(fuel).memory("i32.store", PE_LAYOUT.FUEL);
+    pushOriginal(body, record, regions);
+    body.set(entry).get(pe).get(entry);
+    pushPc();
+    body.get(entry).memory("i32.load16_u").callIndirect(handlerType);
+    body.if();
+    exit();
+    body.end();
+    next();
+  }
   for (const { handler, inPage } of arms) {
     body.end();
     new HandlerEmitter(frameOf(handler.plan, inPage)).emit(handler.block, handler.simd);
@@ -292,6 +401,12 @@ function writeRun(
   body.unreachable();
   body.end(); // leaveLoop
   body.get(fuel);
+}
+
+function addToStatistic(body: FunctionBody, address: number, push: () => void): void {
+  body.i32(address).i32(address).memory("i64.load");
+  push();
+  body.op("i64.add").memory("i64.store");
 }
 
 function writeRunExactly(

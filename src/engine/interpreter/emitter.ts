@@ -206,6 +206,11 @@ export class HandlerEmitter {
         body.end();
         break;
       case "processor": {
+        if (this.#frame.storesInPlace) {
+          // Translated code leaves such cases to the interpreter, before anything has happened.
+          this.#frame.exit();
+          break;
+        }
         this.#callProcessor(statement.operation, statement.operands);
         body.if();
         this.#frame.exit();

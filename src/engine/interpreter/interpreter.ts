@@ -4,10 +4,12 @@ import type { Feature } from "../../isa/instruction.ts";
 import type { ImmediateOperand } from "../../isa/operands.ts";
 import { type FloatingPointContext, RUNTIME_FUNCTIONS } from "../../isa/runtime-functions.ts";
 import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
+import { REGION_SLOTS } from "../translator/region-memory.ts";
+import { Translator } from "../translator/translator.ts";
 import { coreModule, HOST, type HotArm, handlerModule } from "./core-module.ts";
 import { type Handler, HandlerSet } from "./handler-set.ts";
 import { type EngineOperation, PROCESSOR_OPERATIONS } from "./processor-operations.ts";
-import { fillRecord, RECORD_PAGE_STRIDE } from "./record.ts";
+import { FIRST_HANDLER, fillRecord, HANDLER_REGION, RECORD_PAGE_STRIDE } from "./record.ts";
 import { RecordCache } from "./record-cache.ts";
 
 /** What the interpreter needs of one processing element. */
@@ -18,6 +20,11 @@ export interface InterpretedElement {
   load(low: number, high: number, size: number, flags: number): number;
   store(low: number, high: number, size: number, flags: number): number;
   prepareWrite(low: number, high: number, size: number, flags: number): number;
+  /**
+   * Host address where the bytes may be read (or, `forWriting`, read and written) without anybody noticing;
+   * 0 where that takes more: a fault, a device, a traced frame, two pages. Has no effect but soft-TLB tags.
+   */
+  reach(low: number, high: number, size: number, flags: number, forWriting: boolean): number;
   /** Host address of the frame that PC lies in, or 0 after an exception was taken. */
   fetch(): number;
   /**
@@ -43,6 +50,15 @@ export interface InterpreterOptions {
   untrace(frame: number): void;
   /** Every soft-TLB bank of every element, as addresses. */
   banks(): Iterable<number>;
+  /** Turns hot code into regions, when there is a translator. */
+  readonly translator: TranslatorOptions | undefined;
+}
+
+export interface TranslatorOptions {
+  /** Jumps to a target before it is translated, 1 to 65535. */
+  readonly threshold: number;
+  /** Address of REGION_MEMORY_SIZE bytes, 16-byte aligned. */
+  readonly base: number;
 }
 
 /** A decoded word, ready to be copied into records. */
@@ -56,10 +72,11 @@ interface Template {
 type RunFunction = (pe: number, fuel: number) => number;
 type RunExactlyFunction = (pe: number, fuel: number, hook: number) => number;
 
-const TABLE_SIZE = 16384;
+const HANDLER_LIMIT = 16384;
+const TABLE_SIZE = HANDLER_LIMIT + REGION_SLOTS;
 const TEMPLATE_LIMIT = 1 << 18;
-/** `run` may overshoot by the instructions of one page. */
-export const RUN_OVERSHOOT = 1025;
+/** `run` may overshoot by the instructions of one page and of one region. */
+export const RUN_OVERSHOOT = 1025 + 512;
 
 /** Executes A64 code by an interpreter generated from the instruction table. */
 export class Interpreter {
@@ -76,6 +93,7 @@ export class Interpreter {
   readonly #run: RunFunction;
   readonly #runExactly: RunExactlyFunction;
   readonly records: RecordCache;
+  readonly translator: Translator | undefined;
   #element: InterpretedElement | undefined;
   /** Instructions decoded into records, for statistics. */
   decoded = 0;
@@ -92,17 +110,22 @@ export class Interpreter {
     this.records = new RecordCache(buffer, options.recordsBase, options.recordPages, {
       trace: options.trace,
       untrace: options.untrace,
+      forgotten: (frame) => this.translator?.forget(frame),
       forgetExecuteTags: (isForgotten) => this.#forgetExecuteTags(isForgotten),
     });
     this.#imports = { [HOST]: this.#hostFunctions() };
+    this.translator = this.#makeTranslator(options);
     const arms = this.#hotArms();
-    const bytes = coreModule(arms, this.#memoryPages, TABLE_SIZE);
+    const bytes = coreModule(arms, this.#memoryPages, TABLE_SIZE, this.translator?.layout);
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#imports);
     this.#run = exportedFunction<RunFunction>(instance, "run");
     this.#runExactly = exportedFunction<RunExactlyFunction>(instance, "runExactly");
     arms.forEach(({ handler }, index) => {
-      this.#table.set(index + 2, exportedFunction(instance, `h${handler.number}`));
+      this.#table.set(index + FIRST_HANDLER, exportedFunction(instance, `h${handler.number}`));
     });
+    if (this.translator !== undefined) {
+      this.#table.set(HANDLER_REGION, exportedFunction(instance, "original"));
+    }
     this.#undefinedTemplate = this.#templateOf({
       instruction: {
         name: "UNDEFINED",
@@ -117,6 +140,29 @@ export class Interpreter {
       },
       operands: {},
     });
+  }
+
+  #makeTranslator(options: InterpreterOptions): Translator | undefined {
+    if (options.translator === undefined) return undefined;
+    return new Translator({
+      ...options.translator,
+      memory: options.memory,
+      table: this.#table,
+      firstTableIndex: HANDLER_LIMIT,
+      imports: this.#imports,
+      decoder: options.decoder,
+      features: options.features,
+      handlers: this.#handlers,
+      records: this.records,
+      trace: options.trace,
+      onNewHandler: (handler) => this.#compile(handler),
+    });
+  }
+
+  /** Bytes [first, first + length) of a frame with traced code were written. */
+  codeWritten(frame: number, first: number, length: number): void {
+    this.translator?.invalidate(frame, first, length);
+    this.records.invalidate(frame, first, length);
   }
 
   /**
@@ -141,6 +187,7 @@ export class Interpreter {
     this.#element = element;
     const left = run();
     this.#element = undefined;
+    this.translator?.translateHot();
     view.setBigUint64(base + PE_LAYOUT.INSTRUCTIONS, before + BigInt(fuel - left), true);
     view.setInt32(base + PE_LAYOUT.FUEL, 0, true);
     return fuel - left;
@@ -169,6 +216,11 @@ export class Interpreter {
       },
       fetch: (pe: number) => this.#fetch(pe),
       decode: (record: number) => this.#decode(record),
+      hot: (record: number) => this.translator?.request(record),
+      reachRead: (_pe: number, low: number, high: number, size: number, flags: number) =>
+        this.#current().reach(low, high, size, flags, false),
+      reachWrite: (_pe: number, low: number, high: number, size: number, flags: number) =>
+        this.#current().reach(low, high, size, flags, true),
       beforeInstruction: (_pe: number) => (this.#current().beforeInstruction() ? 1 : 0),
     };
     for (const [name, definition] of Object.entries(RUNTIME_FUNCTIONS)) {
@@ -271,7 +323,7 @@ export class Interpreter {
 
   #compile(handler: Handler): void {
     this.coldHandlers++;
-    if (handler.number >= TABLE_SIZE) throw new Bug("the interpreter's function table is full");
+    if (handler.number >= HANDLER_LIMIT) throw new Bug("the interpreter's function table is full");
     const bytes = handlerModule([handler], this.#memoryPages);
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#imports);
     this.#table.set(handler.number, exportedFunction(instance, `h${handler.number}`));

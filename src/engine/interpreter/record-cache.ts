@@ -18,6 +18,8 @@ export interface RecordCacheHost {
   trace(frame: number, first: number, length: number): void;
   /** Nothing in the frame is watched any more. */
   untrace(frame: number): void;
+  /** The page's records are gone: what replaced some of them is unreachable. */
+  forgotten(frame: number): void;
   /** Removes the execute tags of these record pages from every soft-TLB bank of every PE. */
   forgetExecuteTags(isForgotten: (records: number) => boolean): void;
 }
@@ -103,6 +105,7 @@ export class RecordCache {
     const frame = this.#frameOfPage[page] ?? NO_PAGE;
     if (frame === NO_PAGE) return;
     this.#untrace(page);
+    this.#host.forgotten(frame);
     this.#pageOfFrame[frame] = NO_PAGE;
     this.#frameOfPage[page] = NO_PAGE;
   }
@@ -134,6 +137,17 @@ export class RecordCache {
     return ((record - this.#base) % RECORD_PAGE_STRIDE) / RECORD_SIZE;
   }
 
+  /** Host frame number of the page that `record` belongs to. */
+  frameOf(record: number): number {
+    return this.#frameOfPage[Math.floor((record - this.#base) / RECORD_PAGE_STRIDE)] ?? NO_PAGE;
+  }
+
+  /** Record of the instruction at `index` of a frame that has records, else undefined. */
+  recordAt(frame: number, index: number): number | undefined {
+    const page = this.#pageOfFrame[frame] ?? NO_PAGE;
+    return page === NO_PAGE ? undefined : this.#base + page * RECORD_PAGE_STRIDE + index * RECORD_SIZE;
+  }
+
   /** Bytes [first, first + length) of a traced frame were written: their records are decoded again. */
   invalidate(frame: number, first: number, length: number): void {
     const page = this.#pageOfFrame[frame] ?? NO_PAGE;
@@ -144,6 +158,7 @@ export class RecordCache {
       this.drops++;
       this.#clear(page);
       this.#untrace(page);
+      this.#host.forgotten(frame);
       return;
     }
     const start = (this.#base + page * RECORD_PAGE_STRIDE) >> 2;

@@ -13,10 +13,13 @@ export const RECORD_SIZE = 16;
 export const RECORDS_PER_PAGE = 1024;
 export const RECORD_PAGE_STRIDE = (RECORDS_PER_PAGE + 1) * RECORD_SIZE;
 
-/** Handlers every interpreter has: a record not yet decoded, and the end of a page. */
+/** Handlers every interpreter has: a record not yet decoded, the end of a page, translated code. */
 export const HANDLER_UNDECODED = 0;
 export const HANDLER_PAGE_END = 1;
-export const FIRST_HANDLER = 2;
+/** The record holds a region's slot at REGION_SLOT; the instruction's own record is in the slot. */
+export const HANDLER_REGION = 2;
+export const FIRST_HANDLER = 3;
+export const REGION_SLOT = 4;
 
 type Direction = "read" | "write";
 
