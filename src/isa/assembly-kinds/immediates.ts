@@ -86,6 +86,11 @@ export const IMMEDIATE_KINDS = {
       return { length: found.length, values: [Number(found.value >> 4n)] };
     },
   },
+  /** `same field other`: no text; the field has the value of the other argument, a field or a constant. */
+  same: {
+    print: () => "",
+    parse: (_text, _pc, [, other]) => ({ length: 0, values: [other, undefined] }),
+  },
   lsl12: optionalShift(12),
   lsl16: optionalShift(16),
   /** `bitmask N immr imms sf`: a logical immediate. */
@@ -123,9 +128,11 @@ export const IMMEDIATE_KINDS = {
       if (option === (sf ? 3 : 2) && (Rn === 31 || Rd === 31)) return amount === 0 ? "" : `, lsl #${amount}`;
       return `, ${EXTENDS[option!]}${amount === 0 ? "" : ` #${amount}`}`;
     },
-    parse: (text, _pc, [, , sf]) => {
+    parse: (text, _pc, [, , sf, Rn, Rd]) => {
       const match = /^, ([us]xt[bhwx]|lsl)(?: #(\d+))?(?!\w)/.exec(text);
       const full = sf ? 3 : 2;
+      // Without SP, LSL and nothing belong to the shifted register forms.
+      if ((!match || match[1] === "lsl") && Rn !== 31 && Rd !== 31) return undefined;
       if (!match) return { length: 0, values: [full, 0] };
       const option = match[1] === "lsl" ? full : EXTENDS.indexOf(match[1]!);
       return { length: match[0].length, values: [option, match[2] === undefined ? 0 : Number(match[2])] };

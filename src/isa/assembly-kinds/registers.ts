@@ -116,6 +116,17 @@ export const REGISTER_KINDS = {
   Rliteral: general(isOneOf(1, 2)),
   Rpair: general(isOneOf(1, 2)),
   /** `Vt index opc size`: the SIMD&FP register of a load or store. `Vpair index opc`: of a literal or a pair. */
-  Vt: scalar(([opc, size]) => (opc! >= 2 ? 4 : size)),
+  Vt: {
+    print: ([index, opc, size]) => `${SCALAR_LETTERS[opc! >= 2 ? 4 : size!]}${index}`,
+    parse: (text, _pc, [, opc]) => {
+      const match = /^([bhsdq])(\d\d?)(?!\w)/.exec(text);
+      const index = Number(match?.[2]);
+      if (!match || index > 31 || opc === undefined || opc >= 2 !== (match[1] === "q")) return undefined;
+      return {
+        length: match[0].length,
+        values: [index, undefined, match[1] === "q" ? 0 : SCALAR_LETTERS.indexOf(match[1]!)],
+      };
+    },
+  },
   Vpair: scalar(([opc]) => opc! + 2),
 } as const satisfies Record<string, OperandKind>;

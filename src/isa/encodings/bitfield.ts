@@ -32,7 +32,7 @@ function moveOperands(signed: boolean, sf: number, N: number, immr: number, imms
   return { size, shape, left: imm32(left), right: imm32(right) };
 }
 
-const ASSEMBLY = "<R Rd sf>, <R Rn sf>, #<dec immr>, #<dec imms>";
+const ASSEMBLY = "<R Rd sf>, <R Rn sf>, #<dec immr>, #<dec imms><same N sf>";
 
 export const rows = [
   ...(["sbfm", "ubfm"] as const).map((mnemonic) => {
@@ -108,7 +108,7 @@ export const rows = [
   instruction({
     name: "EXTR_extract",
     encoding: "sf:1 00 100111 N:1 0 Rm:5 imms:6 Rn:5 Rd:5",
-    assembly: "extr <R Rd sf>, <R Rn sf>, <R Rm sf>, #<dec imms>",
+    assembly: "extr <R Rd sf>, <R Rn sf>, <R Rm sf>, #<dec imms><same N sf>",
     manual: "C6.2.117 EXTR",
     operands: ({ sf, N, Rm, imms, Rn, Rd }) => {
       if (N !== sf || (!sf && imms >= 32)) return undefined;

@@ -107,7 +107,7 @@ export const rows = [
     name: "RET_branch_reg",
     encoding: "1101011 0010 11111 000000 Rn:5 00000",
     assembly: [
-      { when: ({ Rn }) => Rn === 30, template: "ret" },
+      { when: ({ Rn }) => Rn === 30, template: "ret <same Rn 30>" },
       { when: () => true, template: "ret <X Rn>" },
     ],
     manual: "C6.2.277 RET",

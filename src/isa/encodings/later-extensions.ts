@@ -70,7 +70,7 @@ const pointerAuthentication = [
     encoding: "11 111 0 00 M:1 S:1 1 imm9:9 W:1 1 Rn:5 Rt:5",
     assembly: [
       { when: ({ W }) => W === 0, template: "{M:ldraa/ldrab} <X Rt>, [<XS Rn><soffset10 S imm9>]" },
-      { when: () => true, template: "{M:ldraa/ldrab} <X Rt>, [<XS Rn><soffset10 S imm9>]!" },
+      { when: () => true, template: "{M:ldraa/ldrab} <X Rt>, [<XS Rn><soffset10 S imm9>]!<same W 1>" },
     ],
     manual: "C6.2.187 LDRAA",
     feature: "FEAT_PAuth",
@@ -121,7 +121,7 @@ const memoryTagging = [
     name: "IRG_dp_2src",
     encoding: "1 0 0 11010110 Xm:5 000100 Xn:5 Xd:5",
     assembly: [
-      { when: ({ Xm }) => Xm === 31, template: "irg <XS Xd>, <XS Xn>" },
+      { when: ({ Xm }) => Xm === 31, template: "irg <XS Xd>, <XS Xn><same Xm 31>" },
       { when: () => true, template: "irg <XS Xd>, <XS Xn>, <X Xm>" },
     ],
     manual: "C6.2.130 IRG",
@@ -154,13 +154,16 @@ const memoryTagging = [
     assembly: [
       {
         when: ({ op2 }) => op2 === 1,
-        template: "{opc:stg/stzg/st2g/stz2g} <XS Xt>, [<XS Xn>]<wtagOffset imm9>",
+        template: "{opc:stg/stzg/st2g/stz2g} <XS Xt>, [<XS Xn>]<wtagOffset imm9><same op2 1>",
       },
       {
         when: ({ op2 }) => op2 === 2,
-        template: "{opc:stg/stzg/st2g/stz2g} <XS Xt>, [<XS Xn><tagOffset imm9>]",
+        template: "{opc:stg/stzg/st2g/stz2g} <XS Xt>, [<XS Xn><tagOffset imm9>]<same op2 2>",
       },
-      { when: () => true, template: "{opc:stg/stzg/st2g/stz2g} <XS Xt>, [<XS Xn><wtagOffset imm9>]!" },
+      {
+        when: () => true,
+        template: "{opc:stg/stzg/st2g/stz2g} <XS Xt>, [<XS Xn><wtagOffset imm9>]!<same op2 3>",
+      },
     ],
     manual: "C6.2.319 STG, STZG, ST2G, STZ2G",
     feature: "FEAT_MTE",
@@ -216,7 +219,7 @@ const various = [
     encoding: "11010101000000110011 domain:2 10 001 11111",
     assembly: ["osh", "nsh", "ish", "sy"].map((text, value) => ({
       when: ({ domain }: { readonly domain: number }) => domain === value,
-      template: `dsb ${text}nxs`,
+      template: `dsb ${text}nxs<same domain ${value}>`,
     })),
     manual: "C6.2.110 DSB",
     feature: "FEAT_XS",
@@ -304,7 +307,7 @@ const commonShortSequences = [
     encoding: "sf:1 1 0 11010110 00000 opcode:6 Rn:5 Rd:5",
     assembly: ["ctz", "cnt", "abs"].map((mnemonic, index) => ({
       when: ({ opcode }: { readonly opcode: number }) => opcode === 6 + index,
-      template: `${mnemonic} <R Rd sf>, <R Rn sf>`,
+      template: `${mnemonic} <R Rd sf>, <R Rn sf><same opcode ${6 + index}>`,
     })),
     manual: "C6.2 ABS, CNT, CTZ",
     feature: "FEAT_CSSC",

@@ -125,7 +125,7 @@ export const rows = [
     name: "CLREX_barriers",
     encoding: "11010101000000110011 CRm:4 010 11111",
     assembly: [
-      { when: ({ CRm }) => CRm === 15, template: "clrex" },
+      { when: ({ CRm }) => CRm === 15, template: "clrex <same CRm 15>" },
       { when: () => true, template: "clrex #<hex CRm>" },
     ],
     manual: "C6.2.57 CLREX",
@@ -136,7 +136,7 @@ export const rows = [
     encoding: "11010101000000110011 CRm:4 100 11111",
     assembly: [
       { when: ({ CRm }) => CRm === 0, template: "ssbb" },
-      { when: ({ CRm }) => CRm === 4, template: "pssbb" },
+      { when: ({ CRm }) => CRm === 4, template: "pssbb <same CRm 4>" },
       { when: () => true, template: "dsb <barrier CRm>" },
     ],
     manual: "C6.2.110 DSB",
@@ -153,7 +153,7 @@ export const rows = [
     name: "ISB_barriers",
     encoding: "11010101000000110011 CRm:4 110 11111",
     assembly: [
-      { when: ({ CRm }) => CRm === 15, template: "isb" },
+      { when: ({ CRm }) => CRm === 15, template: "isb <same CRm 15>" },
       { when: () => true, template: "isb #<hex CRm>" },
     ],
     manual: "C6.2.131 ISB",
@@ -171,7 +171,7 @@ export const rows = [
   instruction({
     name: "SYS_systeminstrs",
     encoding: "1101010100 0 01 op1:3 CRn:4 CRm:4 op2:3 Rt:5",
-    assembly: "sys #<dec op1>, C<dec CRn>, C<dec CRm>, #<dec op2><optionalX Rt>",
+    assembly: "sys #<dec op1>, c<dec CRn>, c<dec CRm>, #<dec op2><optionalX Rt>",
     manual: "C6.2.372 SYS",
     operands: ({ op1, CRn, CRm, op2, Rt }) => ({
       register: imm32((1 << 14) | (op1 << 11) | (CRn << 7) | (CRm << 3) | op2),
@@ -182,7 +182,7 @@ export const rows = [
   instruction({
     name: "SYSL_systeminstrs",
     encoding: "1101010100 1 01 op1:3 CRn:4 CRm:4 op2:3 Rt:5",
-    assembly: "sysl <X Rt>, #<dec op1>, C<dec CRn>, C<dec CRm>, #<dec op2>",
+    assembly: "sysl <X Rt>, #<dec op1>, c<dec CRn>, c<dec CRm>, #<dec op2>",
     manual: "C6.2.373 SYSL",
     operands: ({ op1, CRn, CRm, op2, Rt }) => ({
       register: imm32((1 << 14) | (op1 << 11) | (CRn << 7) | (CRm << 3) | op2),

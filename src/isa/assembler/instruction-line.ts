@@ -1,0 +1,76 @@
+import { ALIASES } from "./aliases.ts";
+import { type EncodingFailure, encode, isMnemonic } from "./encode.ts";
+import { evaluate, type SymbolLookup } from "./expression.ts";
+
+/** Brings operands into the printed form and puts numbers where symbols and expressions stand. */
+export function prepareOperands(text: string, lookup: SymbolLookup): string {
+  let prepared = "";
+  // Expressions stand at the start of operands, offsets and immediates only.
+  let start = true;
+  let position = 0;
+  while (position < text.length) {
+    const rest = text.slice(position);
+    const found = start ? evaluate(rest, lookup) : undefined;
+    if (found) {
+      prepared += ` ${found.value} `;
+      position += found.length;
+      start = false;
+    } else {
+      const character = rest[0]!;
+      prepared += character;
+      position++;
+      if (!/\s/.test(character)) start = /[,[#]/.test(character);
+    }
+  }
+  return normalize(prepared);
+}
+
+function normalize(text: string): string {
+  return text
+    .toLowerCase()
+    .trim()
+    .replace(/\s+/g, " ")
+    .replace(/ ?,[ ]?/g, ", ")
+    .replace(/([[{#]) /g, "$1")
+    .replace(/ ([\]}!])/g, "$1")
+    .replace(/\{[^}]*\}/g, (list) => list.replace(/ ?- ?/g, "-"));
+}
+
+/** Splits at commas outside brackets and braces. */
+function splitOperands(text: string): string[] {
+  if (text === "") return [];
+  return text.split(/, (?![^[]*\]|[^{]*\})/);
+}
+
+/** Where an operand is a bare number, GNU's assembler lets "#" be left out. */
+const withMarks = (text: string): string => text.replace(/(^|[, [] ?)(-?\d)/g, "$1#$2");
+
+/**
+ * The word of one instruction line (aliases included) at address `pc`, or what is wrong with it.
+ * `operands` is as written.
+ */
+export function encodeLine(
+  mnemonic: string,
+  operands: string,
+  pc: bigint,
+  lookup: SymbolLookup,
+): number | EncodingFailure {
+  const name = mnemonic.toLowerCase();
+  const prepared = prepareOperands(operands, lookup);
+  const forms = [prepared, withMarks(prepared)];
+  let failure: EncodingFailure | undefined;
+  for (const form of forms) {
+    const direct = encode(name, form, pc);
+    if (typeof direct === "number") return direct;
+    failure ??= direct;
+  }
+  for (const form of forms) {
+    const meant = ALIASES.get(name)?.(splitOperands(form));
+    if (meant === undefined) continue;
+    const [mnemonicMeant, operandsMeant] = meant.split(/ (.*)/);
+    const word = encode(mnemonicMeant!, operandsMeant ?? "", pc);
+    if (typeof word === "number") return word;
+    if (!isMnemonic(name)) failure = { ...word, position: 0 };
+  }
+  return failure!;
+}
