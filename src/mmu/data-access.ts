@@ -150,6 +150,27 @@ export class DataAccess {
     return host;
   }
 
+  /**
+   * Host address where the bytes may be read (or, `forWriting`, read and written) in place, or 0 where that
+   * takes more: a fault (which is not recorded), a device, a traced frame, two pages. For translated code,
+   * which leaves everything else to the interpreter.
+   */
+  reach(low: number, high: number, size: number, flags: number, forWriting: boolean): number {
+    const view = this.#view(flags);
+    if ((low & OFFSET_MASK) + size > FRAME_SIZE || !view.fastData) return 0;
+    const request = this.#request(view, low, high, size, flags);
+    if (request < 0 || !this.#translate(view, low, high, size, request)) return 0;
+    if (forWriting && ((this.walker.permissions & PERMISSION.WRITE) === 0 || this.walker.writeNeedsUpdate)) {
+      if (!this.#translate(view, low, high, size, request | REQUEST.WRITE)) return 0;
+    }
+    const kind = this.#entry & MAP_ENTRY.KIND_MASK;
+    const host = this.#hostOf(this.#entry, low);
+    if (kind !== MAP_ENTRY.RAM && (forWriting || kind !== MAP_ENTRY.ROM)) return 0;
+    if (forWriting && this.#store.isTraced(host)) return 0;
+    this.#install(view, low, high);
+    return host;
+  }
+
   /** Host address of the frame from which the page's instructions can be fetched; 0 for a fault. */
   fetch(low: number, high: number): number {
     const view = this.#context.ordinary;
