@@ -3,7 +3,12 @@ export type CpioEntry =
   | { readonly kind: "directory"; readonly path: string; readonly mode?: number }
   | { readonly kind: "file"; readonly path: string; readonly content: Uint8Array; readonly mode?: number }
   | { readonly kind: "link"; readonly path: string; readonly target: string }
-  | { readonly kind: "character-device"; readonly path: string; readonly major: number; readonly minor: number };
+  | {
+      readonly kind: "character-device";
+      readonly path: string;
+      readonly major: number;
+      readonly minor: number;
+    };
 
 /** File types in a mode (POSIX, sys/stat.h). */
 const TYPE = { directory: 0o040000, file: 0o100000, link: 0o120000, "character-device": 0o020000 } as const;
@@ -21,11 +26,20 @@ export function writeCpio(entries: readonly CpioEntry[]): Uint8Array {
   const pieces: Uint8Array[] = [];
   for (const [index, entry] of entries.entries()) {
     const content =
-      entry.kind === "file" ? entry.content : entry.kind === "link" ? Buffer.from(entry.target) : new Uint8Array(0);
+      entry.kind === "file"
+        ? entry.content
+        : entry.kind === "link"
+          ? Buffer.from(entry.target)
+          : new Uint8Array(0);
     const permissions = "mode" in entry && entry.mode !== undefined ? entry.mode : DEFAULT_MODE[entry.kind];
     const device = entry.kind === "character-device" ? entry : { major: 0, minor: 0 };
     pieces.push(
-      header(entry.path, { inode: index + 1, mode: TYPE[entry.kind] | permissions, size: content.length, device }),
+      header(entry.path, {
+        inode: index + 1,
+        mode: TYPE[entry.kind] | permissions,
+        size: content.length,
+        device,
+      }),
       content,
       padding(content.length),
     );

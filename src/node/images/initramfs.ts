@@ -47,7 +47,8 @@ export function buildInitramfs(busybox: Uint8Array, modules: ModuleFiles, sessio
       mode,
     });
   };
-  for (const path of ["bin", "dev", "etc", "mnt", "proc", "root", "run", "sys", "tmp", "usr"]) directory(path);
+  for (const path of ["bin", "dev", "etc", "mnt", "proc", "root", "run", "sys", "tmp", "usr"])
+    directory(path);
   entries.push({ kind: "character-device", path: "dev/console", major: 5, minor: 1 });
   entries.push({ kind: "character-device", path: "dev/null", major: 1, minor: 3 });
   file("bin/busybox", busybox, 0o755);
@@ -71,7 +72,8 @@ export function buildInitramfs(busybox: Uint8Array, modules: ModuleFiles, sessio
 
 function settings(session: GuestSession): string {
   if (session.kind === "command") return "MODE=command\n";
-  const size = session.size === undefined ? "" : `ROWS=${session.size.rows}\nCOLUMNS=${session.size.columns}\n`;
+  const size =
+    session.size === undefined ? "" : `ROWS=${session.size.rows}\nCOLUMNS=${session.size.columns}\n`;
   return `MODE=shell\nTERM=${session.terminal.replace(/[^\w.+-]/g, "") || "vt100"}\n${size}`;
 }
 

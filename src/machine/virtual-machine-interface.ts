@@ -1,0 +1,101 @@
+import type { BootFile } from "./boot/boot-file.ts";
+import type { Decompressors } from "./boot/kernel-image.ts";
+
+/**
+ * Takes the bytes that a guest writes, a copy of its own each time. While a returned promise is pending, the
+ * machine does not run: so a slow reader loses nothing and nothing piles up.
+ */
+export type ByteOutput = (bytes: Uint8Array) => void | Promise<void>;
+
+/** Bytes on their way into the guest. */
+export interface ByteInput {
+  /** Resolves when the guest's device has taken all of `bytes`; until then the caller should send no more. */
+  send(bytes: Uint8Array): Promise<void>;
+}
+
+/** A virtio console (hvc0 in Linux) that stands for one terminal. */
+export interface VirtioConsole extends ByteInput {
+  /** Tells the guest that the terminal has another size (VIRTIO_CONSOLE_F_SIZE, configuration change). */
+  resize(columns: number, rows: number): void;
+}
+
+/** A named port of a virtio console device: plain bytes, in Linux /dev/vportNpM (VIRTIO_CONSOLE_F_MULTIPORT). */
+export interface VirtioPort extends ByteInput {
+  /**
+   * Ends the input: after what has been sent, the guest reads an end of file. (The host's PORT_OPEN with
+   * value 0, once all bytes lie in the guest's buffers.)
+   */
+  end(): void;
+}
+
+/** A disk. Offsets and lengths are bytes, multiples of 512. */
+export interface Drive {
+  readonly size: number;
+  readonly readOnly: boolean;
+  read(offset: number, length: number): Promise<Uint8Array>;
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** What was written before is durable once this resolves. */
+  flush(): Promise<void>;
+}
+
+export interface VirtualMachineOptions {
+  readonly memoryBytes: number;
+  /** Processing elements. */
+  readonly cpus: number;
+  readonly kernel?: BootFile | undefined;
+  readonly initrd?: BootFile | undefined;
+  readonly commandLine?: string | undefined;
+  /** A device tree instead of the machine's own. */
+  readonly deviceTree?: BootFile | undefined;
+  /** Contents of flash 0. */
+  readonly firmware?: BootFile | undefined;
+  /** What the host can unpack. */
+  readonly decompressors?: Decompressors | undefined;
+  /** EL3 and the Secure devices exist. */
+  readonly secure?: boolean;
+  /** EL2 exists. */
+  readonly virtualization?: boolean;
+  /** Time follows the instruction count and nothing is random. */
+  readonly deterministic?: boolean;
+  readonly engine?: "interpreter";
+  /** virtio-blk devices, in their order. */
+  readonly drives?: readonly Drive[];
+  /** What the guest writes to its PL011. */
+  readonly serial: ByteOutput;
+  /** A virtio console device with one port, where wanted. The size is the terminal's at the start. */
+  readonly console?:
+    | { readonly output: ByteOutput; readonly columns: number; readonly rows: number }
+    | undefined;
+  /** A second virtio console device, with these named ports, where wanted. They are open on the host's side. */
+  readonly ports?: readonly { readonly name: string; readonly output: ByteOutput }[] | undefined;
+  /** Bytes from the host's source of randomness; not used by a deterministic machine. */
+  readonly randomBytes?: (length: number) => Uint8Array;
+}
+
+/** Why a machine has ended. A guest that reboots does not end: it starts again with the same inputs. */
+export type ExitReason =
+  /** The guest switched the machine off (PSCI SYSTEM_OFF). */
+  | { readonly kind: "power-off" }
+  /** {@link VirtualMachine.stop} was called. */
+  | { readonly kind: "stopped" }
+  /** The machine can make no further progress; the sentence says why. */
+  | { readonly kind: "failed"; readonly sentence: string };
+
+/** Figures about a run, for people and for `--stats`: names with their units, such as `instructions`. */
+export type MachineStatistics = Readonly<Record<string, number | string | boolean>>;
+
+/** A machine that has been put together but may not have started yet. */
+export interface VirtualMachine {
+  /** The serial port's input. */
+  readonly serial: ByteInput;
+  readonly console: VirtioConsole | undefined;
+  readonly ports: ReadonlyMap<string, VirtioPort>;
+  /** Runs, returning to the event loop often enough for input and timers, until the machine ends. */
+  run(): Promise<ExitReason>;
+  /** Ends {@link run} soon. */
+  stop(): void;
+  stats(): MachineStatistics;
+}
+
+/** Puts a machine together; unfit inputs are a UserError. */
+export type VirtualMachineFactory = (options: VirtualMachineOptions) => Promise<VirtualMachine>;

@@ -1,0 +1,109 @@
+import { join } from "node:path";
+import { UserError } from "../../base/errors.ts";
+import type { BootFile } from "../../machine/boot/boot-file.ts";
+import type { CachedImage } from "../images/cache.ts";
+import { describeImage } from "../images/catalogue.ts";
+import { buildInitramfs, type GuestSession, readModuleFiles } from "../images/initramfs.ts";
+import { ensureImages, type PullSettings } from "../images/pull.ts";
+import { DEFAULT_KERNEL } from "./defaults.ts";
+import { readInputFile } from "./input-file.ts";
+
+/** Which guest to boot, in the words of the command line. */
+export interface GuestChoice {
+  /** A name that `elvisor pull` knows. */
+  readonly image?: string | undefined;
+  readonly kernel?: string | undefined;
+  readonly initrd?: string | undefined;
+  readonly append?: string | undefined;
+  readonly dtb?: string | undefined;
+  readonly bios?: string | undefined;
+  readonly exec?: string | undefined;
+}
+
+/** The files to boot. */
+export interface Guest {
+  readonly kernel: BootFile | undefined;
+  readonly initrd: BootFile | undefined;
+  readonly firmware: BootFile | undefined;
+  readonly deviceTree: BootFile | undefined;
+  readonly commandLine: string | undefined;
+  /** Whether the initial file system is ours: its session is on the virtio console, or runs one command. */
+  readonly ours: boolean;
+}
+
+/** The kernel's own messages go to the serial port. Later arguments override. */
+const BASE_COMMAND_LINE = "console=ttyAMA0";
+
+/** Reads, and pulls where missing, everything that `choice` names. */
+export async function prepareGuest(
+  choice: GuestChoice,
+  session: GuestSession,
+  settings: PullSettings,
+): Promise<Guest> {
+  checkChoice(choice);
+  const read = async (path: string | undefined, what: string): Promise<BootFile | undefined> =>
+    path === undefined ? undefined : await readInputFile(path, what);
+  // What the user names is looked at before anything is fetched.
+  const deviceTree = await read(choice.dtb, "device tree");
+  const given = {
+    kernel: await read(choice.kernel, "kernel"),
+    initrd: await read(choice.initrd, "initrd"),
+    firmware: await read(choice.bios, "firmware"),
+  };
+  const name = choice.image ?? ((given.kernel ?? given.firmware) ? undefined : DEFAULT_KERNEL);
+  const added = choice.append === undefined ? "" : ` ${choice.append}`;
+  const commandLine = BASE_COMMAND_LINE + (choice.exec === undefined ? "" : " quiet") + added;
+  if (name === undefined) {
+    return { ...given, deviceTree, commandLine: given.kernel && commandLine, ours: false };
+  }
+  if (describeImage(name).kind === "firmware") {
+    const { [name]: image } = await ensureImages([name], settings);
+    const firmware = await fileOf(image!, 0);
+    return { ...given, firmware, deviceTree, commandLine: given.kernel && commandLine, ours: false };
+  }
+  const needed = given.initrd === undefined ? [name, "busybox"] : [name];
+  const images = await ensureImages(needed, settings);
+  const kernel = await fileOf(images[name]!, 0);
+  if (given.initrd !== undefined) return { ...given, kernel, deviceTree, commandLine, ours: false };
+  const busybox = await fileOf(images["busybox"]!, 0);
+  const bytes = buildInitramfs(busybox.bytes, await readModuleFiles(images[name]!), session);
+  const initrd = { name: "the default initial file system", bytes };
+  return { ...given, kernel, initrd, deviceTree, commandLine, ours: true };
+}
+
+/** The kernel, the firmware or the program is the first file of its image. */
+async function fileOf(image: CachedImage, index: number): Promise<BootFile> {
+  return await readInputFile(join(image.directory, image.files[index]!.path), image.name);
+}
+
+function checkChoice(choice: GuestChoice): void {
+  const { image, kernel, initrd, bios, exec, append } = choice;
+  if (image !== undefined) {
+    const { kind } = describeImage(image);
+    if (kind === "program")
+      throw misuse(`The image ${image} is a program for a guest, not something to boot; leave it out.`);
+    if (kind === "kernel" && kernel !== undefined) {
+      throw misuse(`Both ${image} and --kernel ${kernel} name a kernel; leave one out.`);
+    }
+    if (kind === "firmware" && bios !== undefined) {
+      throw misuse(`Both ${image} and --bios ${bios} name firmware; leave one out.`);
+    }
+  }
+  const ownSystem = [
+    ...(kernel === undefined ? [] : ["--kernel"]),
+    ...(initrd === undefined ? [] : ["--initrd"]),
+    ...(bios === undefined ? [] : ["--bios"]),
+  ];
+  if (exec !== undefined && (ownSystem.length > 0 || (image ?? "").startsWith("firmware:"))) {
+    const what = ownSystem[0] ?? image;
+    throw misuse(`--exec needs the default guest, whose shell runs the command; leave out ${what}.`);
+  }
+  const kernelless = kernel === undefined && (bios !== undefined || (image ?? "").startsWith("firmware:"));
+  if (kernelless && initrd !== undefined)
+    throw misuse(`--initrd ${initrd} needs a kernel; add --kernel FILE.`);
+  if (kernelless && append !== undefined) throw misuse(`--append needs a kernel; add --kernel FILE.`);
+}
+
+function misuse(sentence: string): UserError {
+  return new UserError(sentence, { exitStatus: 2 });
+}

@@ -1,0 +1,48 @@
+import { cacheDirectory, ImageCache } from "../images/cache.ts";
+import { CATALOGUE } from "../images/catalogue.ts";
+import { pullImages } from "../images/pull.ts";
+import type { Host } from "./host.ts";
+import { stderrProgress } from "./progress.ts";
+
+/** `elvisor pull`: brings the newest versions, and says what came. */
+export async function pullCommand(
+  names: readonly string[],
+  options: { readonly mirror?: string | undefined; readonly keyring?: string | undefined },
+  host: Host,
+): Promise<void> {
+  const images = await pullImages(names, {
+    ...options,
+    cache: new ImageCache(cacheDirectory(host.environment)),
+    progress: stderrProgress(host.stderr),
+    environment: host.environment,
+  });
+  for (const image of images) host.stdout.write(`${image.name}  ${image.package} ${image.version}\n`);
+}
+
+/** `elvisor images`: the cache's images with their files, sizes and hashes, and the names not yet there. */
+export async function imagesCommand(host: Host): Promise<void> {
+  const cache = new ImageCache(cacheDirectory(host.environment));
+  const images = await cache.list();
+  const lines: string[] = [];
+  for (const image of images) {
+    const modules = image.files.filter((file) => file.path.startsWith("lib/"));
+    lines.push(`${image.name}  ${image.package} ${image.version}`);
+    for (const file of image.files) {
+      if (!modules.includes(file))
+        lines.push(`  ${describeFile(file.path, file.size)}  sha256:${file.sha256}`);
+    }
+    if (modules.length > 0) {
+      const size = modules.reduce((sum, file) => sum + file.size, 0);
+      lines.push(`  ${describeFile(`modules (${modules.length} files)`, size)}`);
+    }
+  }
+  const absent = CATALOGUE.filter(({ name }) => !images.some((image) => image.name === name));
+  if (absent.length > 0) lines.push("", "Not here; fetch with elvisor pull NAME:");
+  for (const { name, title } of absent) lines.push(`${name.padEnd(22)} ${title}`);
+  lines.push("", `The cache is ${cache.directory}.`);
+  host.stdout.write(`${lines.join("\n").trimStart()}\n`);
+}
+
+function describeFile(name: string, size: number): string {
+  return `${name.padEnd(22)} ${String(size).padStart(10)} bytes`;
+}

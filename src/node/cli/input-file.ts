@@ -1,0 +1,31 @@
+import { open } from "node:fs/promises";
+import { UserError } from "../../base/errors.ts";
+import type { BootFile } from "../../machine/boot/boot-file.ts";
+
+/** More than any file that goes into a guest's memory may have: the guest has at most 4 GiB. */
+const LARGEST_FILE = 4 * 2 ** 30 - 1;
+
+/** Reads a file that the user named. `what` is what it should be, for messages: "kernel", "initrd". */
+export async function readInputFile(path: string, what: string): Promise<BootFile> {
+  try {
+    const file = await open(path, "r");
+    try {
+      const { size } = await file.stat();
+      if (size > LARGEST_FILE) {
+        throw new UserError(
+          `The ${what} ${path} has ${size} bytes, more than fits into a machine; give a smaller one.`,
+        );
+      }
+      const content = await file.readFile();
+      return { name: path, bytes: new Uint8Array(content.buffer, content.byteOffset, content.length) };
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    if (cause instanceof UserError) throw cause;
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    if (code === "ENOENT") throw new UserError(`There is no ${what} ${path}; check its name.`, { cause });
+    if (code === "EISDIR") throw new UserError(`The ${what} ${path} is a directory; give a file.`, { cause });
+    throw new UserError(`The ${what} ${path} cannot be read (${code}); check its permissions.`, { cause });
+  }
+}

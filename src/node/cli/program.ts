@@ -1,0 +1,199 @@
+import { Command, Option } from "commander";
+import { CATALOGUE } from "../images/catalogue.ts";
+import { DEFAULT_KERNEL } from "./defaults.ts";
+import type { DtbOptions } from "./dtb-command.ts";
+import { ESCAPE_HELP } from "./escape-keys.ts";
+import type { Host } from "./host.ts";
+import type { RunOptions } from "./run-command.ts";
+import { EXIT_STATUS } from "./stop-reason.ts";
+import { parseAddress, parseCount, parseSeconds, parseSize } from "./values.ts";
+
+const DEFAULT_MEMORY = "512M";
+
+/**
+ * The command line. `setStatus` receives the exit status of a command that succeeded in its own way. What a
+ * command needs is imported when it runs, so that `--help` is quick.
+ */
+export function buildProgram(host: Host, version: string, setStatus: (status: number) => void): Command {
+  const program = new Command("elvisor")
+    .description("An AArch64 computer that boots unmodified arm64 kernels.")
+    .version(version, "--version", "print the version")
+    .helpOption("--help", "print help")
+    .helpCommand("help [COMMAND]", "print help for a command")
+    .configureOutput({
+      writeOut: (text) => host.stdout.write(text),
+      writeErr: (text) => host.stderr.write(text),
+      outputError: (text, write) => write(`elvisor: ${text.replace(/^error: /, "")}`),
+    })
+    .showHelpAfterError("elvisor: For the commands and their options, run: elvisor help")
+    .exitOverride();
+  program.addHelpText(
+    "after",
+    examples(["elvisor run", "elvisor run --exec 'uname -a'", "elvisor help run"]),
+  );
+  addRun(program, host, setStatus);
+  addImages(program, host);
+  addTools(program, host);
+  return program;
+}
+
+function addRun(program: Command, host: Host, setStatus: (status: number) => void): void {
+  const run = machineOptions(program.command("run"))
+    .summary("boot a guest on this terminal")
+    .description("Boots a guest: Debian's kernel with a shell, where nothing else is named.")
+    .argument("[IMAGE]", `kernel or firmware to pull and boot (default: ${DEFAULT_KERNEL})`)
+    .option("--kernel <FILE>", "boot this kernel: Image, gzip, EFI zboot, ELF or flat")
+    .option("--initrd <FILE>", "give it this initial file system")
+    .option("--append <TEXT>", "add to the kernel's command line")
+    .option("--dtb <FILE>", "give it this device tree instead of the machine's own")
+    .option("--bios <FILE>", "start this firmware from flash")
+    .option("--drive <FILE[,readonly]>", "add a disk, a raw image (may be repeated)", collect, [])
+    .addOption(
+      new Option("--engine <NAME>", "how instructions are run")
+        .choices(["interpreter"])
+        .default("interpreter"),
+    )
+    .option(
+      "--deterministic",
+      "let time follow the instruction count: equal runs are equal to the last bit",
+      false,
+    )
+    .addOption(
+      new Option(
+        "--console <NAME>",
+        "where typed keys go (default: virtio in the default guest, else serial)",
+      ).choices(["virtio", "serial"]),
+    )
+    .option("--stats <FILE>", "write statistics to this JSON file at the end")
+    .option("--timeout <SECONDS>", "end the machine after this time, with status 124", parseSeconds)
+    .option("--exec <COMMAND>", "run this in the guest's shell instead, then power off")
+    .action(async (image: string | undefined, options: Omit<RunOptions, "image">) => {
+      const { runCommand } = await import("./run-command.ts");
+      setStatus(await runCommand({ ...options, image }, host));
+    });
+  mirrorOptions(run);
+  run.addHelpText(
+    "after",
+    `${examples([
+      "elvisor run",
+      "elvisor run kernel:6.12-generic --memory 2G --cpus 4",
+      "elvisor run --exec 'cat /proc/cpuinfo'",
+      "tar c src | elvisor run --exec 'tar x && ls -R'",
+      "truncate -s 1G disk.img && elvisor run --drive disk.img",
+      "elvisor run --kernel Image --initrd initrd.img --append 'root=/dev/vda1'",
+      "elvisor run firmware:uboot",
+    ])}
+Keys while a guest runs:
+${ESCAPE_HELP.replace(/^/gm, "  ")}
+
+Exit status:
+  0 the guest powered off; 1 failure; 2 wrong usage; 124 --timeout.
+  Under --exec: the command's own, and 125 for a failure of the machine.`,
+  );
+}
+
+function addImages(program: Command, host: Host): void {
+  const pull = program
+    .command("pull")
+    .summary("fetch images")
+    .description(
+      "Fetches the newest version of images from a Debian mirror, checked against its signed index.",
+    )
+    .argument("<NAME...>", "images to fetch")
+    .action(async (names: string[], options: { mirror?: string; keyring?: string }) => {
+      const { pullCommand } = await import("./images-command.ts");
+      await pullCommand(names, options, host);
+    });
+  mirrorOptions(pull);
+  const names = CATALOGUE.map(({ name, title }) => `  ${name.padEnd(20)} ${title}`).join("\n");
+  pull.addHelpText(
+    "after",
+    `\nImages:\n${names}\n${examples(["elvisor pull kernel:6.12-cloud", "elvisor pull firmware:uboot firmware:edk2"])}`,
+  );
+  program
+    .command("images")
+    .summary("list images in the cache")
+    .description("Lists the images that were fetched, with sizes and SHA-256, and the names of the others.")
+    .addHelpText("after", examples(["elvisor images"]))
+    .action(async () => {
+      const { imagesCommand } = await import("./images-command.ts");
+      await imagesCommand(host);
+    });
+}
+
+function addTools(program: Command, host: Host): void {
+  machineOptions(program.command("dtb"))
+    .summary("write the machine's device tree")
+    .description("Writes the device tree (DTB) that a kernel would be given.")
+    .option("--append <TEXT>", "the kernel's command line")
+    .option("-o, --output <FILE>", "write to this file instead of standard output")
+    .addHelpText("after", examples(["elvisor dtb --cpus 4 -o virt.dtb", "elvisor dtb | dtc -I dtb -O dts"]))
+    .action(async (options: DtbOptions) => {
+      const { dtbCommand } = await import("./dtb-command.ts");
+      await dtbCommand(options, host);
+    });
+  program
+    .command("asm")
+    .summary("assemble A64 instructions")
+    .description("Assembles a file, the program in the argument, or standard input, and lists the words.")
+    .argument("[SOURCE]", "file, or the program itself")
+    .option("--address <ADDRESS>", "address of the first instruction", parseAddress, 0n)
+    .option("-o, --output <FILE>", "write the bytes to this file instead of listing them")
+    .addHelpText(
+      "after",
+      examples(["elvisor asm 'add x0, x1, #1'", "elvisor asm boot.s --address 0x40080000 -o boot.bin"]),
+    )
+    .action(async (source: string | undefined, options: { address: bigint; output?: string }) => {
+      const { asmCommand } = await import("./assembly-commands.ts");
+      await asmCommand(source, options, host);
+    });
+  program
+    .command("disasm")
+    .summary("disassemble A64 instructions")
+    .description("Disassembles words in hexadecimal, a binary file, or standard input.")
+    .argument("[SOURCE...]", "words, or a file")
+    .option("--address <ADDRESS>", "address of the first instruction", parseAddress, 0n)
+    .addHelpText(
+      "after",
+      examples(["elvisor disasm 91000420 d65f03c0", "elvisor disasm boot.bin --address 0x40080000"]),
+    )
+    .action(async (sources: string[], options: { address: bigint }) => {
+      const { disasmCommand } = await import("./assembly-commands.ts");
+      await disasmCommand(sources, options, host);
+    });
+}
+
+/** What describes the machine itself. */
+function machineOptions(command: Command): Command {
+  return command
+    .option(
+      "--memory <SIZE>",
+      `memory, such as 2G (default: ${DEFAULT_MEMORY})`,
+      parseSize,
+      parseSize(DEFAULT_MEMORY),
+    )
+    .option("--cpus <NUMBER>", "processing elements", parseCount, 1)
+    .option("--secure", "give the machine EL3 and Secure devices", false)
+    .option("--virtualization", "give the machine EL2", false);
+}
+
+function mirrorOptions(command: Command): void {
+  command
+    .option("--mirror <URL>", "fetch packages from this Debian mirror instead of apt's")
+    .option("--keyring <FILE>", "check them with these OpenPGP keys instead of the host's");
+}
+
+function collect(value: string, values: readonly string[]): string[] {
+  return [...values, value];
+}
+
+function examples(lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line}`).join("\n")}\n`;
+}
+
+/** The status that an error of the command-line parser means: help and version are no errors. */
+export function statusOfParserError(code: string, exitCode: number): number {
+  return code === "commander.helpDisplayed" || code === "commander.version" || exitCode === 0
+    ? EXIT_STATUS.success
+    : EXIT_STATUS.usage;
+}

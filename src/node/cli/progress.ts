@@ -1,0 +1,46 @@
+import { SingleBar } from "cli-progress";
+import type { Progress } from "../images/download.ts";
+
+const MEBIBYTE = 2 ** 20;
+
+/** Shows downloads on stderr: a bar on a terminal, one line a file elsewhere. */
+export function stderrProgress(stderr: NodeJS.WriteStream = process.stderr): Progress {
+  const say = (sentence: string): void => {
+    stderr.write(`elvisor: ${sentence}\n`);
+  };
+  if (!stderr.isTTY) {
+    return {
+      start: (label, total, done) => {
+        const already = done > 0 ? `, ${mebibytes(done)} of them are here` : "";
+        say(`Fetching ${label} (${mebibytes(total)} MiB${already}).`);
+      },
+      advance: () => {},
+      stop: () => {},
+      say,
+    };
+  }
+  let bar: SingleBar | undefined;
+  return {
+    start: (label, total, done) => {
+      bar = new SingleBar({
+        format: `{label} [{bar}] {percentage}% of ${mebibytes(total)} MiB, {eta_formatted} left`,
+        stream: stderr,
+        barsize: 24,
+        hideCursor: true,
+        clearOnComplete: false,
+        gracefulExit: false,
+      });
+      bar.start(total, done, { label });
+    },
+    advance: (bytes) => bar?.increment(bytes),
+    stop: () => {
+      bar?.stop();
+      bar = undefined;
+    },
+    say,
+  };
+}
+
+function mebibytes(bytes: number): string {
+  return (bytes / MEBIBYTE).toFixed(1);
+}

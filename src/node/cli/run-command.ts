@@ -1,0 +1,163 @@
+import { randomBytes } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { UserError } from "../../base/errors.ts";
+import type { ExitReason, VirtualMachine } from "../../machine/virtual-machine-interface.ts";
+import { openRawFile, type RawFile } from "../disks/raw-file.ts";
+import { cacheDirectory, ImageCache } from "../images/cache.ts";
+import type { GuestSession } from "../images/initramfs.ts";
+import { KERNEL_DECOMPRESSORS } from "../kernel-decompressors.ts";
+import { CommandSession } from "./command-session.ts";
+import { type GuestChoice, prepareGuest } from "./guest.ts";
+import type { Host } from "./host.ts";
+import { stderrProgress } from "./progress.ts";
+import { ShellSession } from "./shell-session.ts";
+import { EXIT_STATUS, type StopReason, statusOfStop } from "./stop-reason.ts";
+import { onEndingSignal } from "./terminal.ts";
+
+/** The options of `elvisor run`, read. */
+export interface RunOptions extends GuestChoice {
+  readonly memory: number;
+  readonly cpus: number;
+  readonly drive: readonly string[];
+  readonly engine: "interpreter";
+  readonly deterministic: boolean;
+  readonly secure: boolean;
+  readonly virtualization: boolean;
+  readonly console?: "virtio" | "serial" | undefined;
+  readonly stats?: string | undefined;
+  readonly timeout?: number | undefined;
+  readonly mirror?: string | undefined;
+  readonly keyring?: string | undefined;
+}
+
+/** Milliseconds that a machine has to notice that it was stopped. */
+const STOP_LIMIT = 5_000;
+
+/** Runs a machine until it ends; the result is the process's exit status. */
+export async function runCommand(options: RunOptions, host: Host): Promise<number> {
+  const drives: RawFile[] = [];
+  try {
+    for (const drive of options.drive) drives.push(await openDrive(drive));
+    return await runWith(drives, options, host);
+  } finally {
+    for (const drive of drives) await drive.close();
+  }
+}
+
+/** "disk.img" or "disk.img,readonly". */
+function openDrive(text: string): Promise<RawFile> {
+  const path = text.replace(/,readonly$/, "");
+  return openRawFile(path, { readOnly: path !== text });
+}
+
+async function runWith(drives: readonly RawFile[], options: RunOptions, host: Host): Promise<number> {
+  const guest = await prepareGuest(options, guestSession(options, host), {
+    cache: new ImageCache(cacheDirectory(host.environment)),
+    progress: stderrProgress(host.stderr),
+    environment: host.environment,
+    mirror: options.mirror,
+    keyring: options.keyring,
+  });
+  let machine: VirtualMachine | undefined;
+  let stopped: StopReason | undefined;
+  let stopLimitReached: (reason: ExitReason) => void = () => {};
+  const stopLimit = new Promise<ExitReason>((resolve) => {
+    stopLimitReached = resolve;
+  });
+  const stop = (reason: StopReason): void => {
+    stopped ??= reason;
+    machine?.stop();
+    setTimeout(() => stopLimitReached({ kind: "stopped" }), STOP_LIMIT).unref();
+  };
+  const inputFrom = options.console ?? (guest.ours ? "virtio" : "serial");
+  const session =
+    options.exec === undefined ? new ShellSession(host, inputFrom, stop) : new CommandSession(host, stop);
+  machine = await host.createMachine({
+    ...guest,
+    memoryBytes: options.memory,
+    cpus: options.cpus,
+    decompressors: KERNEL_DECOMPRESSORS,
+    secure: options.secure,
+    virtualization: options.virtualization,
+    deterministic: options.deterministic,
+    engine: options.engine,
+    drives,
+    serial: session.serial,
+    console: session.console,
+    ports: session.ports,
+    randomBytes: (length) => new Uint8Array(randomBytes(length)),
+  });
+  const timer =
+    options.timeout === undefined ? undefined : setTimeout(() => stop("timeout"), options.timeout * 1000);
+  const stopListening = onEndingSignal(stop);
+  let reason: ExitReason;
+  try {
+    session.attach(machine, stop);
+    reason = stopped === undefined ? await Promise.race([machine.run(), stopLimit]) : { kind: "stopped" };
+  } finally {
+    clearTimeout(timer);
+    stopListening();
+    session.detach();
+  }
+  if (options.stats !== undefined) await writeStatistics(options.stats, machine);
+  return conclude(reason, stopped, session, options, host);
+}
+
+function guestSession(options: RunOptions, { environment, stdout }: Host): GuestSession {
+  if (options.exec !== undefined) return { kind: "command", command: options.exec };
+  const { columns, rows } = stdout;
+  return {
+    kind: "shell",
+    terminal: stdout.isTTY ? environment["TERM"] || "vt100" : "dumb",
+    size: columns && rows ? { columns, rows } : undefined,
+  };
+}
+
+function conclude(
+  reason: ExitReason,
+  stopped: StopReason | undefined,
+  session: ShellSession | CommandSession,
+  options: RunOptions,
+  { stderr }: Host,
+): number {
+  const failure = options.exec === undefined ? EXIT_STATUS.failure : EXIT_STATUS.execFailure;
+  const say = (text: string): void => {
+    stderr.write(`elvisor: ${text}\n`);
+  };
+  if (reason.kind === "failed") {
+    say(reason.sentence);
+    return failure;
+  }
+  const status = session instanceof CommandSession ? session.status : EXIT_STATUS.success;
+  // A command that had finished before we stopped the machine has its own status all the same.
+  if (
+    stopped !== undefined &&
+    !(session instanceof CommandSession && status !== undefined && stopped !== "timeout")
+  ) {
+    if (stopped === "timeout") {
+      say(
+        `The guest was still running after ${options.timeout} seconds; give it longer with --timeout SECONDS.`,
+      );
+    }
+    const report = session.report(stopped);
+    if (report !== undefined) say(report);
+    return statusOfStop(stopped, failure);
+  }
+  const report = session.report(undefined);
+  if (report !== undefined) say(report);
+  return status ?? failure;
+}
+
+async function writeStatistics(path: string, machine: VirtualMachine): Promise<void> {
+  try {
+    await writeFile(path, `${JSON.stringify(machine.stats(), null, 2)}\n`);
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    throw new UserError(
+      `The statistics cannot be written to ${path} (${code}); give another file with --stats.`,
+      {
+        cause,
+      },
+    );
+  }
+}

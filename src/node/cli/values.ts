@@ -1,0 +1,43 @@
+import { InvalidArgumentError } from "commander";
+
+const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+
+/** "512M" or "2G" (powers of 1024) as bytes. */
+export function parseSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([KMGT])(?:i?B)?$/i.exec(text);
+  const bytes = match === null ? Number.NaN : Number(match[1]) * UNITS[match[2]!.toUpperCase()]!;
+  if (!Number.isSafeInteger(bytes) || bytes <= 0) {
+    throw new InvalidArgumentError("It must be a number with a unit, such as 512M or 2G.");
+  }
+  return bytes;
+}
+
+/** A whole number from 1 up. */
+export function parseCount(text: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : 0;
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError("It must be a whole number from 1 up.");
+  return value;
+}
+
+/** Longest that a timer of the host can run, in seconds. */
+const LONGEST_TIMER = 2_147_483;
+
+/** A positive number of seconds. */
+export function parseSeconds(text: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0;
+  if (!(value > 0 && value <= LONGEST_TIMER)) {
+    throw new InvalidArgumentError(
+      `It must be a number of seconds, more than 0 and at most ${LONGEST_TIMER}.`,
+    );
+  }
+  return value;
+}
+
+/** An address: decimal, or hexadecimal after 0x. */
+export function parseAddress(text: string): bigint {
+  if (!/^(0x[0-9a-f]{1,16}|\d{1,20})$/i.test(text) || BigInt(text) >= 1n << 64n) {
+    throw new InvalidArgumentError("It must be an address, such as 0x40080000.");
+  }
+  return BigInt(text);
+}
