@@ -31,13 +31,16 @@ export interface Cell {
   readonly position: number;
 }
 
+/** What stands for an operand's contents inside a meaning. */
+type Handle = RegisterOperand | ImmediateOperand;
+
 /** How a handler finds its operands, and how the decoder fills them in. */
 export interface RecordPlan {
   readonly cells: readonly Cell[];
   /** Immediates that found no room: they are constants of the handler. */
   readonly baked: ReadonlySet<string>;
   /** The operand that a handle of this handler's meaning stands for; undefined for implied registers. */
-  nameOf(handle: object): string | undefined;
+  nameOf(handle: Handle): string | undefined;
   /** Register handles that the meaning reads and writes, implied ones included. */
   readonly reads: ReadonlySet<RegisterOperand>;
   readonly writes: ReadonlySet<RegisterOperand>;
@@ -74,26 +77,33 @@ export function opaqueOperands(operands: OperandValues): OperandValues {
 
 /** Decides where each operand that `block` uses lies in the record. */
 export function planRecord(operands: OperandValues, block: Block): RecordPlan {
-  const names = new Map<object, string>();
+  const names = new Map<Handle, string>();
   for (const [name, operand] of Object.entries(operands)) {
     if (typeof operand === "object") names.set(operand.kind === "base" ? operand.register : operand, name);
   }
   const used = usedOperands(block);
   const wanted: { name: string; kind: Cell["kind"]; bytes: number }[] = [];
   for (const [object, name] of names) {
-    const immediate = used.immediates.get(object);
+    const immediate = object.kind === "immediate" ? used.immediates.get(object) : undefined;
     if (immediate !== undefined) {
       wanted.push({ name, kind: immediate === 64 ? "immediate64" : "immediate32", bytes: immediate / 8 });
     }
-    if (used.reads.has(object as RegisterOperand)) wanted.push({ name, kind: "read", bytes: 2 });
-    if (used.writes.has(object as RegisterOperand)) wanted.push({ name, kind: "write", bytes: 2 });
+    const isRead = used.reads.has(object);
+    const isWritten = used.writes.has(object);
+    if (object.kind === "immediate" || !(isRead || isWritten)) continue;
+    // Only XZR is read and written in different places.
+    if (object.file !== "x") wanted.push({ name, kind: "read", bytes: 2 });
+    else {
+      if (isRead) wanted.push({ name, kind: "read", bytes: 2 });
+      if (isWritten) wanted.push({ name, kind: "write", bytes: 2 });
+    }
   }
   return place(names, wanted, used);
 }
 
 /** Bytes 2-7 take 16-bit cells, 8-15 anything; wide cells first so that they are aligned. */
 function place(
-  names: ReadonlyMap<object, string>,
+  names: ReadonlyMap<Handle, string>,
   wanted: readonly { name: string; kind: Cell["kind"]; bytes: number }[],
   used: UsedOperands,
 ): RecordPlan {
@@ -116,7 +126,7 @@ function place(
     for (let byte = position; byte < position + bytes; byte += 2) free.delete(byte);
     cells.push({ name, kind, position });
   }
-  const find = (object: object, kinds: readonly Cell["kind"][]): number | undefined => {
+  const find = (object: Handle, kinds: readonly Cell["kind"][]): number | undefined => {
     const name = names.get(object);
     return cells.find((cell) => cell.name === name && kinds.includes(cell.kind))?.position;
   };
@@ -135,7 +145,7 @@ function place(
 interface UsedOperands {
   readonly reads: Set<RegisterOperand>;
   readonly writes: Set<RegisterOperand>;
-  readonly immediates: Map<object, 32 | 64>;
+  readonly immediates: Map<ImmediateOperand, 32 | 64>;
 }
 
 function usedOperands(block: Block): UsedOperands {
