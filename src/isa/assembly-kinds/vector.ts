@@ -115,6 +115,8 @@ export const VECTOR_KINDS: Record<string, OperandKind> = {
     if (size === 2) return `v${(M << 4) | Rm}.s[${(H << 1) | L}]`;
     return size === 3 && L === 0 ? `v${(M << 4) | Rm}.d[${H}]` : undefined;
   }),
+  /** Rn: the upper doubleword */
+  Vd1: enumerated([5], (register) => `v${register}.d[1]`),
   /** Rn imm5: v0.b[15] to v0.d[1] */
   Ve: enumerated([5, 5], (register, imm5 = 0) => {
     const size = elementSizeOfImm5(imm5);

@@ -31,7 +31,7 @@ export const rows: readonly Instruction[] = [
   instruction({
     name: "FMOV_asimdimm_S_s",
     encoding: "0 Q:1 0 0111100000 abc:3 1111 01 defgh:5 Rd:5",
-    assembly: "fmov <V.s Rd Q>, #<fpimm53 abc defgh>",
+    assembly: "fmov <Vs Rd Q>, #<fpimm53 abc defgh>",
     manual: "C7.2 FMOV (vector, immediate)",
     simd: true,
     operands: ({ Q, abc, defgh, Rd }) => {
@@ -46,7 +46,7 @@ export const rows: readonly Instruction[] = [
   instruction({
     name: "FMOV_asimdimm_D2_d",
     encoding: "0 1 1 0111100000 abc:3 1111 01 defgh:5 Rd:5",
-    assembly: "fmov <V.2d Rd>, #<fpimm53 abc defgh>",
+    assembly: "fmov <Vd Rd 1>, #<fpimm53 abc defgh>",
     manual: "C7.2 FMOV (vector, immediate)",
     simd: true,
     operands: ({ abc, defgh, Rd }) => ({
@@ -58,7 +58,7 @@ export const rows: readonly Instruction[] = [
   instruction({
     name: "FMOV_asimdimm_H_h",
     encoding: "0 Q:1 0 0111100000 abc:3 1111 11 defgh:5 Rd:5",
-    assembly: "fmov <V.h Rd Q>, #<fpimm53 abc defgh>",
+    assembly: "fmov <Vh Rd Q>, #<fpimm53 abc defgh>",
     manual: "C7.2 FMOV (vector, immediate)",
     simd: true,
     feature: "FEAT_FP16",
@@ -102,7 +102,7 @@ export const rows: readonly Instruction[] = [
   instruction({
     name: "FMOV_64VX_float2int",
     encoding: "1 00 11110 10 1 01 110 000000 Rn:5 Rd:5",
-    assembly: "fmov <X Rd>, <V.d1 Rn>",
+    assembly: "fmov <X Rd>, <Vd1 Rn>",
     manual: general,
     simd: true,
     operands: ({ Rn, Rd }) => ({ d: x(Rd), n: v(Rn) }),
@@ -111,7 +111,7 @@ export const rows: readonly Instruction[] = [
   instruction({
     name: "FMOV_V64I_float2int",
     encoding: "1 00 11110 10 1 01 111 000000 Rn:5 Rd:5",
-    assembly: "fmov <V.d1 Rd>, <X Rn>",
+    assembly: "fmov <Vd1 Rd>, <X Rn>",
     manual: general,
     simd: true,
     operands: ({ Rn, Rd }) => ({ d: v(Rd), n: x(Rn) }),
