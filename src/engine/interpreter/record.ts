@@ -84,24 +84,30 @@ export function planRecord(operands: OperandValues, block: Block): RecordPlan {
   const used = usedOperands(block);
   const wanted: { name: string; kind: Cell["kind"]; bytes: number }[] = [];
   for (const [object, name] of names) {
-    const immediate = object.kind === "immediate" ? used.immediates.get(object) : undefined;
-    if (immediate !== undefined) {
-      wanted.push({ name, kind: immediate === 64 ? "immediate64" : "immediate32", bytes: immediate / 8 });
+    if (object.kind === "immediate") {
+      const bits = used.immediates.get(object);
+      if (bits !== undefined) {
+        wanted.push({ name, kind: bits === 64 ? "immediate64" : "immediate32", bytes: bits / 8 });
+      }
+      continue;
     }
     const isRead = used.reads.has(object);
     const isWritten = used.writes.has(object);
-    if (object.kind === "immediate" || !(isRead || isWritten)) continue;
     // Only XZR is read and written in different places.
-    if (object.file !== "x") wanted.push({ name, kind: "read", bytes: 2 });
-    else {
-      if (isRead) wanted.push({ name, kind: "read", bytes: 2 });
-      if (isWritten) wanted.push({ name, kind: "write", bytes: 2 });
-    }
+    if (isRead || (isWritten && object.file !== "x")) wanted.push({ name, kind: "read", bytes: 2 });
+    if (isWritten && object.file === "x") wanted.push({ name, kind: "write", bytes: 2 });
   }
   return place(names, wanted, used);
 }
 
-/** Bytes 2-7 take 16-bit cells, 8-15 anything; wide cells first so that they are aligned. */
+/** Positions to try, by size: registers leave bytes 8-15 to immediates for as long as they can. */
+const POSITIONS: Readonly<Record<number, readonly number[]>> = {
+  2: [2, 4, 6, 14, 12, 10, 8],
+  4: [8, 12, 4],
+  8: [8],
+};
+
+/** Registers first, as only immediates can become constants of the handler; then the wider ones. */
 function place(
   names: ReadonlyMap<Handle, string>,
   wanted: readonly { name: string; kind: Cell["kind"]; bytes: number }[],
@@ -110,14 +116,13 @@ function place(
   const free = new Set([2, 4, 6, 8, 10, 12, 14]);
   const cells: Cell[] = [];
   const baked = new Set<string>();
-  for (const { name, kind, bytes } of [...wanted].sort((a, b) => b.bytes - a.bytes)) {
-    const starts = bytes === 2 ? [2, 4, 6, 8, 10, 12, 14] : bytes === 4 ? [4, 8, 12] : [8];
+  const rank = (bytes: number): number => (bytes === 2 ? 0 : 16 - bytes);
+  for (const { name, kind, bytes } of [...wanted].sort((a, b) => rank(a.bytes) - rank(b.bytes))) {
     const fits = (start: number): boolean => {
       for (let byte = start; byte < start + bytes; byte += 2) if (!free.has(byte)) return false;
       return true;
     };
-    // Registers keep bytes 4-7 for themselves when there are enough of them.
-    const position = [...starts].sort((a, b) => (bytes === 4 ? b - a : a - b)).find(fits);
+    const position = POSITIONS[bytes]?.find(fits);
     if (position === undefined) {
       if (kind === "read" || kind === "write") throw new Bug(`operand ${name} finds no room in a record`);
       baked.add(name);
@@ -137,7 +142,7 @@ function place(
     reads: used.reads,
     writes: used.writes,
     positionOfRegister: (register, direction) =>
-      names.has(register) ? find(register, [direction]) : undefined,
+      names.has(register) ? find(register, [register.file === "x" ? direction : "read"]) : undefined,
     positionOfImmediate: (operand) => find(operand, ["immediate32", "immediate64"]),
   };
 }
