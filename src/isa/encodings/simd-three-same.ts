@@ -351,11 +351,11 @@ const logicalRows = LOGICAL.map(([mnemonic, U, size, meaning]) =>
 /** ADDP (scalar): the sum of the two doublewords. */
 const scalarPairwise = instruction({
   name: "ADDP_asisdpair_only",
-  encoding: "01 0 11110 size:2 11000 11011 10 Rn:5 Rd:5",
+  encoding: "01 0 11110 11 11000 11011 10 Rn:5 Rd:5",
   assembly: "addp <D Rd>, <V2d Rn>",
   manual: "C7.2 ADDP (scalar)",
   simd: true,
-  operands: ({ size, Rn, Rd }) => (size === D ? { d: v(Rd), n: v(Rn) } : undefined),
+  operands: ({ Rn, Rd }) => ({ d: v(Rd), n: v(Rn) }),
   execute: (o, s) => {
     const n = s.readV(o.n);
     const [low, high] = [s.lane("i64x2.extract_lane", 0, n), s.lane("i64x2.extract_lane", 1, n)];
