@@ -1,30 +1,28 @@
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { hex } from "../../base/bits.ts";
 import { UserError } from "../../base/errors.ts";
 import { assemble } from "../../isa/assembler.ts";
 import { disassemble } from "../../isa/disassembler.ts";
 import type { Host } from "./host.ts";
-import { readInputFile } from "./input-file.ts";
+import { readInputFile, writeOutputFile } from "./user-files.ts";
 
 const WORD_SIZE = 4;
 
 /** `elvisor asm`: assembles a file, a line given as the argument, or standard input. */
 export async function asmCommand(
   source: string | undefined,
-  options: { readonly address: bigint; readonly output?: string | undefined },
+  options: { readonly address?: bigint; readonly output?: string | undefined },
   host: Host,
 ): Promise<void> {
-  if (options.address % BigInt(WORD_SIZE) !== 0n) {
-    throw new UserError(
-      `The address ${hex(options.address)} is no multiple of 4; instructions begin at one.`,
-      {
-        exitStatus: 2,
-      },
-    );
+  const { address = 0n } = options;
+  if (address % BigInt(WORD_SIZE) !== 0n) {
+    throw new UserError(`The address ${hex(address)} is no multiple of 4; instructions begin at one.`, {
+      exitStatus: 2,
+    });
   }
-  const { bytes, origin } = assemble(await readSource(source, host), { origin: options.address });
+  const { bytes, origin } = assemble(await readSource(source, host), { origin: address });
   if (options.output === undefined) listWords(bytes, origin, host);
   else await writeOutputFile(options.output, bytes);
 }
@@ -39,10 +37,10 @@ async function readSource(source: string | undefined, host: Host): Promise<strin
 /** `elvisor disasm`: disassembles words given as arguments, a binary file, or standard input. */
 export async function disasmCommand(
   sources: readonly string[],
-  options: { readonly address: bigint },
+  options: { readonly address?: bigint },
   host: Host,
 ): Promise<void> {
-  listWords(await readWords(sources, host), options.address, host);
+  listWords(await readWords(sources, host), options.address ?? 0n, host);
 }
 
 async function readWords(sources: readonly string[], host: Host): Promise<Uint8Array> {
@@ -88,14 +86,4 @@ function listWords(bytes: Uint8Array, origin: bigint, host: Host): void {
 
 function addressText(address: bigint): string {
   return hex(address, 8).slice(2);
-}
-
-/** Writes a file that the user named with --output. */
-export async function writeOutputFile(path: string, bytes: Uint8Array): Promise<void> {
-  try {
-    await writeFile(path, bytes);
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
-    throw new UserError(`${path} cannot be written (${code}); give another file with --output.`, { cause });
-  }
 }

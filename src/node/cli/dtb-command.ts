@@ -2,15 +2,15 @@ import { UserError } from "../../base/errors.ts";
 import { generateDeviceTreeBlob } from "../../platform/device-tree-generator.ts";
 import { kernelLevel, psciConduit } from "../../platform/psci-conduit.ts";
 import { virtBoard } from "../../platform/virt-board.ts";
-import { writeOutputFile } from "./assembly-commands.ts";
 import type { Host } from "./host.ts";
+import { writeOutputFile } from "./user-files.ts";
 
 /** The options of `elvisor dtb`, read. */
 export interface DtbOptions {
   readonly memory: number;
   readonly cpus: number;
-  readonly secure: boolean;
-  readonly virtualization: boolean;
+  readonly secure?: boolean;
+  readonly virtualization?: boolean;
   readonly append?: string | undefined;
   readonly output?: string | undefined;
 }
@@ -20,8 +20,8 @@ export async function dtbCommand(options: DtbOptions, host: Host): Promise<void>
   const machine = {
     memoryBytes: options.memory,
     cpus: options.cpus,
-    secure: options.secure,
-    virtualization: options.virtualization,
+    secure: options.secure ?? false,
+    virtualization: options.virtualization ?? false,
   };
   const conduit = psciConduit(machine, kernelLevel(machine));
   const blob = generateDeviceTreeBlob(

@@ -6,7 +6,7 @@ import { describeImage } from "../images/catalogue.ts";
 import { buildInitramfs, type GuestSession, readModuleFiles } from "../images/initramfs.ts";
 import { ensureImages, type PullSettings } from "../images/pull.ts";
 import { DEFAULT_KERNEL } from "./defaults.ts";
-import { readInputFile } from "./input-file.ts";
+import { readInputFile } from "./user-files.ts";
 
 /** Which guest to boot, in the words of the command line. */
 export interface GuestChoice {

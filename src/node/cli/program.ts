@@ -47,17 +47,13 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
     .option("--append <TEXT>", "add to the kernel's command line")
     .option("--dtb <FILE>", "give it this device tree instead of the machine's own")
     .option("--bios <FILE>", "start this firmware from flash")
-    .option("--drive <FILE[,readonly]>", "add a disk, a raw image (may be repeated)", collect, [])
+    .option("--drive <FILE[,readonly]>", "add a disk, a raw image (may be repeated)", collect)
     .addOption(
       new Option("--engine <NAME>", "how instructions are run")
         .choices(["interpreter"])
         .default("interpreter"),
     )
-    .option(
-      "--deterministic",
-      "let time follow the instruction count: equal runs are equal to the last bit",
-      false,
-    )
+    .option("--deterministic", "let time follow the instruction count: equal runs are equal to the last bit")
     .addOption(
       new Option(
         "--console <NAME>",
@@ -137,13 +133,13 @@ function addTools(program: Command, host: Host): void {
     .summary("assemble A64 instructions")
     .description("Assembles a file, the program in the argument, or standard input, and lists the words.")
     .argument("[SOURCE]", "file, or the program itself")
-    .option("--address <ADDRESS>", "address of the first instruction", parseAddress, 0n)
+    .option("--address <ADDRESS>", "address of the first instruction (default: 0)", parseAddress)
     .option("-o, --output <FILE>", "write the bytes to this file instead of listing them")
     .addHelpText(
       "after",
       examples(["elvisor asm 'add x0, x1, #1'", "elvisor asm boot.s --address 0x40080000 -o boot.bin"]),
     )
-    .action(async (source: string | undefined, options: { address: bigint; output?: string }) => {
+    .action(async (source: string | undefined, options: { address?: bigint; output?: string }) => {
       const { asmCommand } = await import("./assembly-commands.ts");
       await asmCommand(source, options, host);
     });
@@ -152,12 +148,12 @@ function addTools(program: Command, host: Host): void {
     .summary("disassemble A64 instructions")
     .description("Disassembles words in hexadecimal, a binary file, or standard input.")
     .argument("[SOURCE...]", "words, or a file")
-    .option("--address <ADDRESS>", "address of the first instruction", parseAddress, 0n)
+    .option("--address <ADDRESS>", "address of the first instruction (default: 0)", parseAddress)
     .addHelpText(
       "after",
       examples(["elvisor disasm 91000420 d65f03c0", "elvisor disasm boot.bin --address 0x40080000"]),
     )
-    .action(async (sources: string[], options: { address: bigint }) => {
+    .action(async (sources: string[], options: { address?: bigint }) => {
       const { disasmCommand } = await import("./assembly-commands.ts");
       await disasmCommand(sources, options, host);
     });
@@ -166,15 +162,14 @@ function addTools(program: Command, host: Host): void {
 /** What describes the machine itself. */
 function machineOptions(command: Command): Command {
   return command
-    .option(
-      "--memory <SIZE>",
-      `memory, such as 2G (default: ${DEFAULT_MEMORY})`,
-      parseSize,
-      parseSize(DEFAULT_MEMORY),
+    .addOption(
+      new Option("--memory <SIZE>", "memory, such as 512M or 2G")
+        .argParser(parseSize)
+        .default(parseSize(DEFAULT_MEMORY), DEFAULT_MEMORY),
     )
     .option("--cpus <NUMBER>", "processing elements", parseCount, 1)
-    .option("--secure", "give the machine EL3 and Secure devices", false)
-    .option("--virtualization", "give the machine EL2", false);
+    .option("--secure", "give the machine EL3 and Secure devices")
+    .option("--virtualization", "give the machine EL2");
 }
 
 function mirrorOptions(command: Command): void {
@@ -183,7 +178,7 @@ function mirrorOptions(command: Command): void {
     .option("--keyring <FILE>", "check them with these OpenPGP keys instead of the host's");
 }
 
-function collect(value: string, values: readonly string[]): string[] {
+function collect(value: string, values: readonly string[] = []): string[] {
   return [...values, value];
 }
 

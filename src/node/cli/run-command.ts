@@ -18,11 +18,11 @@ import { onEndingSignal } from "./terminal.ts";
 export interface RunOptions extends GuestChoice {
   readonly memory: number;
   readonly cpus: number;
-  readonly drive: readonly string[];
+  readonly drive?: readonly string[] | undefined;
   readonly engine: "interpreter";
-  readonly deterministic: boolean;
-  readonly secure: boolean;
-  readonly virtualization: boolean;
+  readonly deterministic?: boolean;
+  readonly secure?: boolean;
+  readonly virtualization?: boolean;
   readonly console?: "virtio" | "serial" | undefined;
   readonly stats?: string | undefined;
   readonly timeout?: number | undefined;
@@ -37,7 +37,7 @@ const STOP_LIMIT = 5_000;
 export async function runCommand(options: RunOptions, host: Host): Promise<number> {
   const drives: RawFile[] = [];
   try {
-    for (const drive of options.drive) drives.push(await openDrive(drive));
+    for (const drive of options.drive ?? []) drives.push(await openDrive(drive));
     return await runWith(drives, options, host);
   } finally {
     for (const drive of drives) await drive.close();
@@ -77,9 +77,9 @@ async function runWith(drives: readonly RawFile[], options: RunOptions, host: Ho
     memoryBytes: options.memory,
     cpus: options.cpus,
     decompressors: KERNEL_DECOMPRESSORS,
-    secure: options.secure,
-    virtualization: options.virtualization,
-    deterministic: options.deterministic,
+    secure: options.secure ?? false,
+    virtualization: options.virtualization ?? false,
+    deterministic: options.deterministic ?? false,
     engine: options.engine,
     drives,
     serial: session.serial,

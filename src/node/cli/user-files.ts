@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { open, writeFile } from "node:fs/promises";
 import { UserError } from "../../base/errors.ts";
 import type { BootFile } from "../../machine/boot/boot-file.ts";
 
@@ -27,5 +27,15 @@ export async function readInputFile(path: string, what: string): Promise<BootFil
     if (code === "ENOENT") throw new UserError(`There is no ${what} ${path}; check its name.`, { cause });
     if (code === "EISDIR") throw new UserError(`The ${what} ${path} is a directory; give a file.`, { cause });
     throw new UserError(`The ${what} ${path} cannot be read (${code}); check its permissions.`, { cause });
+  }
+}
+
+/** Writes a file that the user named with --output. */
+export async function writeOutputFile(path: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await writeFile(path, bytes);
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    throw new UserError(`${path} cannot be written (${code}); give another file with --output.`, { cause });
   }
 }
