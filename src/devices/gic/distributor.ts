@@ -63,6 +63,7 @@ const SHARED = bankRegisters<DistributorState>({
   name: (register) => `GICD_${register}<n>`,
   bankOf: (state) => state.spis,
   fixedConfigurationHalves: 0,
+  nonSecureAccess: { halves: INTID_COUNT / 16, opensRegisters: true },
 });
 
 /** GICD (IHI 0069, table 12-25) with affinity routing always on. */

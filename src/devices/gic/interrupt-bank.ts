@@ -198,15 +198,19 @@ export class InterruptBank {
 
 /**
  * The registers that GICD and GICR's SGI frame share, at the same offsets (IHI 0069, tables 12-25 and 12-29).
- * `name` makes a full register name, `fixedEdge` the interrupts of word 0 whose ICFGR is read-only.
+ * `name` makes a full register name.
  */
 export function bankRegisters<Device>(options: {
   words: number;
   name: (register: string) => string;
   bankOf: (device: Device) => InterruptBank;
+  /** The first registers ICFGR are read-only. */
   fixedConfigurationHalves: number;
+  /** NSACR fields there are, 16 to a register, and whether they open registers or only SGI generation. */
+  nonSecureAccess: { halves: number; opensRegisters: boolean };
 }): Register<Device>[] {
-  const { words, name, bankOf, fixedConfigurationHalves } = options;
+  const { words, name, bankOf, fixedConfigurationHalves, nonSecureAccess } = options;
+  const opened = (access: number) => (nonSecureAccess.opensRegisters ? access : 0);
   /** Registers whose ones act and whose zeros do not, reading as a bitmap. */
   const action = (
     register: string,
@@ -220,12 +224,12 @@ export function bankRegisters<Device>(options: {
     count: words,
     read: (device, word, secure) => {
       const bank = bankOf(device);
-      return read(bank, word) & bank.visible(word, secure, access);
+      return read(bank, word) & bank.visible(word, secure, opened(access));
     },
     write: (device, value, word, secure) => {
       const bank = bankOf(device);
       const { bitmap, set } = act(bank);
-      bank.update(bitmap, word, set ? ~0 : 0, value & bank.visible(word, secure, access));
+      bank.update(bitmap, word, set ? ~0 : 0, value & bank.visible(word, secure, opened(access)));
     },
   });
   const enabled = (bank: InterruptBank, word: number) => bank.enabled[word]!;
@@ -289,7 +293,7 @@ export function bankRegisters<Device>(options: {
     {
       name: name("NSACR"),
       offset: 0xe00,
-      count: words * 2,
+      count: nonSecureAccess.halves,
       read: (device, half, secure) => {
         const bank = bankOf(device);
         return bank.distinguishable(secure) ? bank.readNonSecureAccess(half) : 0;

@@ -1,6 +1,7 @@
 import type { InterruptContext } from "../../base/interrupt-controller.ts";
 import { activePriorityBit, groupPriorityMask, lowestBit, runningPriority } from "./active-priorities.ts";
 import {
+  FIRST_LPI,
   FIRST_SPI,
   GROUP0,
   GROUP1_NON_SECURE,
@@ -192,15 +193,20 @@ export class PhysicalInterface {
     return this.#activePriorities[group]!;
   }
 
+  /**
+   * With two security states Non-secure code can claim only priorities of its own half. (QEMU 7.2 ignores writes
+   * of Group 1 altogether, so that even clearing does nothing.)
+   */
   writeActivePriorities(group: Group, value: number): void {
-    this.#activePriorities[group] = value;
+    const mask = group === GROUP1_NON_SECURE && this.#twoStates() ? 0xffff_0000 : ~0;
+    this.#activePriorities[group] = value & mask;
   }
 
   // ICC_HPPIR*, ICC_IAR*, ICC_EOIR*, ICC_DIR_EL1.
 
   highestPending0(context: InterruptContext): number {
     const { best } = this.#redistributor;
-    if (best.priority === IDLE_PRIORITY) return INTID_SPURIOUS;
+    if (!this.#isBestEnabled()) return INTID_SPURIOUS;
     const secureInterrupt = this.#belongsToSecure(best.group);
     if (secureInterrupt && !isSecure(context)) return INTID_SPURIOUS;
     if (best.group === GROUP0) return best.intid;
@@ -211,7 +217,7 @@ export class PhysicalInterface {
 
   highestPending1(context: InterruptContext): number {
     const { best } = this.#redistributor;
-    if (best.priority === IDLE_PRIORITY || best.group === GROUP0) return INTID_SPURIOUS;
+    if (!this.#isBestEnabled() || best.group === GROUP0) return INTID_SPURIOUS;
     if (this.#belongsToSecure(best.group)) return isSecure(context) ? best.intid : INTID_SPURIOUS;
     if (context.el !== 3 && isSecure(context)) return INTID_SPURIOUS;
     return best.intid;
@@ -226,7 +232,8 @@ export class PhysicalInterface {
   }
 
   end(isGroup0: boolean, intid: number, context: InterruptContext): void {
-    if (intid >= INTID_COUNT) return;
+    // An LPI's end drops the priority; numbers between the SPIs and the LPIs do nothing.
+    if (intid >= INTID_COUNT && intid < FIRST_LPI) return;
     const group = this.#highestActiveGroup();
     if (group === undefined || (group === GROUP0) !== isGroup0) return;
     if (group === GROUP0 && this.#twoStates() && !isSecure(context)) return;
@@ -283,9 +290,14 @@ export class PhysicalInterface {
     return intid;
   }
 
+  #isBestEnabled(): boolean {
+    const { best } = this.#redistributor;
+    return best.priority !== IDLE_PRIORITY && this.#enabled[best.group] !== 0;
+  }
+
   #preempts(): boolean {
     const { best } = this.#redistributor;
-    if (best.priority === IDLE_PRIORITY || this.#enabled[best.group] === 0) return false;
+    if (!this.#isBestEnabled()) return false;
     if (best.priority >= this.#priorityMask) return false;
     const running = this.#running();
     if (running === IDLE_PRIORITY) return true;

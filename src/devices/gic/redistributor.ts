@@ -122,9 +122,10 @@ export const REDISTRIBUTOR_REGISTERS: readonly Register<Redistributor>[] = [
   {
     name: "GICR_WAKER",
     offset: 0x14,
+    // Non-secure accesses reach it too, as on QEMU.
     read: (redistributor) => (redistributor.asleep ? PROCESSOR_SLEEP | CHILDREN_ASLEEP : 0),
-    write: (redistributor, value, _, secure) => {
-      if (redistributor.bank.administrable(secure)) redistributor.asleep = (value & PROCESSOR_SLEEP) !== 0;
+    write: (redistributor, value) => {
+      redistributor.asleep = (value & PROCESSOR_SLEEP) !== 0;
     },
   },
   { name: "GICR_MPAMIDR", offset: 0x18, read: () => 0 },
@@ -140,8 +141,9 @@ export const REDISTRIBUTOR_REGISTERS: readonly Register<Redistributor>[] = [
   ...bankRegisters<Redistributor>({
     words: 1,
     name: (register) =>
-      `GICR_${register}${["IPRIORITYR", "ICFGR", "NSACR"].includes(register) ? "<n>" : "0"}`,
+      `GICR_${register}${["IPRIORITYR", "ICFGR"].includes(register) ? "<n>" : register === "NSACR" ? "" : "0"}`,
     bankOf: (redistributor) => redistributor.bank,
     fixedConfigurationHalves: 1,
+    nonSecureAccess: { halves: 1, opensRegisters: false },
   }).map((row) => ({ ...row, offset: row.offset + REDISTRIBUTOR_FRAME })),
 ];

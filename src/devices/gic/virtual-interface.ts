@@ -258,6 +258,7 @@ export class VirtualInterface {
     if (dropped === IDLE_PRIORITY) return;
     const index = this.#findActive(intid);
     if (index < 0) {
+      // Only where a deactivation was meant (ICH_HCR_EL2.EOIcount); QEMU 7.2 counts in both EOI modes.
       if (intid < FIRST_LPI && !this.#splitsEnd()) this.#countUnlistedEnd();
       return;
     }
