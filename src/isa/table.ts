@@ -9,6 +9,11 @@ import { rows as fpCompare } from "./encodings/fp-compare.ts";
 import { rows as fpConvert } from "./encodings/fp-convert.ts";
 import { rows as fpDataProcessing } from "./encodings/fp-data-processing.ts";
 import { rows as fpMove } from "./encodings/fp-move.ts";
+import { rows as fpSimdByElement } from "./encodings/fp-simd-by-element.ts";
+import { rows as fpSimdFixedPoint } from "./encodings/fp-simd-fixed-point.ts";
+import { rows as fpSimdReduce } from "./encodings/fp-simd-reduce.ts";
+import { rows as fpSimdThreeSame } from "./encodings/fp-simd-three-same.ts";
+import { rows as fpSimdTwoRegister } from "./encodings/fp-simd-two-register.ts";
 import { rows as laterExtensions } from "./encodings/later-extensions.ts";
 import { rows as loadStoreExclusive } from "./encodings/load-store-exclusive.ts";
 import { rows as loadStorePair } from "./encodings/load-store-pair.ts";
@@ -48,6 +53,11 @@ export const INSTRUCTIONS: readonly Instruction[] = [
   ...fpConvert,
   ...fpCompare,
   ...fpDataProcessing,
+  ...fpSimdThreeSame,
+  ...fpSimdTwoRegister,
+  ...fpSimdByElement,
+  ...fpSimdReduce,
+  ...fpSimdFixedPoint,
   // Advanced SIMD.
   ...simdThreeSame,
   ...simdThreeSameExtra,

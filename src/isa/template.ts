@@ -63,7 +63,7 @@ function parseTemplate(
       throw new Bug(`${row}: ${names} has ${count} values, not ${alternatives.length}`);
     return { type: "choice", fields, widths, alternatives };
   });
-  const operands = split(operandText, /<(\w+)((?: \w+)*)>/g, (kindName, list): OperandPart => {
+  const operands = split(operandText, /<([\w.]+)((?: \w+)*)>/g, (kindName, list): OperandPart => {
     const kind = OPERAND_KINDS[kindName];
     if (!kind) throw new Bug(`${row}: there is no operand kind ${kindName}`);
     const names = list!.trim() === "" ? [] : list!.trim().split(" ");

@@ -12,7 +12,9 @@ export function prepareOperands(text: string, lookup: SymbolLookup): string {
     const rest = text.slice(position);
     const found = start ? evaluate(rest, lookup) : undefined;
     if (found) {
-      prepared += ` ${found.value} `;
+      const written = rest.slice(0, found.length);
+      prepared +=
+        /^\s*-?\w+$/.test(written) && lookup(written.trim()) === undefined ? written : ` ${found.value} `;
       position += found.length;
       start = false;
     } else {
@@ -45,6 +47,12 @@ function splitOperands(text: string): string[] {
 /** Where an operand is a bare number, GNU's assembler lets "#" be left out. */
 const withMarks = (text: string): string => text.replace(/(^|[, [] ?)(-?\d)/g, "$1#$2");
 
+/** Immediates written the other way: some operand kinds know just one spelling. */
+const inHexadecimal = (text: string): string =>
+  text.replace(/#(\d+)(?![\w.])/g, (_, digits: string) => `#0x${BigInt(digits).toString(16)}`);
+const inDecimal = (text: string): string =>
+  text.replace(/#(0x[0-9a-f]+)(?![\w.])/g, (_, digits: string) => `#${BigInt(digits)}`);
+
 /**
  * The word of one instruction line (aliases included) at address `pc`, or what is wrong with it.
  * `operands` is as written.
@@ -57,7 +65,8 @@ export function encodeLine(
 ): number | EncodingFailure {
   const name = mnemonic.toLowerCase();
   const prepared = prepareOperands(operands, lookup);
-  const forms = [prepared, withMarks(prepared)];
+  const marked = withMarks(prepared);
+  const forms = new Set([prepared, marked, inHexadecimal(marked), inDecimal(marked)]);
   let failure: EncodingFailure | undefined;
   for (const form of forms) {
     const direct = encode(name, form, pc);
@@ -71,6 +80,9 @@ export function encodeLine(
     const word = encode(mnemonicMeant!, operandsMeant ?? "", pc);
     if (typeof word === "number") return word;
     if (!isMnemonic(name)) failure = { ...word, position: 0 };
+  }
+  if (ALIASES.has(name) && !isMnemonic(name)) {
+    return { position: 0, problem: `"${name}" does not take these operands` };
   }
   return failure!;
 }

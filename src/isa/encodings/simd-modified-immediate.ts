@@ -91,7 +91,7 @@ export const rows: readonly Instruction[] = [
     encoding: "0 Q:1 1 0111100000 abc:3 1110 01 defgh:5 Rd:5",
     assembly: [
       { when: ({ Q }) => Q === 0, template: "movi <D Rd>, #<byteMask abc defgh>" },
-      { when: ({ Q }) => Q === 1, template: "movi <V2d Rd>, #<byteMask abc defgh>" },
+      { when: ({ Q }) => Q === 1, template: "movi <V2d Rd>, #<byteMask abc defgh><same Q 1>" },
     ],
     manual: "C7.2 MOVI",
     simd: true,

@@ -1,0 +1,87 @@
+import { expect, test } from "vitest";
+import { assembleInstruction } from "../../src/isa/assembler.ts";
+import type { EncodedInstruction } from "../../src/isa/decoder.ts";
+import { disassemble } from "../../src/isa/disassembler.ts";
+import { SHOULD_BE_ONE } from "../../src/isa/encoding-pattern.ts";
+import { DECODER } from "../../src/isa/table.ts";
+import { normalizeAssembly, objdump } from "../support/objdump.ts";
+import { Random } from "../support/random.ts";
+import { randomWord } from "../support/random-words.ts";
+import { OBJDUMP_DIFFERENCES } from "./objdump-differences.ts";
+
+const WORDS_PER_ROW = 100;
+const PC = 0x1000_0000n;
+
+/** Words of every row that the decoder gives to that row and that are allocated. */
+function wordsOfTable(seed: number): { row: EncodedInstruction; word: number }[] {
+  const random = new Random(seed);
+  console.log(`seed ${seed}`);
+  return DECODER.rows.flatMap((row) =>
+    Array.from({ length: WORDS_PER_ROW }, () => ({
+      row,
+      word: shouldBeOne(row, randomWord(row, random)),
+    })).filter(({ word }) => DECODER.match(word)?.row === row && !disassemble(word, PC).startsWith(".inst")),
+  );
+}
+
+/** objdump knows these encodings only with the bits that should be one as ones. */
+function shouldBeOne({ pattern }: EncodedInstruction, word: number): number {
+  const mask = pattern.fields
+    .filter(({ name }) => SHOULD_BE_ONE.test(name))
+    .reduce((sum, { low, width }) => sum | ((2 ** width - 1) << low), 0);
+  return (word | mask) >>> 0;
+}
+
+test("disassemble() prints what GNU objdump prints, with or without its aliases", {
+  timeout: 120_000,
+}, () => {
+  const cases = wordsOfTable(Date.now() >>> 0);
+  const words = cases.map(({ word }) => word);
+  const plain = objdump(words, { aliases: false });
+  const aliased = objdump(words, { aliases: true });
+  const differences = cases.flatMap(({ row, word }, index) => {
+    const ours = normalizeAssembly(disassemble(word, BigInt(index * 4)));
+    const theirs = plain[index]!;
+    if (ours === theirs || ours === aliased[index]) return [];
+    const { name } = row.instruction;
+    const known = OBJDUMP_DIFFERENCES.some((each) => each.row.test(name) && each.explains(ours, theirs));
+    return known ? [] : [`${name} ${word.toString(16).padStart(8, "0")}: "${ours}", objdump "${theirs}"`];
+  });
+  expect(differences.slice(0, 40)).toEqual([]);
+});
+
+test("every row has words that were compared", () => {
+  const compared = new Set(wordsOfTable(1).map(({ row }) => row));
+  const without = DECODER.rows.filter((row) => !compared.has(row)).map(({ instruction }) => instruction.name);
+  expect(without).toEqual([]);
+});
+
+/** Rows with several encodings of one meaning: the assembler chooses the plainest. */
+const REDUNDANT: readonly { readonly row: RegExp; readonly reason: string }[] = [
+  { row: /_log_imm$/, reason: "the rotation of a logical immediate counts modulo its element's size" },
+  { row: /^DUP_asimdins_DR_r$/, reason: "bits of imm5 above the element's size are ignored" },
+  { row: /^INS_asimdins_IV_v$/, reason: "bits of imm4 below the element's index are ignored" },
+];
+
+test("assembleInstruction() rebuilds the word from our text", { timeout: 120_000 }, () => {
+  const wrong = wordsOfTable(Date.now() >>> 0).flatMap(({ row, word }) => {
+    const text = disassemble(word, PC);
+    const { name } = row.instruction;
+    try {
+      const again = assembleInstruction(text, PC);
+      if (((again ^ word) & ~ignoredBits(row)) === 0) return [];
+      const redundant = REDUNDANT.some((each) => each.row.test(name)) && disassemble(again, PC) === text;
+      return redundant ? [] : [`${name} ${word.toString(16)}: "${text}" became ${again.toString(16)}`];
+    } catch (error) {
+      return [`${name} ${word.toString(16)}: ${String(error)}`];
+    }
+  });
+  expect(wrong.slice(0, 40)).toEqual([]);
+});
+
+function ignoredBits({ pattern }: EncodedInstruction): number {
+  return pattern.fields.reduce(
+    (mask, { name, low, width }) => (SHOULD_BE_ONE.test(name) ? mask : mask & ~((2 ** width - 1) << low)),
+    ~pattern.mask,
+  );
+}
