@@ -1,0 +1,64 @@
+import type { VirtualMachineOptions } from "../virtual-machine-interface.ts";
+import { type BootPlan, planBoot } from "./boot-plan.ts";
+import { readKernelImage } from "./kernel-image.ts";
+
+/** What booting needs of a virtual machine's options. */
+export type BootOptions = Pick<
+  VirtualMachineOptions,
+  | "commandLine"
+  | "cpus"
+  | "decompressors"
+  | "deterministic"
+  | "deviceTree"
+  | "firmware"
+  | "initrd"
+  | "kernel"
+  | "memoryBytes"
+  | "randomBytes"
+  | "secure"
+  | "virtualization"
+>;
+
+/** Bytes of the seeds in a device tree. */
+const RANDOM_SEED_SIZE = 32;
+const ADDRESS_SEED_SIZE = 8;
+
+/** From the options of a machine to its boot: kernels are recognised and unpacked, seeds are drawn. */
+export async function prepareBoot(options: BootOptions): Promise<BootPlan> {
+  const { kernel, initrd, commandLine, deviceTree, firmware, secure = false } = options;
+  const seed = options.deterministic === true ? undefined : options.randomBytes;
+  return planBoot({
+    machine: {
+      memoryBytes: options.memoryBytes,
+      cpus: options.cpus,
+      secure,
+      virtualization: options.virtualization ?? false,
+      ...drawSeeds(seed ?? fixedBytes),
+      ...(secure ? drawSecureSeeds(seed ?? fixedBytes) : {}),
+    },
+    kernel: kernel === undefined ? undefined : await readKernelImage(kernel, options.decompressors ?? {}),
+    ...{ initrd, commandLine, deviceTree, firmware },
+  });
+}
+
+type RandomBytes = (length: number) => Uint8Array;
+
+function drawSeeds(randomBytes: RandomBytes) {
+  return { randomSeed: randomBytes(RANDOM_SEED_SIZE), addressSeed: drawNumber(randomBytes) };
+}
+
+function drawSecureSeeds(randomBytes: RandomBytes) {
+  return { secureRandomSeed: randomBytes(RANDOM_SEED_SIZE), secureAddressSeed: drawNumber(randomBytes) };
+}
+
+function drawNumber(randomBytes: RandomBytes): bigint {
+  return randomBytes(ADDRESS_SEED_SIZE).reduce((number, byte) => (number << 8n) | BigInt(byte), 0n);
+}
+
+/**
+ * The seeds of a deterministic machine. Leaving them out would be deterministic, too, but a kernel without a
+ * seed waits for entropy that such a machine is slow to give.
+ */
+function fixedBytes(length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, index) => (index * 73 + 41) & 0xff);
+}
