@@ -3,10 +3,25 @@ import { rows as compare } from "../../src/isa/encodings/fp-compare.ts";
 import { rows as convert } from "../../src/isa/encodings/fp-convert.ts";
 import { rows as dataProcessing } from "../../src/isa/encodings/fp-data-processing.ts";
 import { rows as move } from "../../src/isa/encodings/fp-move.ts";
+import { rows as byElement } from "../../src/isa/encodings/fp-simd-by-element.ts";
+import { rows as fixedPoint } from "../../src/isa/encodings/fp-simd-fixed-point.ts";
+import { rows as reduce } from "../../src/isa/encodings/fp-simd-reduce.ts";
+import { rows as threeSame } from "../../src/isa/encodings/fp-simd-three-same.ts";
+import { rows as twoRegister } from "../../src/isa/encodings/fp-simd-two-register.ts";
 import { compareRowsWithQemu } from "../support/compare-rows.ts";
 import { Random } from "../support/random.ts";
 
-const FILES = { dataProcessing, compare, convert, move };
+const FILES = {
+  dataProcessing,
+  compare,
+  convert,
+  move,
+  threeSame,
+  byElement,
+  reduce,
+  fixedPoint,
+  twoRegister,
+};
 
 for (const [name, rows] of Object.entries(FILES)) {
   test(`${name}: the rows' meanings give QEMU's registers, flags and exceptions`, () => {

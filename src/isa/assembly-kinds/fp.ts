@@ -2,6 +2,7 @@ import type { OperandKind } from "../assembly.ts";
 import { expandFloatImmediate } from "../pseudocode/float-immediate.ts";
 import { SINGLE } from "../softfloat/format.ts";
 import { enumerated } from "./enumerated.ts";
+import { ARRANGEMENTS } from "./vector.ts";
 
 /** Values of all 256 floating-point immediates. */
 function immediateValues(): number[] {
@@ -50,8 +51,24 @@ export const FP_KINDS: Record<string, OperandKind> = {
   fpimm: floatImmediate([8]),
   /** abc defgh */
   fpimm53: floatImmediate([3, 5]),
+  /** Rn sz: the pair that a scalar pairwise operation combines */
+  Vpair: enumerated([5, 1], (register, sz) => `v${register}.${sz ? "2d" : "2s"}`),
+  /** Rd sz: the wide side of FCVTL and FCVTN */
+  VwideF: enumerated([5, 1], (register, sz) => `v${register}.${sz ? "2d" : "4s"}`),
+  /** Rd sz Q: their narrow side */
+  VnarrowF: enumerated(
+    [5, 1, 1],
+    (register, sz = 0, Q) => `v${register}.${ARRANGEMENTS[(sz + 1) as 1][Q as 0]}`,
+  ),
+  /** rot: quarter turns of complex arithmetic */
+  rotation: enumerated([2], (rot = 0) => String(90 * rot)),
+  oddRotation: enumerated([1], (rot) => (rot ? "270" : "90")),
+  /** L M Rm H: a pair of halves */
+  VcH: enumerated([1, 1, 4, 1], (L = 0, M = 0, Rm = 0, H = 0) => `v${(M << 4) | Rm}.h[${(H << 1) | L}]`),
+  /** M Rm H: a pair of singles */
+  VcS: enumerated([1, 4, 1], (M = 0, Rm = 0, H) => `v${(M << 4) | Rm}.s[${H}]`),
   /** Rd: the upper half of a vector */
-  "V.d1": enumerated([5], (register) => `v${register}.d[1]`),
+  Vd1: enumerated([5], (register) => `v${register}.d[1]`),
   /** scale: the number of fraction bits, 64 - scale */
   fbits: {
     print: ([scale = 0]) => String(64 - scale),

@@ -93,6 +93,11 @@ export class Floats {
     return s.v128([...new Uint8Array(bytes.buffer)]);
   }
 
+  /** A number of the shape of {@link one}, everywhere. */
+  splat(number: Value): Value {
+    return this.isVector ? this.#operator(`${this.#prefix}.splat`, number) : number;
+  }
+
   and(a: Value, b: Value): Value {
     return this.#operator(this.isVector ? "v128.and" : "i32.and", a, b);
   }
