@@ -6,7 +6,11 @@ import { DataAccess } from "./data-access.ts";
 import { VirtualReader } from "./reader.ts";
 import type { TlbGroup, TlbiOperation } from "./tlb-maintenance.ts";
 import { TranslationContext } from "./translation-context.ts";
-import type { TranslationFeatures, TranslationRegisters } from "./translation-registers.ts";
+import type {
+  TranslationFeatures,
+  TranslationRegisterName,
+  TranslationRegisters,
+} from "./translation-registers.ts";
 
 export interface MmuOptions {
   readonly map: PhysicalMap;
@@ -45,9 +49,12 @@ export class Mmu {
     this.reader = new VirtualReader(map, this.context, this.access.walker);
   }
 
-  /** Call after a write to a register that translation reads (TranslationRegisterName), and after reset. */
-  contextChanged(): void {
-    this.context.contextChanged();
+  /**
+   * Call after a write to a register that translation reads, with its name if only that one changed, and after
+   * reset.
+   */
+  contextChanged(name?: TranslationRegisterName): void {
+    this.context.contextChanged(name);
   }
 
   /** Call after a change of EL, PAN, UAO or security state only: exception entry and return. */

@@ -44,8 +44,8 @@ export type RegimeChange = "nothing" | "tables" | "everything";
 /** One regime of one processing element: its decoded registers and the banks that cache its translations. */
 export class RegimeSlot {
   readonly name: RegimeName;
-  /** The registers may have changed since the last refresh. */
-  stale = true;
+  /** What may have changed since the last refresh: nothing, the table base registers, or any register. */
+  stale: "nothing" | "tables" | "everything" = "everything";
   configuration: Stage1Configuration;
   /** Privileged accesses without and with PSTATE.PAN. */
   readonly privileged: readonly [TlbBank, TlbBank];
@@ -81,23 +81,45 @@ export class RegimeSlot {
     });
   }
 
+  /** Notes that a register was written, or that any may have been. */
+  registerChanged(name: TranslationRegisterName | undefined): void {
+    const { ttbr0, ttbr1 } = REGIME_REGISTERS[this.name];
+    if (name !== undefined && (name === ttbr0 || name === ttbr1)) {
+      if (this.stale === "nothing") this.stale = "tables";
+    } else this.stale = "everything";
+  }
+
   /** Decodes the registers anew if they changed. */
   refresh(): RegimeChange {
-    this.stale = false;
+    const { stale } = this;
+    this.stale = "nothing";
+    return stale === "everything" ? this.#refreshAll() : this.#refreshTables();
+  }
+
+  #refreshTables(): RegimeChange {
+    const names = REGIME_REGISTERS[this.name];
+    const ttbr0 = this.#registers.read(names.ttbr0);
+    const ttbr1 = names.ttbr1 === undefined ? 0n : this.#registers.read(names.ttbr1);
+    if (ttbr0 === this.#tables[0] && ttbr1 === this.#tables[1]) return "nothing";
+    this.#tables = [ttbr0, ttbr1];
+    this.configuration.setTables(ttbr0, ttbr1);
+    return "tables";
+  }
+
+  #refreshAll(): RegimeChange {
     const names = REGIME_REGISTERS[this.name];
     const read = (name: TranslationRegisterName | undefined) =>
       name === undefined ? 0n : this.#registers.read(name);
     const sctlr = read(names.sctlr) & SCTLR_BITS;
     const tcr = read(names.tcr);
     const mair = read(names.mair);
-    const ttbr0 = read(names.ttbr0);
-    const ttbr1 = read(names.ttbr1);
     const hcr = this.name === "EL1&0" && this.#features.el2 ? read("HCR_EL2") : 0n;
     const isSecure = this.name === "Secure EL1&0" || this.name === "EL3";
     const secureFetchOnly = isSecure && (lowWord(read("SCR_EL3")) & SCR.SIF) !== 0;
     const rest = [sctlr, tcr, mair, hcr & BigInt(HCR_LOW.DC | HCR_LOW.TGE), secureFetchOnly ? 1n : 0n];
-    const sameRest = rest.every((value, index) => value === this.#rest[index]);
-    if (sameRest && ttbr0 === this.#tables[0] && ttbr1 === this.#tables[1]) return "nothing";
+    if (rest.every((value, index) => value === this.#rest[index])) return this.#refreshTables();
+    const ttbr0 = read(names.ttbr0);
+    const ttbr1 = read(names.ttbr1);
     this.#tables = [ttbr0, ttbr1];
     this.#rest = rest;
     this.configuration = new Stage1Configuration({
@@ -113,6 +135,6 @@ export class RegimeSlot {
     });
     const { alignmentChecks, bigEndianPrivileged, bigEndianUnprivileged, twoPrivileges } = this.configuration;
     this.fastData = !alignmentChecks && !bigEndianPrivileged && !(twoPrivileges && bigEndianUnprivileged);
-    return sameRest ? "tables" : "everything";
+    return "everything";
   }
 }

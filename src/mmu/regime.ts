@@ -57,9 +57,11 @@ export class Stage1Configuration {
   /** HCR_EL2.DC: with stage 1 off, memory is Normal write-back. */
   readonly defaultCacheable: boolean;
   readonly secureFetchOnly: boolean;
-  readonly asid: number;
+  asid = 0;
   /** TCR_ELx.AS: ASIDs have 16 bits, else 8. */
   readonly wideAsid: boolean;
+  /** TCR_ELx.A1: the ASID is that of TTBR1. */
+  readonly #asidFromUpper: boolean;
   /** Bits 63:PAMax of an address that must be zero with stage 1 off, in the high word, for each half. */
   readonly identityCheckLower: number;
   readonly identityCheckUpper: number;
@@ -111,13 +113,23 @@ export class Stage1Configuration {
       checkedBits: ignoreTop1 ? 56 : 64,
       privilegedOnly: two && flag(TCR_TWO.E0PD1) === 1,
     });
-    const asidSource = ((tcrLow >>> TCR_TWO.A1) & 1) === 1 ? input.ttbr1 : input.ttbr0;
-    const asid = highWord(asidSource) >>> 16;
+    this.#asidFromUpper = ((tcrLow >>> TCR_TWO.A1) & 1) === 1;
     this.wideAsid = two && flag(TCR_TWO.AS) === 1;
-    this.asid = !two ? 0 : this.wideAsid ? asid : asid & 0xff;
+    this.setTables(input.ttbr0, input.ttbr1);
     const abovePhysical = ~(2 ** (input.physicalAddressBits - 32) - 1);
     this.identityCheckLower = abovePhysical & (ignoreTop0 ? 0x00ff_ffff : -1);
     this.identityCheckUpper = abovePhysical & ((two ? ignoreTop1 : ignoreTop0) ? 0x00ff_ffff : -1);
+  }
+
+  /** Takes other values of the table base registers; all else stays. */
+  setTables(ttbr0: bigint, ttbr1: bigint): void {
+    const high0 = highWord(ttbr0);
+    const high1 = highWord(ttbr1);
+    this.lower.setBase(lowWord(ttbr0), high0);
+    this.upper.setBase(lowWord(ttbr1), high1);
+    if (!this.twoPrivileges) return;
+    const asid = (this.#asidFromUpper ? high1 : high0) >>> 16;
+    this.asid = this.wideAsid ? asid : asid & 0xff;
   }
 }
 

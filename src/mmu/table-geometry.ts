@@ -48,16 +48,17 @@ export class TableGeometry {
   readonly startMask: number;
   /** Blocks above this level are reserved. */
   readonly firstBlockLevel: number;
-  readonly baseLow: number;
-  readonly baseHigh: number;
+  baseLow = 0;
+  baseHigh = 0;
   /** The base lies above the output size: an address size fault at level 0. */
-  readonly baseOutOfRange: boolean;
+  baseOutOfRange = false;
   /** Bits of the input address, in halves, that must all be equal to the half's sign. */
   readonly checkLow: number;
   readonly checkHigh: number;
   /** Bits 47:32 of a descriptor, in its high word, that must be zero. */
   readonly outputCheckHigh: number;
   readonly bigEndian: boolean;
+  readonly #baseMask: number;
 
   constructor(input: GeometryInput) {
     const { granule, inputBits, outputBits } = input;
@@ -70,14 +71,18 @@ export class TableGeometry {
     const indexBits = inputBits - this.startShift;
     this.startMask = 2 ** indexBits - 1;
     this.firstBlockLevel = granule === 12 ? 1 : 2;
-    const baseAlignment = 2 ** (indexBits + 3);
-    this.baseLow = lowWord(input.tableBase) & ~(baseAlignment - 1);
+    this.#baseMask = ~(2 ** (indexBits + 3) - 1);
     this.outputCheckHigh = outputBits >= 48 ? 0 : (0xffff << (outputBits - 32)) & 0xffff;
-    this.baseHigh = highWord(input.tableBase) & 0xffff;
-    this.baseOutOfRange = (this.baseHigh & this.outputCheckHigh) !== 0;
+    this.setBase(lowWord(input.tableBase), highWord(input.tableBase));
     this.checkLow = inputBits >= 32 ? 0 : ~(2 ** inputBits - 1);
     const checkedHigh = input.checkedBits >= 64 ? -1 : 2 ** (input.checkedBits - 32) - 1;
     this.checkHigh = checkedHigh & (inputBits <= 32 ? -1 : ~(2 ** (inputBits - 32) - 1));
     this.bigEndian = input.bigEndian;
+  }
+  /** Takes another value of the table base register, given as halves; all else stays. */
+  setBase(low: number, high: number): void {
+    this.baseLow = low & this.#baseMask;
+    this.baseHigh = high & 0xffff;
+    this.baseOutOfRange = (this.baseHigh & this.outputCheckHigh) !== 0;
   }
 }

@@ -18,6 +18,9 @@ const ADDEND = SOFT_TLB.ADDEND >> 2;
 const RECORDS = SOFT_TLB.RECORDS >> 2;
 const ENTRY_WORDS = ENTRY_SIZE >> 2;
 
+/** Up to this many entries are dropped singly; a fill of the bank costs about as much. */
+const FEW_ENTRIES = 256;
+
 /** Entries of lower and of upper addresses are invalidated apart: bit 55, in the high word. */
 const UPPER = 0x0080_0000;
 const WITHOUT_TAG = 0x00ff_ffff;
@@ -38,6 +41,9 @@ export class TlbBank {
   readonly #first: number;
   /** log2 of each entry's stage 1 mapping. */
   readonly #shifts = new Uint8Array(ENTRIES);
+  /** Entries claimed since the last flush, while they are few; then the bank is cleared one by one. */
+  readonly #claimed = new Uint16Array(FEW_ENTRIES);
+  #claims = 0;
   #empty = true;
   #largestLower = FRAME_SHIFT;
   #largestUpper = FRAME_SHIFT;
@@ -93,7 +99,14 @@ export class TlbBank {
   /** Drops everything. Returns whether there was anything. */
   flush(): boolean {
     if (this.#empty) return false;
-    this.#words.fill(INVALID, this.#first, this.#first + (BANK_SIZE >> 2));
+    if (this.#claims > FEW_ENTRIES) {
+      this.#words.fill(INVALID, this.#first, this.#first + (BANK_SIZE >> 2));
+    } else {
+      for (let index = 0; index < this.#claims; index++) {
+        this.#drop(this.#first + this.#claimed[index]! * ENTRY_WORDS);
+      }
+    }
+    this.#claims = 0;
     this.#empty = true;
     this.hasGlobal = false;
     this.hasNonGlobal = false;
@@ -140,6 +153,10 @@ export class TlbBank {
     const words = this.#words;
     const page = low & PAGE_MASK;
     const addend = (frameHost - page) | 0;
+    if (this.#claims <= FEW_ENTRIES && firstTag(words, index) === 0) {
+      if (this.#claims < FEW_ENTRIES) this.#claimed[this.#claims] = (low >>> FRAME_SHIFT) & INDEX_MASK;
+      this.#claims++;
+    }
     if (words[index + ADDEND] !== addend) this.#drop(index);
     else {
       for (let tag = READ; tag <= EXECUTE; tag += 2) {
@@ -173,7 +190,8 @@ export class TlbBank {
   }
 
   #drop(index: number): void {
-    this.#words.fill(INVALID, index, index + ADDEND);
+    const words = this.#words;
+    for (let word = 0; word < ADDEND; word++) words[index + word] = INVALID;
   }
 }
 

@@ -11,6 +11,7 @@ import {
   lowWord,
   SCTLR,
   type TranslationFeatures,
+  type TranslationRegisterName,
   type TranslationRegisters,
 } from "./translation-registers.ts";
 import { REQUEST } from "./walk-request.ts";
@@ -32,6 +33,14 @@ export interface AccessView {
   fastData: boolean;
   bigEndian: boolean;
 }
+
+const TABLE_BASES: ReadonlySet<TranslationRegisterName> = new Set<TranslationRegisterName>([
+  "TTBR0_EL1",
+  "TTBR1_EL1",
+  "TTBR0_EL2",
+  "TTBR1_EL2",
+  "TTBR0_EL3",
+]);
 
 interface UserBank {
   readonly bank: TlbBank;
@@ -64,6 +73,7 @@ export class TranslationContext {
   readonly #words: Int32Array;
   readonly #base: number;
   readonly #slots: Record<RegimeName, RegimeSlot>;
+  readonly #slotList: readonly RegimeSlot[];
   readonly #users: UserBank[] = [];
   readonly #banks: TlbBank[] = [];
   #stage2: Stage2Configuration | undefined;
@@ -95,6 +105,7 @@ export class TranslationContext {
       "EL2&0": slot("EL2&0", pair()),
       EL3: slot("EL3", both(bank())),
     };
+    this.#slotList = Object.values(this.#slots);
     for (let index = 0; index < USER_BANKS; index++) {
       this.#users.push({ bank: bank(), slot: undefined, asid: 0, lastUse: 0 });
     }
@@ -111,9 +122,16 @@ export class TranslationContext {
     this.unprivileged = view();
   }
 
-  /** Call after a write to any translation register, SCR_EL3 or HCR_EL2, and after reset. */
-  contextChanged(): void {
-    for (const slot of Object.values(this.#slots)) slot.stale = true;
+  /**
+   * Call after a write to a translation register, with its name if only that one was written (table bases are
+   * quick then), and after reset.
+   */
+  contextChanged(name?: TranslationRegisterName): void {
+    for (const slot of this.#slotList) slot.registerChanged(name);
+    if (name !== undefined && TABLE_BASES.has(name)) {
+      this.stateChanged();
+      return;
+    }
     this.#stage2Stale = true;
     this.#hcr = this.features.el2 ? this.registers.read("HCR_EL2") : 0n;
     this.stateChanged();
@@ -254,7 +272,7 @@ export class TranslationContext {
 
   #refreshed(regime: RegimeName): RegimeSlot {
     const slot = this.#slots[regime];
-    if (!slot.stale) {
+    if (slot.stale === "nothing") {
       if (regime === "EL1&0" && this.#stage2Stale) this.stage2(regime);
       return slot;
     }
