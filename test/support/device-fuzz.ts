@@ -1,49 +1,20 @@
 import type { AccessWidth, MmioDevice } from "../../src/memory/mmio-device.ts";
+import type { Random } from "./random.ts";
 
 /** Accesses of a fuzz test. The full test run raises it through ELVISOR_FUZZ to 10^6. */
 export const FUZZ_ACCESSES = Number(process.env["ELVISOR_FUZZ"] ?? 100_000);
 
-/** A small reproducible generator (xorshift); tests print its seed. */
-export class Random {
-  readonly seed: number;
-  #state: number;
-
-  constructor(seed = Math.floor(Math.random() * 0x7fff_ffff) + 1) {
-    this.seed = seed;
-    this.#state = seed;
-  }
-
-  /** An unsigned 32-bit number. */
-  word(): number {
-    let state = this.#state;
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    this.#state = state;
-    return state >>> 0;
-  }
-
-  /** A number from 0 to `limit` - 1. */
-  below(limit: number): number {
-    return this.word() % limit;
-  }
-
-  pick<Value>(values: readonly Value[]): Value {
-    return values[this.below(values.length)]!;
-  }
-
-  /** Words that find edges: all zeros, all ones, single bits, small numbers, anything. */
-  edge(): number {
-    switch (this.below(5)) {
-      case 0:
-        return this.pick([0, 0xffff_ffff, 0x8000_0000, 0x7fff_ffff]);
-      case 1:
-        return (1 << this.below(32)) >>> 0;
-      case 2:
-        return this.below(256);
-      default:
-        return this.word();
-    }
+/** Words that find edges: all zeros, all ones, single bits, small numbers, anything. */
+export function edgeWord(random: Random): number {
+  switch (random.below(5)) {
+    case 0:
+      return random.pick([0, 0xffff_ffff, 0x8000_0000, 0x7fff_ffff]);
+    case 1:
+      return (1 << random.below(32)) >>> 0;
+    case 2:
+      return random.below(256);
+    default:
+      return random.u32();
   }
 }
 
@@ -60,7 +31,7 @@ export function fuzzDevice(device: MmioDevice, random: Random, accesses = FUZZ_A
       if (!Number.isInteger(value) || value < 0 || value >= 2 ** (8 * width))
         throw new Error(`${device.name}: read of ${offset} (${width} bytes) gave ${value}`);
     } else {
-      const value = random.edge();
+      const value = edgeWord(random);
       device.write(offset, width, width === 4 ? value : value & ((1 << (8 * width)) - 1), secure);
     }
   }
