@@ -52,7 +52,7 @@ export const FP_KINDS: Record<string, OperandKind> = {
   /** abc defgh */
   fpimm53: floatImmediate([3, 5]),
   /** Rn sz: the pair that a scalar pairwise operation combines */
-  Vpair: enumerated([5, 1], (register, sz) => `v${register}.${sz ? "2d" : "2s"}`),
+  VpairF: enumerated([5, 1], (register, sz) => `v${register}.${sz ? "2d" : "2s"}`),
   /** Rd sz: the wide side of FCVTL and FCVTN */
   VwideF: enumerated([5, 1], (register, sz) => `v${register}.${sz ? "2d" : "4s"}`),
   /** Rd sz Q: their narrow side */
@@ -67,8 +67,6 @@ export const FP_KINDS: Record<string, OperandKind> = {
   VcH: enumerated([1, 1, 4, 1], (L = 0, M = 0, Rm = 0, H = 0) => `v${(M << 4) | Rm}.h[${(H << 1) | L}]`),
   /** M Rm H: a pair of singles */
   VcS: enumerated([1, 4, 1], (M = 0, Rm = 0, H) => `v${(M << 4) | Rm}.s[${H}]`),
-  /** Rd: the upper half of a vector */
-  Vd1: enumerated([5], (register) => `v${register}.d[1]`),
   /** scale: the number of fraction bits, 64 - scale */
   fbits: {
     print: ([scale = 0]) => String(64 - scale),

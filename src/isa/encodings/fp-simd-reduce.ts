@@ -34,7 +34,7 @@ function pairwise({ mnemonic, a, opcode, combine }: Reduction): Instruction[] {
     instruction({
       name: `${mnemonic}P_asisdpair_only_SD`,
       encoding: `01 1 11110 ${a} sz:1 11000 ${opcode} 10 Rn:5 Rd:5`,
-      assembly: `${lower} <SD Rd sz>, <Vpair Rn sz>`,
+      assembly: `${lower} <SD Rd sz>, <VpairF Rn sz>`,
       manual,
       simd: true,
       operands: ({ sz, Rn, Rd }) => ({ size: (sz ? 64 : 32) as FloatSize, d: v(Rd), n: v(Rn) }),
