@@ -21,7 +21,12 @@ interface ChosenWord {
 export function compareRowsWithQemu(
   rows: readonly Instruction[],
   random: Random,
-  options: { wordsPerRow: number; statesPerWord: number },
+  options: {
+    wordsPerRow: number;
+    statesPerWord: number;
+    /** Contents of a vector register; floating-point numbers when not given. */
+    vector?: (random: Random) => bigint;
+  },
 ): { cases: number; differences: string[] } {
   const words = rows
     .filter((row) => row.execute !== undefined)
@@ -29,7 +34,7 @@ export function compareRowsWithQemu(
   const oracle = new QemuOracle(words.map(({ word }) => `.inst 0x${word.toString(16)}`));
   try {
     const cases = words.flatMap((_, instruction) =>
-      Array.from({ length: options.statesPerWord }, () => randomState(random, instruction)),
+      Array.from({ length: options.statesPerWord }, () => randomState(random, instruction, options.vector)),
     );
     const answers = oracle.run(cases);
     const differences: string[] = [];
@@ -57,9 +62,11 @@ function randomWords(row: Instruction, random: Random, count: number): ChosenWor
   const chosen: ChosenWord[] = [];
   for (let attempt = 0; chosen.length < count && attempt < 100 * count; attempt++) {
     const values: Record<string, number> = {};
+    const listed = Number(/<list(\d)\w* Rn/.exec(String(row.assembly))?.[1] ?? 1);
     for (const { name, width } of pattern.fields) {
       const value = random.below(2 ** width);
-      values[name] = REGISTER_FIELD.test(name) ? value & (ORACLE_REGISTERS - 1) : value;
+      const registers = ORACLE_REGISTERS - (name === "Rn" ? listed - 1 : 0);
+      values[name] = REGISTER_FIELD.test(name) ? value % registers : value;
       if (name === "M") values[name] = 0;
     }
     const word = insertFields(pattern, values);
@@ -72,10 +79,14 @@ function randomWords(row: Instruction, random: Random, count: number): ChosenWor
   return chosen;
 }
 
-function randomState(random: Random, instruction: number): OracleCase {
+function randomState(
+  random: Random,
+  instruction: number,
+  vector: (random: Random) => bigint = randomVector,
+): OracleCase {
   const hard = random.below(6) === 0 ? random.pick(HARD_NUMBERS) : undefined;
   const v = Array.from({ length: ORACLE_REGISTERS }, () =>
-    hard ? hardVector(random, hard) : randomVector(random),
+    hard && vector === randomVector ? hardVector(random, hard) : vector(random),
   );
   if (random.below(4) === 0) v[random.below(ORACLE_REGISTERS)] = v[random.below(ORACLE_REGISTERS)]!;
   return {
