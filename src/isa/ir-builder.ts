@@ -195,6 +195,17 @@ export class IrBuilder {
     this.#block.statements.push({ kind: "writeFpsr", value: node(value) });
   }
 
+  /** A u64 of the element's block; only engines know such places. */
+  readSlot(offset: ImmediateOperand<32>): Node<"i64"> {
+    return this.#define("i64", { kind: "readSlot", offset });
+  }
+  writeSlot(offset: ImmediateOperand<32>, value: Value<"i64">): void {
+    this.#block.statements.push({ kind: "writeSlot", offset, value: node(value) });
+  }
+  fastCondition(bit: number): Node<"i32"> {
+    return this.#define("i32", { kind: "fastCondition", bit });
+  }
+
   address(base: BaseOperand): Node<"i64"> {
     const value = this.readX(base.register);
     if (base.isStackPointer) {

@@ -36,6 +36,10 @@ export type NodeShape =
   | { readonly kind: "readVector"; readonly register: RegisterOperand<"v">; readonly part: VectorPart }
   | { readonly kind: "readFlag"; readonly flag: FlagName }
   | { readonly kind: "readFpcr" }
+  /** u64 at a byte offset of the element's block: a system register that engines may reach directly. */
+  | { readonly kind: "readSlot"; readonly offset: ImmediateOperand<32> }
+  /** Whether a bit of PE_LAYOUT.FAST_REGISTERS is set. */
+  | { readonly kind: "fastCondition"; readonly bit: number }
   | { readonly kind: "readFpsr" }
   // Effects with a result.
   | { readonly kind: "call"; readonly name: RuntimeFunctionName }
@@ -94,6 +98,7 @@ export type Statement =
     }
   | { readonly kind: "setFlags"; readonly n: Node; readonly z: Node; readonly c: Node; readonly v: Node }
   | { readonly kind: "writeFpsr"; readonly value: Node }
+  | { readonly kind: "writeSlot"; readonly offset: ImmediateOperand<32>; readonly value: Node }
   | { readonly kind: "when"; readonly condition: Node; readonly taken: Block; readonly otherwise: Block }
   | {
       readonly kind: "store";
@@ -141,6 +146,8 @@ export function isRemovable(node: Node): boolean {
     case "readFlag":
     case "readFpcr":
     case "readFpsr":
+    case "readSlot":
+    case "fastCondition":
     case "condition":
     case "loadPart":
       return true;
@@ -157,6 +164,7 @@ export function statementInputs(statement: Statement): readonly Node[] {
     case "writeRegister":
     case "writeVector":
     case "writeFpsr":
+    case "writeSlot":
       return [statement.value];
     case "setFlags":
       return [statement.n, statement.z, statement.c, statement.v];

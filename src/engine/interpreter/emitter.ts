@@ -169,6 +169,12 @@ export class HandlerEmitter {
           this.#operands.writeFlag(flag, () => this.#push(value));
         }
         break;
+      case "writeSlot":
+        this.#operands.pushImmediate(statement.offset, "i32");
+        body.get(pe).op("i32.add");
+        this.#push(statement.value);
+        body.memory("i64.store");
+        break;
       case "writeFpsr":
         body.get(pe);
         this.#push(statement.value);
@@ -316,6 +322,14 @@ export class HandlerEmitter {
         break;
       case "readFlag":
         this.#operands.pushFlag(shape.flag);
+        break;
+      case "readSlot":
+        this.#operands.pushImmediate(shape.offset, "i32");
+        body.get(pe).op("i32.add").memory("i64.load");
+        break;
+      case "fastCondition":
+        body.get(pe).memory("i32.load", PE_LAYOUT.FAST_REGISTERS).i32(shape.bit).op("i32.shr_u");
+        body.i32(1).op("i32.and");
         break;
       case "readFpcr":
         body.get(pe).memory("i32.load", PE_LAYOUT.FPCR);

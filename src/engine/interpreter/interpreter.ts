@@ -7,6 +7,7 @@ import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
 import { REGION_SLOTS } from "../translator/region-memory.ts";
 import { Translator } from "../translator/translator.ts";
 import { coreModule, HOST, type HotArm, handlerModule } from "./core-module.ts";
+import { type FastAccess, FastSystemRegisters } from "./fast-system-registers.ts";
 import { type Handler, HandlerSet } from "./handler-set.ts";
 import { type EngineOperation, PROCESSOR_OPERATIONS } from "./processor-operations.ts";
 import { FIRST_HANDLER, fillRecord, HANDLER_REGION, RECORD_PAGE_STRIDE } from "./record.ts";
@@ -41,6 +42,8 @@ export interface InterpreterOptions {
   readonly decoder: Decoder;
   /** Features whose rows are implemented and switched on. */
   readonly features: ReadonlySet<Feature>;
+  /** System registers that may be reached without the processor. */
+  readonly fastRegisters: readonly FastAccess[];
   /** Instruction words whose handlers become arms of the switch, hottest first. */
   readonly hotWords: readonly number[];
   /** Address of room for the record cache, and how many pages fit. */
@@ -82,6 +85,7 @@ export const RUN_OVERSHOOT = 1025 + 512;
 export class Interpreter {
   readonly #options: InterpreterOptions;
   readonly #handlers = new HandlerSet();
+  readonly #fast: FastSystemRegisters;
   readonly #table: WebAssembly.Table;
   readonly #view: DataView;
   readonly #words: Uint32Array;
@@ -102,6 +106,7 @@ export class Interpreter {
 
   constructor(options: InterpreterOptions) {
     this.#options = options;
+    this.#fast = new FastSystemRegisters(options.fastRegisters);
     const { buffer } = options.memory;
     this.#view = new DataView(buffer);
     this.#words = new Uint32Array(buffer);
@@ -150,8 +155,7 @@ export class Interpreter {
       table: this.#table,
       firstTableIndex: HANDLER_LIMIT,
       imports: this.#imports,
-      decoder: options.decoder,
-      features: options.features,
+      decode: (word) => this.#decodeWord(word),
       handlers: this.#handlers,
       records: this.records,
       trace: options.trace,
@@ -251,7 +255,7 @@ export class Interpreter {
   #hotArms(): HotArm[] {
     const arms: HotArm[] = [];
     for (const word of this.#options.hotWords) {
-      const decoded = this.#options.decoder.decode(word, this.#options.features);
+      const decoded = this.#decodeWord(word);
       if (decoded === undefined) throw new Bug(`hot word 0x${word.toString(16)} is undefined`);
       const { handler, isNew } = this.#handlers.handlerOf(decoded);
       if (!isNew) continue;
@@ -296,7 +300,7 @@ export class Interpreter {
     const word = this.#view.getUint32(address, true);
     let template = this.#templates.get(word);
     if (template === undefined) {
-      const decoded = this.#options.decoder.decode(word, this.#options.features);
+      const decoded = this.#decodeWord(word);
       template = decoded === undefined ? this.#undefinedTemplate : this.#templateOf(decoded);
       if (this.#templates.size >= TEMPLATE_LIMIT) this.#templates.clear();
       this.#templates.set(word, template);
@@ -311,6 +315,11 @@ export class Interpreter {
       const target = (address & 0xfff) + offset;
       if (target >= 0 && target < 4096) this.#view.setUint16(record, inPageNumber, true);
     }
+  }
+
+  #decodeWord(word: number): Decoded | undefined {
+    const decoded = this.#options.decoder.decode(word, this.#options.features);
+    return decoded === undefined ? undefined : this.#fast.improve(decoded);
   }
 
   #templateOf(decoded: Decoded): Template {

@@ -161,6 +161,7 @@ function usedOperands(block: Block): UsedOperands {
     seen.add(node);
     const { shape } = node;
     if (shape.kind === "readRegister" || shape.kind === "readVector") used.reads.add(shape.register);
+    if (shape.kind === "readSlot") used.immediates.set(shape.offset, shape.offset.width);
     if (shape.kind === "immediate") used.immediates.set(shape.operand, shape.operand.width);
     for (const input of node.inputs) visitNode(input);
     for (const inner of nodeBlocks(node)) visitBlock(inner);
@@ -180,6 +181,7 @@ function usedOperands(block: Block): UsedOperands {
           visitBlock(statement.taken);
           visitBlock(statement.otherwise);
           break;
+        case "writeSlot":
         case "branchRelative":
         case "branchRelativeIf":
           used.immediates.set(statement.offset, statement.offset.width);

@@ -1,5 +1,4 @@
-import type { Decoded, Decoder } from "../../isa/decoder.ts";
-import type { Feature } from "../../isa/instruction.ts";
+import type { Decoded } from "../../isa/decoder.ts";
 import type { Handler, HandlerSet } from "../interpreter/handler-set.ts";
 
 /** Instructions of one page. */
@@ -43,8 +42,7 @@ export interface Region {
 }
 
 export interface RegionSource {
-  readonly decoder: Decoder;
-  readonly features: ReadonlySet<Feature>;
+  decode(word: number): Decoded | undefined;
   readonly handlers: HandlerSet;
   /** The word at a place of the page. */
   word(index: number): number;
@@ -149,7 +147,7 @@ function readBlock(
 }
 
 function readInstruction(source: RegionSource, index: number): RegionInstruction | undefined {
-  const decoded = source.decoder.decode(source.word(index), source.features);
+  const decoded = source.decode(source.word(index));
   if (decoded === undefined) return undefined;
   const { handler, isNew } = source.handlers.handlerOf(decoded);
   if (isNew) source.onNewHandler(handler);

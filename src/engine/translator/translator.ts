@@ -1,6 +1,5 @@
 import { Bug } from "../../base/errors.ts";
-import type { Decoder } from "../../isa/decoder.ts";
-import type { Feature } from "../../isa/instruction.ts";
+import type { Decoded } from "../../isa/decoder.ts";
 import { ModuleWriter } from "../../wasm/module-writer.ts";
 import {
   importRuntimeFunctions,
@@ -26,8 +25,7 @@ export interface TranslatorHost {
   readonly table: WebAssembly.Table;
   readonly firstTableIndex: number;
   readonly imports: Record<string, Record<string, WebAssembly.ImportValue>>;
-  readonly decoder: Decoder;
-  readonly features: ReadonlySet<Feature>;
+  decode(word: number): Decoded | undefined;
   readonly handlers: HandlerSet;
   readonly records: RecordCache;
   trace(frame: number, first: number, length: number): void;
@@ -116,13 +114,12 @@ export class Translator {
   }
 
   #find(frame: number, entry: number): Region | undefined {
-    const { decoder, features, handlers, records, onNewHandler } = this.#host;
+    const { decode, handlers, records, onNewHandler } = this.#host;
     if (records.recordAt(frame, entry) === undefined) return undefined;
     if (this.#installed.get(frame)?.some((installed) => installed.entry === entry) === true) return undefined;
     const region = findRegion(
       {
-        decoder,
-        features,
+        decode,
         handlers,
         word: (index) => this.#view.getUint32(frame * 4096 + index * 4, true),
         onNewHandler,
