@@ -69,7 +69,7 @@ export type ProcessorOperation =
   | "writeSystemRegister" // encoding, Rt
   | "systemInstruction" // encoding, Rt (SYS: TLBI, AT, DC, IC)
   | "systemInstructionResult" // encoding, Rt (SYSL)
-  | "zeroCacheLine" // DC ZVA: address
+  | "zeroCacheLine" // DC ZVA: Rt
   | "stackAlignmentCheck"; // faults when SCTLR_ELx.SA(0) wants SP aligned; called only when it is not
 
 export type BranchKind = "jump" | "call" | "return";

@@ -60,6 +60,8 @@ export const PE_LAYOUT = {
    * whole budget when a run begins, so "instructions so far" is always INSTRUCTIONS - FUEL.
    */
   FUEL: 1224,
+  /** u32: which conditions of cpu/fast-registers.ts hold, one bit each. */
+  FAST_REGISTERS: 1228,
   /** SP_EL0 to SP_EL3, 8 bytes each; the one in use is stale here, see SP. */
   SP_BANK: 1232,
   /** One u64 for each system register with storage, in table order. */

@@ -1,5 +1,5 @@
 import { instruction } from "../instruction.ts";
-import { imm32, x } from "../operands.ts";
+import { imm32 } from "../operands.ts";
 import type { ProcessorOperation } from "../semantics.ts";
 
 /** Exception generation, hints, barriers, process state and system registers (C4.1.94). */
@@ -165,8 +165,8 @@ export const rows = [
     encoding: "1101010100 0 01 011 0111 0100 001 Rt:5",
     assembly: "dc zva, <X Rt>",
     manual: "C6.2.103 DC (DC ZVA)",
-    operands: ({ Rt }) => ({ t: x(Rt) }),
-    execute: (o, s) => s.processor("zeroCacheLine", s.readX(o.t)),
+    operands: ({ Rt }) => ({ t: imm32(Rt) }),
+    execute: (o, s) => s.processor("zeroCacheLine", o.t),
   }),
   instruction({
     name: "SYS_systeminstrs",

@@ -103,8 +103,6 @@ const TCR_EL1_FIELDS = {
   TBI1: 38,
   HA: 39,
   HD: 40,
-  HPD0: 41,
-  HPD1: 42,
   E0PD0: 55,
   E0PD1: 56,
 } as const satisfies FieldMap;
@@ -120,7 +118,6 @@ const TCR_EL3_FIELDS = {
   TBI: 20,
   HA: 21,
   HD: 22,
-  HPD: 24,
 } as const satisfies FieldMap;
 
 const VTCR_FIELDS = {
@@ -194,7 +191,8 @@ export const CONTROL_REGISTERS = [
   slot("TTBR1_EL2", [3, 4, 2, 0, 1], { ...TRANSLATION, feature: "FEAT_VHE" }),
   slot("TCR_EL2", [3, 4, 2, 0, 2], {
     fields: TCR_EL3_FIELDS,
-    writable: 0x0180_07ff_ffff_ffbfn & ~mask(35),
+    // Without E2H bits 31 and 23 are RES1; nothing depends on them.
+    writable: 0x0180_01f7_ffff_ffbfn,
     affects: ["translation"],
   }),
   slot("VTTBR_EL2", [3, 4, 2, 1, 0], TRANSLATION),

@@ -1,4 +1,4 @@
-import { alias, computed, type FieldMap, mask, register, slot } from "./definition.ts";
+import { alias, computed, type FieldMap, register, slot } from "./definition.ts";
 
 /** Fields of a saved program status, AArch64 form. */
 const SPSR_FIELDS = {
@@ -72,9 +72,6 @@ export const EXCEPTION_REGISTERS = [
   computed("RVBAR_EL1", [3, 0, 12, 0, 1], { access: "RO" }),
   computed("RVBAR_EL2", [3, 4, 12, 0, 1], { access: "RO" }),
   computed("RVBAR_EL3", [3, 6, 12, 0, 1], { access: "RO" }),
-  computed("RMR_EL1", [3, 0, 12, 0, 2], { fields: { AA64: 0, RR: 1 }, ones: mask(0) }),
-  computed("RMR_EL2", [3, 4, 12, 0, 2], { fields: { AA64: 0, RR: 1 }, ones: mask(0) }),
-  computed("RMR_EL3", [3, 6, 12, 0, 2], { fields: { AA64: 0, RR: 1 }, ones: mask(0) }),
   computed("ISR_EL1", [3, 0, 12, 1, 0], { access: "RO", fields: { F: 6, I: 7, A: 8 } }),
   // Banked status of AArch32 modes: RES0 where EL1 has no AArch32.
   register("SPSR_irq", "zero", [3, 4, 4, 3, 0]),
