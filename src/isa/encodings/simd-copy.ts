@@ -4,6 +4,7 @@ import { imm32, imm64, v, x } from "../operands.ts";
 import {
   bitselect,
   duplicateElement,
+  duplicateElementAt,
   ELEMENT_BITS,
   elementIndices,
   elementMask,
@@ -127,12 +128,12 @@ export const rows: readonly Instruction[] = [
     operands: ({ imm5, imm4, Rn, Rd }) => {
       const to = element(imm5);
       if (!to) return undefined;
-      const indices = imm64(elementIndices(to.size, imm4 >> to.sizeField));
-      return { size: to.size, index: imm32(to.index), indices, d: v(Rd), n: v(Rn) };
+      const first = imm32((imm4 >> to.sizeField) << to.sizeField);
+      return { size: to.size, index: imm32(to.index), first, d: v(Rd), n: v(Rn) };
     },
     execute: (o, s) => {
       const mask = elementMask(s, o.size, s.imm32(o.index));
-      const value = duplicateElement(s, s.readV(o.n), s.imm64(o.indices));
+      const value = duplicateElementAt(s, o.size, s.readV(o.n), s.imm32(o.first));
       s.writeV(o.d, bitselect(s, mask, value, s.readV(o.d)));
     },
   }),

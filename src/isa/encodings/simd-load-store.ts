@@ -4,16 +4,14 @@ import {
   base,
   type ImmediateOperand,
   imm32,
-  imm64,
   type RegisterOperand,
   v,
   x,
 } from "../operands.ts";
 import {
   bitselect,
-  duplicateElement,
+  duplicateElementAt,
   ELEMENT_BITS,
-  elementIndices,
   elementMask,
   extract,
   range,
@@ -238,13 +236,13 @@ function loadElements(
 function storeElements(
   s: Semantics,
   o: TransferOperands,
-  { size, indices }: { readonly size: Shape["size"]; readonly indices: ImmediateOperand<64> },
+  { size, first }: { readonly size: Shape["size"]; readonly first: ImmediateOperand<32> },
   address: I64,
 ): void {
   const list = registers(o);
   const bytes = (size / 8) as 1 | 2 | 4 | 8;
   const parts = list.map((register, i): StorePart => {
-    const element = duplicateElement(s, s.readV(register), s.imm64(indices));
+    const element = duplicateElementAt(s, size, s.readV(register), s.imm32(first));
     return { offset: i * bytes, bytes, value: extract(s, size, true, 0, element) };
   });
   s.storeBytes(address, list.length * bytes, parts, { element: bytes });
@@ -277,15 +275,13 @@ const singleRows = [0, 1].flatMap((L) =>
           operands: (fields) => {
             const lane = element.index(fields);
             // A load merges, a store selects; both keep the number of the element out of the static operands.
-            const position = L
-              ? { index: imm32(lane) }
-              : { indices: imm64(elementIndices(element.size, lane)) };
+            const position = L ? { index: imm32(lane) } : { first: imm32((lane * element.size) / 8) };
             return { ...position, ...transfer(fields, count, index) };
           },
           execute: (o, s) => {
             const address = s.address(o.base);
             if (o.index) loadElements(s, o, { size: element.size, index: o.index }, address);
-            else storeElements(s, o, { size: element.size, indices: o.indices }, address);
+            else storeElements(s, o, { size: element.size, first: o.first }, address);
             writeBack(s, o, index, address, bytes);
           },
         });

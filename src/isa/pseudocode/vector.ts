@@ -238,6 +238,12 @@ export function elementIndices(size: ElementBits, index: number): bigint {
   return indices;
 }
 
+/** The element that starts at byte `first` (an i32), in every element: for rows without room for 64 bits. */
+export function duplicateElementAt(s: Semantics, size: ElementBits, a: V128, first: I32): V128 {
+  const withinElement = s.v128(range(16).map((i) => i % (size / 8)));
+  return s.op("i8x16.swizzle", a, s.op("i8x16.add", withinElement, s.op("i8x16.splat", first)));
+}
+
 /** Ones in the element number `index` (an i32). */
 export function elementMask(s: Semantics, size: ElementBits, index: I32): V128 {
   const numbers = s.v128(range(16).map((i) => Math.floor((i * 8) / size)));
