@@ -8,6 +8,9 @@ const PACKAGES = {
   xz: "xz-utils",
   "aarch64-linux-gnu-objdump": "binutils-aarch64-linux-gnu",
   "qemu-aarch64": "qemu-user",
+  dpkg: "dpkg",
+  "dpkg-deb": "dpkg",
+  cpio: "cpio",
 } as const;
 export type HostProgram = keyof typeof PACKAGES;
 

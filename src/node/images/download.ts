@@ -74,7 +74,7 @@ export async function download(request: Download, progress: Progress, patience =
 
 function lyingServer(request: Download): UserError {
   return new UserError(
-    `${request.url} is not what the signed index describes (its SHA-256 is wrong); name another mirror with --mirror URL.`,
+    `${request.url} is not what the signed index describes (its size or SHA-256 is wrong); name another mirror with --mirror URL.`,
   );
 }
 
@@ -101,7 +101,7 @@ async function attempt(request: Download, label: string, part: string, progress:
         await file.truncate(0);
         if (answer.status === 416) {
           answer.body.destroy();
-          throw new NetworkError(`${request.url} became shorter; name another mirror with --mirror URL.`);
+          throw lyingServer(request);
         }
         return await receive(request, label, part, file, answer, createHash("sha256"), 0, progress);
       }
