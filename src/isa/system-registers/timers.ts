@@ -1,3 +1,4 @@
+import { COUNTER_FREQUENCY } from "../../base/clock.ts";
 import { alias, computed, slot } from "./definition.ts";
 
 const CTL = { fields: { ENABLE: 0, IMASK: 1, ISTATUS: 2 } } as const;
@@ -16,7 +17,11 @@ const KCTL = {
 
 /** The generic timer (DDI 0487, D19.12 and chapter D11). */
 export const TIMER_REGISTERS = [
-  slot("CNTFRQ_EL0", [3, 3, 14, 0, 0], { writeLevel: 3, writable: 0xffff_ffffn }),
+  slot("CNTFRQ_EL0", [3, 3, 14, 0, 0], {
+    writeLevel: 3,
+    writable: 0xffff_ffffn,
+    reset: BigInt(COUNTER_FREQUENCY),
+  }),
   computed("CNTPCT_EL0", [3, 3, 14, 0, 1], RO),
   computed("CNTVCT_EL0", [3, 3, 14, 0, 2], RO),
   computed("CNTP_TVAL_EL0", [3, 3, 14, 2, 0]),
