@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { rows as compare } from "../../src/isa/encodings/fp-compare.ts";
 import { rows as convert } from "../../src/isa/encodings/fp-convert.ts";
 import { rows as dataProcessing } from "../../src/isa/encodings/fp-data-processing.ts";
@@ -8,7 +8,8 @@ import { rows as fixedPoint } from "../../src/isa/encodings/fp-simd-fixed-point.
 import { rows as reduce } from "../../src/isa/encodings/fp-simd-reduce.ts";
 import { rows as threeSame } from "../../src/isa/encodings/fp-simd-three-same.ts";
 import { rows as twoRegister } from "../../src/isa/encodings/fp-simd-two-register.ts";
-import { compareRowsWithQemu } from "../support/compare-rows.ts";
+import { engineOf } from "../support/bare-engine.ts";
+import { compareRowsWithQemu, evaluatorOf } from "../support/compare-rows.ts";
 import { Random } from "../support/random.ts";
 
 const FILES = {
@@ -22,12 +23,20 @@ const FILES = {
   fixedPoint,
   twoRegister,
 };
+const EXECUTORS = {
+  evaluator: { executor: evaluatorOf, wordsPerRow: 8, statesPerWord: 40 },
+  interpreter: { executor: engineOf, wordsPerRow: 8, statesPerWord: 120 },
+};
 
-for (const [name, rows] of Object.entries(FILES)) {
-  test(`${name}: the rows' meanings give QEMU's registers, flags and exceptions`, () => {
-    const random = new Random(Date.now());
-    const { cases, differences } = compareRowsWithQemu(rows, random, { wordsPerRow: 12, statesPerWord: 60 });
-    const title = `seed ${random.seed}: ${differences.length} of ${cases} differ`;
-    expect(differences.slice(0, 8).join("\n"), title).toBe("");
+for (const [executorName, options] of Object.entries(EXECUTORS)) {
+  describe(`floating-point rows in the ${executorName}`, () => {
+    for (const [name, rows] of Object.entries(FILES)) {
+      test(`${name}: registers, flags and exceptions are QEMU's`, () => {
+        const random = new Random(Date.now());
+        const { cases, differences } = compareRowsWithQemu(rows, random, options);
+        const title = `seed ${random.seed}: ${differences.length} of ${cases} differ`;
+        expect(differences.slice(0, 8).join("\n"), title).toBe("");
+      });
+    }
   });
 }

@@ -21,24 +21,22 @@ function writeGeneral(s: Semantics, width: 32 | 64, d: ReturnType<typeof x>, val
   else s.writeW(d, value as I32);
 }
 
-/** 2 to the power of `fractionBits`, as the bits of a single or double. */
-function powerOfTwoBits(size: FloatSize, fractionBits: number): bigint {
-  const format = size === 64 ? DOUBLE : SINGLE;
-  return BigInt(1 - format.minimumExponent + fractionBits) << BigInt(format.fractionBits);
-}
-
-/** The operands that fixed-point forms have in addition. */
+/**
+ * The operands that fixed-point forms have in addition. `scale` is 2 to the power of `fractionBits` as a
+ * single or double, of which only the upper 32 bits are not zero.
+ */
 export function fractionOperands(size: FloatSize, fractionBits: number) {
-  return { fractionBits: imm32(fractionBits), scale: imm64(powerOfTwoBits(size, fractionBits)) };
+  const format = size === 64 ? DOUBLE : SINGLE;
+  const exponent = 1 - format.minimumExponent + fractionBits;
+  return { fractionBits: imm32(fractionBits), scale: imm32(exponent << (31 - format.exponentBits)) };
 }
 
 /** The same, read. */
 export function fraction(f: Floats, operands: ReturnType<typeof fractionOperands>) {
   const { s } = f;
-  const bits = s.imm64(operands.scale);
-  const one = f.one;
-  const scale = one.fromBits(f.size === 64 ? bits : s.op("i32.wrap_i64", bits));
-  return { count: s.imm32(operands.fractionBits), scale };
+  const word = s.imm32(operands.scale);
+  const bits = f.size === 64 ? s.op("i64.shl", s.op("i64.extend_i32_u", word), s.i64(32)) : word;
+  return { count: s.imm32(operands.fractionBits), scale: f.one.fromBits(bits) };
 }
 
 interface ToInteger {
