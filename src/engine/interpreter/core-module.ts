@@ -48,6 +48,12 @@ export interface RegionLayout {
   readonly statistics: number;
 }
 
+export interface CoreOptions {
+  readonly regions: RegionLayout | undefined;
+  /** Address of a u32 for each handler number, counted up at each dispatch: for choosing the hot arms. */
+  readonly profile: number | undefined;
+}
+
 /** An arm of the switch; `inPage` arms jump without looking the target up. */
 export interface HotArm {
   readonly handler: Handler;
@@ -152,8 +158,9 @@ export function coreModule(
   arms: readonly HotArm[],
   memoryPages: number,
   tableSize: number,
-  regions: RegionLayout | undefined,
+  options: CoreOptions,
 ): Uint8Array {
+  const { regions } = options;
   const module = new ModuleWriter();
   const imports = hostImports(module, memoryPages);
   const fetch = module.importFunction(HOST, "fetch", { parameters: ["i32"], results: ["i32"] });
@@ -165,7 +172,7 @@ export function coreModule(
   importRuntimeFunctions(imports, handlers);
   const handlerType = module.type(I32_I32_I64);
   const regionType = module.type(REGION_SIGNATURE);
-  writeRun(module, imports, { fetch, decode, handlerType, regionType, hot, regions }, arms);
+  writeRun(module, imports, { fetch, decode, handlerType, regionType, hot, ...options }, arms);
   if (regions !== undefined) writeOriginal(module, handlerType, regions);
   writeRunExactly(module, { fetch, decode, before, handlerType });
   for (const handler of handlers) handlerFunction(module, imports, handler);
@@ -178,10 +185,9 @@ interface LoopImports {
   readonly handlerType: number;
 }
 
-interface RunImports extends LoopImports {
+interface RunImports extends LoopImports, CoreOptions {
   readonly regionType: number;
   readonly hot: number;
-  readonly regions: RegionLayout | undefined;
 }
 
 /** The function form of HANDLER_REGION: the instruction itself, whose record is in the slot. */
@@ -255,7 +261,7 @@ function writeRun(
   runImports: RunImports,
   arms: readonly HotArm[],
 ): void {
-  const { fetch, decode, handlerType, regionType, regions } = runImports;
+  const { fetch, decode, handlerType, regionType, regions, profile } = runImports;
   const { body } = module.function({ parameters: ["i32", "i32"], results: ["i32"] }, "run");
   const [pe, fuel] = [0, 1];
   const record = body.local("i32");
@@ -338,6 +344,10 @@ function writeRun(
   armBlocks.forEach((label, index) => {
     targets[FIRST_HANDLER + index] = label;
   });
+  if (profile !== undefined) {
+    body.get(record).memory("i32.load16_u").i32(2).op("i32.shl").tee(entry);
+    body.get(entry).memory("i32.load", profile).i32(1).op("i32.add").memory("i32.store", profile);
+  }
   body.get(record).memory("i32.load16_u").branchTable(targets, cold);
   body.end(); // undecoded
   body.get(record).call(decode).branch(nextRecord);

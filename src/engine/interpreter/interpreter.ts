@@ -53,6 +53,8 @@ export interface InterpreterOptions {
   untrace(frame: number): void;
   /** Every soft-TLB bank of every element, as addresses. */
   banks(): Iterable<number>;
+  /** Address of 4 * HANDLER_LIMIT zeroed bytes: dispatches are counted there by handler number. */
+  readonly profile?: number;
   /** Turns hot code into regions, when there is a translator. */
   readonly translator: TranslatorOptions | undefined;
 }
@@ -75,7 +77,7 @@ interface Template {
 type RunFunction = (pe: number, fuel: number) => number;
 type RunExactlyFunction = (pe: number, fuel: number, hook: number) => number;
 
-const HANDLER_LIMIT = 16384;
+export const HANDLER_LIMIT = 16384;
 const TABLE_SIZE = HANDLER_LIMIT + REGION_SLOTS;
 const TEMPLATE_LIMIT = 1 << 18;
 /** `run` may overshoot by the instructions of one page and of one region. */
@@ -121,7 +123,10 @@ export class Interpreter {
     this.#imports = { [HOST]: this.#hostFunctions() };
     this.translator = this.#makeTranslator(options);
     const arms = this.#hotArms();
-    const bytes = coreModule(arms, this.#memoryPages, TABLE_SIZE, this.translator?.layout);
+    const bytes = coreModule(arms, this.#memoryPages, TABLE_SIZE, {
+      regions: this.translator?.layout,
+      profile: options.profile,
+    });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#imports);
     this.#run = exportedFunction<RunFunction>(instance, "run");
     this.#runExactly = exportedFunction<RunExactlyFunction>(instance, "runExactly");
@@ -338,9 +343,19 @@ export class Interpreter {
     this.#table.set(handler.number, exportedFunction(instance, `h${handler.number}`));
   }
 
-  /** The keys and numbers of handlers, for profiles. */
-  handlers(): HandlerSet {
-    return this.#handlers;
+  /** Dispatches of each handler so far, with one word that it executes; only when `profile` was given. */
+  profile(): { word: number; count: number }[] {
+    const { profile } = this.#options;
+    if (profile === undefined) return [];
+    const counts = new Map<number, { word: number; count: number }>();
+    for (const [word, { words, inPageNumber }] of this.#templates) {
+      const number = (words[0] ?? 0) & 0xffff;
+      if (counts.has(number)) continue;
+      let count = this.#view.getUint32(profile + number * 4, true);
+      if (inPageNumber !== 0) count += this.#view.getUint32(profile + inPageNumber * 4, true);
+      counts.set(number, { word, count });
+    }
+    return [...counts.values()].sort((a, b) => b.count - a.count);
   }
 }
 
