@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { rows as acrossLanes } from "../../src/isa/encodings/simd-across-lanes.ts";
 import { rows as byElement } from "../../src/isa/encodings/simd-by-element.ts";
 import { rows as copy } from "../../src/isa/encodings/simd-copy.ts";
@@ -10,7 +10,8 @@ import { rows as threeDifferent } from "../../src/isa/encodings/simd-three-diffe
 import { rows as threeSame } from "../../src/isa/encodings/simd-three-same.ts";
 import { rows as threeSameExtra } from "../../src/isa/encodings/simd-three-same-extra.ts";
 import { rows as twoRegisterMisc } from "../../src/isa/encodings/simd-two-register-misc.ts";
-import { compareRowsWithQemu } from "../support/compare-rows.ts";
+import { engineOf } from "../support/bare-engine.ts";
+import { compareRowsWithQemu, evaluatorOf } from "../support/compare-rows.ts";
 import { Random } from "../support/random.ts";
 import { randomVector } from "../support/random-vectors.ts";
 
@@ -28,12 +29,23 @@ const FILES = {
   crypto,
 };
 
-for (const [name, rows] of Object.entries(FILES)) {
-  test(`${name}: the rows' meanings give QEMU's registers and cumulative saturation`, () => {
-    const random = new Random(Date.now());
-    const options = { wordsPerRow: 20, statesPerWord: 6, vector: randomVector };
-    const { cases, differences } = compareRowsWithQemu(rows, random, options);
-    const title = `seed ${random.seed}: ${differences.length} of ${cases} differ`;
-    expect(differences.slice(0, 8).join("\n"), title).toBe("");
+const EXECUTORS = {
+  evaluator: { executor: evaluatorOf, wordsPerRow: 12, statesPerWord: 6 },
+  interpreter: { executor: engineOf, wordsPerRow: 12, statesPerWord: 16 },
+};
+
+for (const [executorName, options] of Object.entries(EXECUTORS)) {
+  describe(`integer Advanced SIMD rows in the ${executorName}`, () => {
+    for (const [name, rows] of Object.entries(FILES)) {
+      test(`${name}: registers and cumulative saturation are QEMU's`, () => {
+        const random = new Random(Date.now());
+        const { cases, differences } = compareRowsWithQemu(rows, random, {
+          ...options,
+          vector: randomVector,
+        });
+        const title = `seed ${random.seed}: ${differences.length} of ${cases} differ`;
+        expect(differences.slice(0, 8).join("\n"), title).toBe("");
+      });
+    }
   });
 }
