@@ -1,6 +1,5 @@
 import type { ValueType } from "../wasm/opcodes.ts";
 import { CHECKSUM_FUNCTIONS } from "./runtime/checksum-functions.ts";
-import { CRYPTO_FUNCTIONS } from "./runtime/crypto-functions.ts";
 import { FLOATING_POINT_FUNCTIONS } from "./runtime/floating-point-functions.ts";
 
 /** Floating-point control and status, as a runtime function sees them. */
@@ -24,7 +23,6 @@ export interface RuntimeFunction {
 
 export const RUNTIME_FUNCTIONS = {
   ...FLOATING_POINT_FUNCTIONS,
-  ...CRYPTO_FUNCTIONS,
   ...CHECKSUM_FUNCTIONS,
 } as const satisfies Record<string, RuntimeFunction>;
 
