@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { BLOCK, PAGE, TableBuilder } from "../../test/support/table-builder.ts";
 import {
   halves,
+  installExecute,
   probe,
   RAM_BASE,
   type RegisterValues,
@@ -290,7 +291,7 @@ describe("fetch", () => {
     const frame = access.fetch(0x1abc, 0);
     expect(frame).toBe(machine.host(DATA + 0x2000));
     expect(probe(machine, { address: 0x1abcn, tag: EXECUTE_TAG })).toBeUndefined();
-    access.installExecute(0x1abc, 0, frame, 0x1234);
+    installExecute(machine, 0x1abcn, 0x1234);
     expect(probe(machine, { address: 0x1abcn, tag: EXECUTE_TAG })).toBe(frame + 0xabc);
     access.load(0x1000, 0, 4, 0);
     expect(probe(machine, { address: 0x1abcn, tag: EXECUTE_TAG })).toBe(frame + 0xabc);
@@ -310,6 +311,25 @@ describe("fetch", () => {
     tables.map(0x9000n, DATA, PAGE | (1n << 54n));
     expect(access.fetch(0x9000, 0)).toBe(0);
     expect(access.fault).toMatchObject({ kind: "permission", level: 3 });
+  });
+});
+
+describe("reach", () => {
+  it("answers for untraced memory only, and makes it fast", () => {
+    const { machine, access } = setUp();
+    const host = machine.host(DATA + 0x2010);
+    expect(access.reach(0x1010, 0, 8, 0, true)).toBe(host);
+    expect(probe(machine, { address: 0x1010n, size: 8, tag: WRITE_TAG })).toBe(host);
+    expect(access.reach(0x1ffc, 0, 8, 0, false)).toBe(0);
+    expect(access.reach(0x1011, 0, 8, accessFlags({ aligned: true }), false)).toBe(0);
+    expect(access.reach(0x3000, 0, 4, 0, false)).toBe(machine.host(DATA));
+    expect(access.reach(0x3000, 0, 4, 0, true)).toBe(0);
+    expect(access.reach(0x7000, 0, 4, 0, false)).toBe(0);
+    expect(access.reach(...halves(DEVICE_VA), 4, 0, false)).toBe(0);
+    machine.store.trace.add(host >>> 12, "TR_PT");
+    expect(access.reach(0x1010, 0, 8, 0, true)).toBe(0);
+    expect(access.reach(0x1010, 0, 8, 0, false)).toBe(host);
+    expect(access.fault).toBeUndefined();
   });
 });
 

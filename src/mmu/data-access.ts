@@ -151,27 +151,9 @@ export class DataAccess {
   }
 
   /**
-   * Host address where the bytes may be read (or, `forWriting`, read and written) in place, or 0 where that
-   * takes more: a fault (which is not recorded), a device, a traced frame, two pages. For translated code,
-   * which leaves everything else to the interpreter.
+   * Host address of the frame from which the page's instructions can be fetched; 0 for a fault. The page's
+   * entry in the ordinary bank is then ready for the engine to write RECORDS and EXECUTE_TAG into it.
    */
-  reach(low: number, high: number, size: number, flags: number, forWriting: boolean): number {
-    const view = this.#view(flags);
-    if ((low & OFFSET_MASK) + size > FRAME_SIZE || !view.fastData) return 0;
-    const request = this.#request(view, low, high, size, flags);
-    if (request < 0 || !this.#translate(view, low, high, size, request)) return 0;
-    if (forWriting && ((this.walker.permissions & PERMISSION.WRITE) === 0 || this.walker.writeNeedsUpdate)) {
-      if (!this.#translate(view, low, high, size, request | REQUEST.WRITE)) return 0;
-    }
-    const kind = this.#entry & MAP_ENTRY.KIND_MASK;
-    const host = this.#hostOf(this.#entry, low);
-    if (kind !== MAP_ENTRY.RAM && (forWriting || kind !== MAP_ENTRY.ROM)) return 0;
-    if (forWriting && this.#store.isTraced(host)) return 0;
-    this.#install(view, low, high);
-    return host;
-  }
-
-  /** Host address of the frame from which the page's instructions can be fetched; 0 for a fault. */
   fetch(low: number, high: number): number {
     const view = this.#context.ordinary;
     const request = (view.request & ~REQUEST.PAN) | REQUEST.EXECUTE;
@@ -184,19 +166,38 @@ export class DataAccess {
     const { outLow, outHigh, outSecure } = this.walker;
     const entry = this.#map.entry(outLow, outHigh, outSecure);
     const kind = entry & MAP_ENTRY.KIND_MASK;
-    if (kind === MAP_ENTRY.RAM || kind === MAP_ENTRY.ROM) return (entry & PAGE_MASK) >>> 0;
-    this.#abort(low, high, request);
-    return 0;
+    if (kind !== MAP_ENTRY.RAM && kind !== MAP_ENTRY.ROM) {
+      this.#abort(low, high, request);
+      return 0;
+    }
+    const frameHost = (entry & PAGE_MASK) >>> 0;
+    view.bank.prepareExecute(low, high, frameHost);
+    view.bank.describe(low, high, this.walker.shift, this.walker.global);
+    return frameHost;
   }
 
   /**
-   * Lets the page be executed through the soft TLB; call right after {@link fetch} returned `frameHost`.
-   * `records` is the byte address of the page's predecoded records.
+   * Host address where translated code may read (or, `forWriting`, read and write) the bytes in place; 0 where
+   * that takes more and the interpreter must do it: a fault (which is not recorded), a device, a traced frame,
+   * two pages, big-endian data, watchpoints.
    */
-  installExecute(low: number, high: number, frameHost: number, records: number): void {
-    const { bank } = this.#context.ordinary;
-    bank.installExecute(low, high, frameHost, records);
-    bank.describe(low, high, this.walker.shift, this.walker.global);
+  reach(low: number, high: number, size: number, flags: number, forWriting: boolean): number {
+    const view = this.#view(flags);
+    if (!view.fastData || (low & OFFSET_MASK) + size > FRAME_SIZE) return 0;
+    if ((flags & ACCESS_FLAGS.ALIGNED) !== 0 && (low & (size - 1)) !== 0) return 0;
+    const unaligned = (low & (elementSizeOf(size, flags) - 1)) !== 0;
+    const request = view.request | (unaligned ? REQUEST.UNALIGNED : 0) | (forWriting ? REQUEST.WRITE : 0);
+    this.walks++;
+    const { walker } = this;
+    if (walker.translate(view.stage1, view.stage2, low, high, request) !== NO_FAULT) return 0;
+    if (forWriting && (walker.permissions & PERMISSION.READ) === 0) return 0;
+    this.#entry = this.#map.entry(walker.outLow, walker.outHigh, walker.outSecure);
+    const kind = this.#entry & MAP_ENTRY.KIND_MASK;
+    if (kind !== MAP_ENTRY.RAM && (forWriting || kind !== MAP_ENTRY.ROM)) return 0;
+    const host = this.#hostOf(this.#entry, low);
+    if (forWriting && this.#store.isTraced(host)) return 0;
+    this.#install(view, low, high);
+    return host;
   }
 
   /** DC ZVA: zeroes `size` (at most 64) bytes from an address aligned to it. Device memory faults. A STORE_RESULT. */
@@ -237,9 +238,7 @@ export class DataAccess {
 
   /** The walk request of an access, or -1 after an alignment fault that no memory type can excuse. */
   #request(view: AccessView, low: number, high: number, size: number, flags: number): number {
-    const element = flags >>> ACCESS_FLAGS.ELEMENT_SHIFT;
-    const elementSize = element === 0 ? size : 1 << (element - 1);
-    const unaligned = (low & (elementSize - 1)) !== 0;
+    const unaligned = (low & (elementSizeOf(size, flags) - 1)) !== 0;
     const mustAlign = (flags & ACCESS_FLAGS.ALIGNED) !== 0;
     if ((unaligned && view.stage1.alignmentChecks) || (mustAlign && (low & (size - 1)) !== 0)) {
       this.#describeOwn(FAULT_STATUS.ALIGNMENT, low, high, view.request);
@@ -355,11 +354,16 @@ export class DataAccess {
   }
 
   #reverseElements(size: number, flags: number): void {
-    const element = flags >>> ACCESS_FLAGS.ELEMENT_SHIFT;
-    const elementSize = element === 0 ? size : 1 << (element - 1);
+    const elementSize = elementSizeOf(size, flags);
     for (let offset = 0; offset < size; offset += elementSize) {
       const start = this.#scratch + offset;
       this.#memory.bytes.subarray(start, start + elementSize).reverse();
     }
   }
+}
+
+/** Bytes of one element of an access. */
+function elementSizeOf(size: number, flags: number): number {
+  const element = flags >>> ACCESS_FLAGS.ELEMENT_SHIFT;
+  return element === 0 ? size : 1 << (element - 1);
 }

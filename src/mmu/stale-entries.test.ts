@@ -1,11 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../../test/support/random.ts";
 import { TableBuilder } from "../../test/support/table-builder.ts";
-import { halves, probe, RAM_BASE, TranslationMachine } from "../../test/support/translation-machine.ts";
+import {
+  halves,
+  installExecute,
+  probe,
+  RAM_BASE,
+  TranslationMachine,
+} from "../../test/support/translation-machine.ts";
 import { accessFlags } from "../memory/access-flags.ts";
 import { SOFT_TLB } from "../memory/pe-layout.ts";
 import { NO_FAULT } from "./memory-fault.ts";
 import type { TlbiOperation } from "./tlb-maintenance.ts";
+import { doubleWord } from "./translation-registers.ts";
 import { REQUEST } from "./walk-request.ts";
 
 const SEED = Number(process.env["ELVISOR_SEED"] ?? 7);
@@ -111,8 +118,7 @@ describe("the soft TLB under random use", () => {
         }
         case 4:
         case 5: {
-          const frame = access.fetch(low, high);
-          if (frame !== 0) access.installExecute(low, high, frame, 0);
+          if (access.fetch(low, high) !== 0) installExecute(machine, doubleWord(low, high), 0, element);
           break;
         }
         case 6:

@@ -15,7 +15,6 @@ const READ = SOFT_TLB.READ_TAG >> 2;
 const WRITE = SOFT_TLB.WRITE_TAG >> 2;
 const EXECUTE = SOFT_TLB.EXECUTE_TAG >> 2;
 const ADDEND = SOFT_TLB.ADDEND >> 2;
-const RECORDS = SOFT_TLB.RECORDS >> 2;
 const ENTRY_WORDS = ENTRY_SIZE >> 2;
 
 /** Up to this many entries are dropped singly; a fill of the bank costs about as much. */
@@ -79,12 +78,9 @@ export class TlbBank {
     words[index + WRITE + 1] = writable ? high : INVALID;
   }
 
-  /** Sets the execute tag of a page and the address of its predecoded records; other tags of the page stay. */
-  installExecute(low: number, high: number, frameHost: number, records: number): void {
-    const index = this.#claim(low, high, frameHost) >>> 2;
-    this.#words[index + RECORDS] = records;
-    this.#words[index + EXECUTE] = low & PAGE_MASK;
-    this.#words[index + EXECUTE + 1] = high;
+  /** Makes the page's entry hold no other page, so that an engine may add its records and the execute tag. */
+  prepareExecute(low: number, high: number, frameHost: number): void {
+    this.#claim(low, high, frameHost);
   }
 
   /** What TLBI needs to know about the page installed last; call it beside each install. */

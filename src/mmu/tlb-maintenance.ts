@@ -51,6 +51,11 @@ export class TlbGroup {
     this.#contexts.push(context);
   }
 
+  /** Byte addresses of every bank of every element. */
+  bankAddresses(): number[] {
+    return this.#contexts.flatMap((context) => context.bankAddresses());
+  }
+
   flushAll(): void {
     for (const context of this.#contexts) context.flushAll();
   }

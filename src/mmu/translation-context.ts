@@ -220,6 +220,11 @@ export class TranslationContext {
     return this.stage1(regime).wideAsid ? asid : asid & 0xff;
   }
 
+  /** Byte addresses of all banks. */
+  bankAddresses(): number[] {
+    return this.#banks.map((bank) => bank.address);
+  }
+
   /** Drops all translations. */
   flushAll(): void {
     for (const bank of this.#banks) this.#count(bank.flush());

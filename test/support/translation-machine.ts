@@ -1,7 +1,7 @@
 import { Bus } from "../../src/memory/bus.ts";
 import { FrameTable } from "../../src/memory/frame-table.ts";
 import { MachineMemory } from "../../src/memory/machine-memory.ts";
-import { PE_LAYOUT } from "../../src/memory/pe-layout.ts";
+import { PE_LAYOUT, SOFT_TLB } from "../../src/memory/pe-layout.ts";
 import { PhysicalMap } from "../../src/memory/physical-map.ts";
 import { TracedMemory } from "../../src/memory/traced-memory.ts";
 import { TracedStore } from "../../src/memory/traced-store.ts";
@@ -145,6 +145,20 @@ export function probe(
   const entry = bank + (Number((options.address >> 12n) & 1023n) << 5);
   const last = BigInt.asUintN(64, options.address + BigInt((options.size ?? 1) - 1));
   if (memory.view.getBigUint64(entry + options.tag, true) !== (last & ~0xfffn)) return undefined;
-  const addend = memory.view.getInt32(entry + 24, true);
+  const addend = memory.view.getInt32(entry + SOFT_TLB.ADDEND, true);
   return (Number(BigInt.asIntN(32, options.address)) + addend) >>> 0;
+}
+
+/** What an engine does after `fetch`: writes the records' address and the execute tag. */
+export function installExecute(
+  machine: TranslationMachine,
+  address: bigint,
+  records: number,
+  element = 0,
+): void {
+  const { memory } = machine;
+  const bank = memory.words[(machine.elements[element]!.base + PE_LAYOUT.TLB_BANK) >>> 2]!;
+  const entry = bank + (Number((address >> 12n) & 1023n) << 5);
+  memory.view.setInt32(entry + SOFT_TLB.RECORDS, records, true);
+  memory.view.setBigUint64(entry + SOFT_TLB.EXECUTE_TAG, address & ~0xfffn, true);
 }
