@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Bus } from "./bus.ts";
+import { DirtyLog } from "./dirty-log.ts";
 import { FRAME_FLAGS, FrameTable } from "./frame-table.ts";
 import { MachineMemory } from "./machine-memory.ts";
 import type { AccessWidth, MmioDevice } from "./mmio-device.ts";
@@ -184,13 +185,18 @@ describe("TracedMemory", () => {
     const { map, store } = machine();
     const frame = map.mapRam(0x5000, 0x1000) / 4096;
     const revoked: number[] = [];
-    store.trace.onRevoke((which) => {
-      expect(store.trace.has(which, "TR_PT")).toBe(true);
-      revoked.push(which);
-    });
+    store.trace.onRevoke(
+      (which) => {
+        expect(store.trace.has(which, "TR_PT")).toBe(true);
+        revoked.push(which);
+      },
+      () => revoked.push(-1),
+    );
     store.trace.add(frame, "TR_PT");
     store.trace.add(frame, "TR_WATCH");
     expect(revoked).toEqual([frame]);
+    store.trace.addRange(frame, 1, "TR_DIRTY");
+    expect(revoked).toEqual([frame, -1]);
   });
 
   it("compares and exchanges, traced or not", () => {
@@ -207,6 +213,27 @@ describe("TracedMemory", () => {
     expect(store.compareExchange(host + 8, 6n, 7n)).toBe(true);
     expect(tableWrites).toBe(1);
     expect(ram.read64(0x5008)).toBe(7n);
+  });
+});
+
+describe("DirtyLog", () => {
+  it("tells each frame's first write of an epoch", () => {
+    const { map, ram, store, memory } = machine();
+    const first = map.mapRam(0x5000, 0x4000) / 4096;
+    const log = new DirtyLog(memory, store);
+    ram.write8(0x5000, 1);
+    log.begin(first, 4);
+    ram.write(0x7ffe, new Uint8Array(4));
+    ram.write8(0x5000, 2);
+    ram.write8(0x5001, 3);
+    expect([0, 1, 2, 3].map((index) => log.isDirty(first + index))).toEqual([true, false, true, true]);
+    expect(store.isTraced(first * 4096)).toBe(false);
+    expect(log.begin(first, 4)).toEqual([first + 2, first + 3, first]);
+    expect([0, 1, 2, 3].some((index) => log.isDirty(first + index))).toBe(false);
+    ram.write8(0x6000, 1);
+    log.end(first, 4);
+    ram.write8(0x5000, 1);
+    expect(log.begin(first, 4)).toEqual([first + 1]);
   });
 });
 

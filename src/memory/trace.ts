@@ -11,20 +11,28 @@ export type WriteRevoker = (frame: number) => void;
 export class Trace {
   readonly frames: FrameTable;
   readonly #revokers: WriteRevoker[] = [];
+  readonly #flushers: (() => void)[] = [];
 
   constructor(frames: FrameTable) {
     this.frames = frames;
   }
 
-  /** Registers one keeper of writable translations. */
-  onRevoke(revoker: WriteRevoker): void {
+  /** Registers one keeper of writable translations: how to drop those of one frame, and all. */
+  onRevoke(revoker: WriteRevoker, flush: () => void): void {
     this.#revokers.push(revoker);
+    this.#flushers.push(flush);
   }
 
   /** Traces a whole frame. */
   add(frame: number, kind: TraceKind): void {
     if (kind === "TR_CODE") this.frames.addCodeGranules(frame, 0, FRAME_SIZE);
     this.#set(frame, kind);
+  }
+
+  /** Traces frames [first, first + count): cheaper than one by one, as all translations are dropped at once. */
+  addRange(first: number, count: number, kind: Exclude<TraceKind, "TR_CODE">): void {
+    for (let frame = first; frame < first + count; frame++) this.frames.setFlags(frame, FRAME_FLAGS[kind]);
+    for (const flush of this.#flushers) flush();
   }
 
   /** TR_CODE for bytes [first, first + length) of a frame: writes to other granules of it go untold. */

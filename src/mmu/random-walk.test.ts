@@ -19,7 +19,7 @@ import { PERMISSION, REQUEST } from "./walk-request.ts";
 
 const SEED = Number(process.env["ELVISOR_SEED"] ?? 20240117);
 const ROUNDS = 8;
-const CASES_A_ROUND = 2000;
+const CASES_A_ROUND = 1500;
 
 const MASK56 = (1n << 56n) - 1n;
 const TABLE_BYTES = 65536;

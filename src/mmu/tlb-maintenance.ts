@@ -44,7 +44,10 @@ export class TlbGroup {
     this.#memory = map.memory;
     this.#frames = map.frames;
     map.onChange(() => this.flushAll());
-    store.trace.onRevoke((frame) => this.#revokeWrites(frame));
+    store.trace.onRevoke(
+      (frame) => this.#revokeWrites(frame),
+      () => this.flushAll(),
+    );
   }
 
   add(context: TranslationContext): void {
