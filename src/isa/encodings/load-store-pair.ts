@@ -128,8 +128,8 @@ export const rows = FORMS.flatMap((form) => [
         if (o.load) {
           const loaded = s.loadBytes(address, 2 * bytes, { element: bytes });
           for (const [register, offset] of [
-            [o.t2, bytes],
             [o.t, 0],
+            [o.t2, bytes],
           ] as const) {
             if (bytes === 16) s.writeV(register, loaded.v128(offset));
             else s.writeVLow(register, loaded.i64(offset, bytes));
