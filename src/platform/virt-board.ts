@@ -1,4 +1,5 @@
 import { UserError } from "../base/errors.ts";
+import { multiprocessorAffinity } from "../cpu/identification.ts";
 import {
   type AddressRange,
   type ChosenSpec,
@@ -11,7 +12,6 @@ import {
 } from "./platform-spec.ts";
 import { formatBytes, MEBIBYTE } from "./units.ts";
 import {
-  CPUS_PER_CLUSTER,
   MAXIMUM_CPUS,
   PERIPHERAL_CLOCK_HERTZ,
   VIRT_GPIO,
@@ -96,9 +96,12 @@ export function virtBoard(options: VirtBoardOptions): PlatformSpec {
   };
 }
 
+/** Aff2, Aff1 and Aff0 of MPIDR_EL1. Aff3 is always 0 here. */
+const AFFINITY_MASK = 0xff_ffffn;
+
 /** MPIDR_EL1 affinity fields of the processing element with this index. */
 export function cpuAffinity(index: number): number {
-  return (Math.floor(index / CPUS_PER_CLUSTER) << 8) | (index % CPUS_PER_CLUSTER);
+  return Number(multiprocessorAffinity(index) & AFFINITY_MASK);
 }
 
 /** Fails with a {@link UserError} for a machine that cannot be. */

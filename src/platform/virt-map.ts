@@ -57,6 +57,3 @@ export const PERIPHERAL_CLOCK_HERTZ = 24_000_000;
 
 /** Processing elements that the redistributor window holds. */
 export const MAXIMUM_CPUS = Math.floor(VIRT_MAP.gicRedistributors.size / REDISTRIBUTOR_SIZE);
-
-/** Processing elements in one cluster: Aff0 counts to this, then Aff1 does (the limit of a GICv3 SGI target list). */
-export const CPUS_PER_CLUSTER = 16;

@@ -16,7 +16,7 @@ import { readKernelImage } from "./kernel-image.ts";
 
 const MACHINE: BootMachine = { memoryBytes: 64 * MEBIBYTE, cpus: 2, secure: true, virtualization: true };
 const ADDRESS = 0x4010_0000n;
-const ROUNDS = 1500;
+const ROUNDS = 500;
 const SEEDS = { kernel: 20_001, tree: 20_002 };
 
 const KERNELS: Record<string, Uint8Array> = {
