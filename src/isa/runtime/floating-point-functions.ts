@@ -6,6 +6,7 @@ import { convert } from "../softfloat/convert.ts";
 import * as estimates from "../softfloat/estimate.ts";
 import { DOUBLE, type FloatFormat, HALF, SINGLE } from "../softfloat/format.ts";
 import * as fused from "../softfloat/fused.ts";
+import { HostArithmetic, type HostOperation } from "../softfloat/host-arithmetic.ts";
 import { type FixedFormat, fromFixed, roundToIntegral, toFixed } from "../softfloat/integral.ts";
 import { RegularMultiplyAdd } from "../softfloat/regular-multiply-add.ts";
 
@@ -47,6 +48,24 @@ function binary64(run: Binary) {
   } as const;
 }
 
+const host = new HostArithmetic();
+
+/** Operations that the host does for ordinary numbers. */
+const arithmetic32 = (operation: HostOperation, run: Binary) =>
+  ({
+    operands: ["i32", "i32"],
+    result: "i32",
+    run: (context: Context, a: number, b: number): number =>
+      host.single(operation, a, b, context) ?? Number(run(SINGLE, single(a), single(b), context)),
+  }) as const;
+const arithmetic64 = (operation: HostOperation, run: Binary) =>
+  ({
+    operands: ["i64", "i64"],
+    result: "i64",
+    run: (context: Context, a: bigint, b: bigint): bigint =>
+      host.double(operation, a, b, context) ?? run(DOUBLE, double(a), double(b), context),
+  }) as const;
+
 /** Asks for FPCR's rounding mode where a rounding is named by number. */
 export const ROUNDING_OF_CONTROL = 7;
 
@@ -70,16 +89,16 @@ const regularMultiplyAdd = new RegularMultiplyAdd();
  * NaN is changed on its way; names end in the operand width. What the operations are is said in softfloat/.
  */
 export const FLOATING_POINT_FUNCTIONS = {
-  fpAdd32: binary32(arithmetic.add),
-  fpAdd64: binary64(arithmetic.add),
-  fpSub32: binary32(arithmetic.subtract),
-  fpSub64: binary64(arithmetic.subtract),
-  fpMul32: binary32(arithmetic.multiply),
-  fpMul64: binary64(arithmetic.multiply),
+  fpAdd32: arithmetic32("add", arithmetic.add),
+  fpAdd64: arithmetic64("add", arithmetic.add),
+  fpSub32: arithmetic32("subtract", arithmetic.subtract),
+  fpSub64: arithmetic64("subtract", arithmetic.subtract),
+  fpMul32: arithmetic32("multiply", arithmetic.multiply),
+  fpMul64: arithmetic64("multiply", arithmetic.multiply),
   fpMulX32: binary32(arithmetic.multiplyExtended),
   fpMulX64: binary64(arithmetic.multiplyExtended),
-  fpDiv32: binary32(arithmetic.divide),
-  fpDiv64: binary64(arithmetic.divide),
+  fpDiv32: arithmetic32("divide", arithmetic.divide),
+  fpDiv64: arithmetic64("divide", arithmetic.divide),
   fpMax32: binary32(comparing.maximum),
   fpMax64: binary64(comparing.maximum),
   fpMin32: binary32(comparing.minimum),
@@ -92,8 +111,18 @@ export const FLOATING_POINT_FUNCTIONS = {
   fpRecipStep64: binary64(fused.reciprocalStep),
   fpRSqrtStep32: binary32(fused.reciprocalSquareRootStep),
   fpRSqrtStep64: binary64(fused.reciprocalSquareRootStep),
-  fpSqrt32: unary32(arithmetic.squareRoot),
-  fpSqrt64: unary64(arithmetic.squareRoot),
+  fpSqrt32: {
+    operands: ["i32"],
+    result: "i32",
+    run: (context: Context, a: number): number =>
+      host.single("squareRoot", a, a, context) ?? Number(arithmetic.squareRoot(SINGLE, single(a), context)),
+  },
+  fpSqrt64: {
+    operands: ["i64"],
+    result: "i64",
+    run: (context: Context, a: bigint): bigint =>
+      host.double("squareRoot", a, a, context) ?? arithmetic.squareRoot(DOUBLE, double(a), context),
+  },
   fpRecipEstimate32: unary32(estimates.reciprocalEstimate),
   fpRecipEstimate64: unary64(estimates.reciprocalEstimate),
   fpRSqrtEstimate32: unary32(estimates.reciprocalSquareRootEstimate),
@@ -106,12 +135,14 @@ export const FLOATING_POINT_FUNCTIONS = {
     operands: ["i32", "i32", "i32"],
     result: "i32",
     run: (context: Context, addend: number, a: number, b: number): number =>
+      regularMultiplyAdd.single(context, addend, a, b) ??
       Number(fused.multiplyAdd(SINGLE, single(addend), single(a), single(b), context)),
   },
   fpMulAdd64: {
     operands: ["i64", "i64", "i64"],
     result: "i64",
     run: (context: Context, addend: bigint, a: bigint, b: bigint): bigint =>
+      regularMultiplyAdd.double(context, addend, a, b) ??
       fused.multiplyAdd(DOUBLE, double(addend), double(a), double(b), context),
   },
   /**

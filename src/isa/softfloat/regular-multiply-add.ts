@@ -1,10 +1,22 @@
 import type { FloatingPointContext } from "../runtime-functions.ts";
-import { FPSR } from "./control.ts";
+import { FPCR, FPSR } from "./control.ts";
 
 /** Bounds within which no step below overflows and no error term underflows. */
 const LARGEST_FACTOR = 2 ** 900;
 const LARGEST_TERM = 2 ** 1000;
 const SMALLEST_PRODUCT = 2 ** -900;
+
+const SMALLEST_SINGLE = 2 ** -126;
+
+/** Zero or beyond the denormals. */
+function isNeverFlushed(value: number): boolean {
+  return value === 0 || Math.abs(value) >= 2 ** -1022;
+}
+
+function isNormalSingle(value: number): boolean {
+  const magnitude = Math.abs(value);
+  return magnitude >= SMALLEST_SINGLE && magnitude < Infinity;
+}
 
 /** Splits a double into two halves of 26 bits (Veltkamp). */
 const SPLITTER = 2 ** 27 + 1;
@@ -16,8 +28,11 @@ const SPLITTER = 2 ** 27 + 1;
  */
 export class RegularMultiplyAdd {
   // Scratch for one number's bits: a fresh array per call would cost more than the arithmetic.
-  readonly #number = new Float64Array(1);
+  readonly #number = new Float64Array(3);
   readonly #words = new Int32Array(this.#number.buffer);
+  readonly #bits = new BigUint64Array(this.#number.buffer);
+  readonly #singles = new Float32Array(3);
+  readonly #singleBits = new Int32Array(this.#singles.buffer);
 
   /**
    * The sum, raising IXC when it is inexact; NaN when the numbers are outside the range where this method
@@ -57,6 +72,47 @@ export class RegularMultiplyAdd {
     // below the result's: then the result is inexact too.
     if (result - high !== rest) context.raise(FPSR.IXC);
     return result;
+  }
+
+  /** The same on bits, with FPCR's word on it; undefined where the general way has to be gone. */
+  double(context: FloatingPointContext, addend: bigint, a: bigint, b: bigint): bigint | undefined {
+    if ((context.control & FPCR.RMODE) !== 0) return undefined;
+    this.#bits[0] = addend;
+    this.#bits[1] = a;
+    this.#bits[2] = b;
+    const term = this.#number[0]!;
+    const first = this.#number[1]!;
+    const second = this.#number[2]!;
+    const areNeverFlushed = isNeverFlushed(term) && isNeverFlushed(first) && isNeverFlushed(second);
+    if ((context.control & FPCR.FZ) !== 0 && !areNeverFlushed) return undefined;
+    const result = this.run(context, term, first, second);
+    if (Number.isNaN(result)) return undefined;
+    this.#number[0] = result;
+    return this.#bits[0]!;
+  }
+
+  /** The same for singles, whose products are exact in doubles. */
+  single(context: FloatingPointContext, addend: number, a: number, b: number): number | undefined {
+    if ((context.control & FPCR.RMODE) !== 0) return undefined;
+    this.#singleBits[0] = addend;
+    this.#singleBits[1] = a;
+    this.#singleBits[2] = b;
+    const term = this.#singles[0]!;
+    const first = this.#singles[1]!;
+    const second = this.#singles[2]!;
+    if (!isNormalSingle(term) || !isNormalSingle(first) || !isNormalSingle(second)) return undefined;
+    const product = first * second;
+    const sum = product + term;
+    const result = Math.fround(sum);
+    const isNormal = Math.abs(result) > SMALLEST_SINGLE && Math.abs(result) < Infinity;
+    if (!isNormal && sum !== 0) return undefined;
+    // Rounding twice goes wrong only when the first rounding ends halfway between two singles.
+    this.#number[0] = sum;
+    if ((this.#words[0]! & 0x1fffffff) === 0x10000000) return undefined;
+    const isExact = sum - product === term && sum - term === product && result === sum;
+    if (!isExact) context.raise(FPSR.IXC);
+    this.#singles[0] = result;
+    return this.#singleBits[0]!;
   }
 
   #sumRoundedToOdd(a: number, b: number): number {
