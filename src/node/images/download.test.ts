@@ -21,7 +21,14 @@ beforeEach(() => {
 
 function request(change: Partial<Download> = {}): Download {
   const target = join(temporaryDirectory(), "file");
-  return { url: `${mirror.url}/file`, size: CONTENT.length, sha256: sha256(CONTENT), target, label: "file", ...change };
+  return {
+    url: `${mirror.url}/file`,
+    size: CONTENT.length,
+    sha256: sha256(CONTENT),
+    target,
+    label: "file",
+    ...change,
+  };
 }
 
 function run(what: Download): Promise<void> {

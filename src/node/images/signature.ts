@@ -39,7 +39,7 @@ export async function signedText(
     : await verifyWithGpgv(signed, keyrings, settings.gpgv ?? "gpgv");
   const result = byProgram ?? (await verifyWithLibrary(signed, keyrings));
   if ("refused" in result) throw unfit(result.refused);
-  return result.text;
+  return result.text.replaceAll("\r\n", "\n");
 }
 
 async function findKeyrings(settings: SignatureSettings): Promise<string[]> {
