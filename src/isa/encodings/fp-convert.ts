@@ -1,5 +1,5 @@
 import { type Instruction, instruction } from "../instruction.ts";
-import { imm32, imm64, v, x } from "../operands.ts";
+import { imm32, v, x } from "../operands.ts";
 import type { RoundingLetter } from "../pseudocode/floating-point.ts";
 import {
   fixedToFp,
