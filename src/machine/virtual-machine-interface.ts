@@ -57,7 +57,7 @@ export interface VirtualMachineOptions {
   readonly virtualization?: boolean;
   /** Time follows the instruction count and nothing is random. */
   readonly deterministic?: boolean;
-  readonly engine?: "interpreter";
+  readonly engine?: "interpreter" | "translator";
   /** virtio-blk devices, in their order. */
   readonly drives?: readonly Drive[];
   /** What the guest writes to its PL011. */

@@ -68,6 +68,12 @@ export class TracedMemory implements GuestMemory {
     }
   }
 
+  /** Reads a ROM's content, whether it is visible or not. The range lies inside it. */
+  readRom(bank: RomBank, offset: number, target: Uint8Array): void {
+    const host = bank.host + offset;
+    target.set(this.#memory.bytes.subarray(host, host + target.length));
+  }
+
   read8(address: number): number | undefined {
     const host = this.#host(address);
     return host === 0 ? undefined : this.#memory.bytes[host];

@@ -1,7 +1,25 @@
-import { UserError } from "../base/errors.ts";
+import { performance } from "node:perf_hooks";
+import type { HostTime } from "../machine/host-time.ts";
+import { createVirtualMachine } from "../machine/virtual-machine.ts";
 import type { VirtualMachineFactory } from "../machine/virtual-machine-interface.ts";
 
-/** Puts a machine together with what Node.js brings. */
-export const createMachine: VirtualMachineFactory = () => {
-  throw new UserError("The machine is not finished yet.");
+/** Node's clocks and event loop. */
+export const NODE_TIME: HostTime = {
+  now: () => performance.now(),
+  wallSeconds: () => Date.now() / 1000,
+  breathe: () => new Promise((resolve) => setImmediate(resolve)),
+  sleep(milliseconds) {
+    let wake = (): void => {};
+    const over = new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    return { over, wake: () => wake() };
+  },
 };
+
+/** Puts a machine together with what Node.js brings. */
+export const createMachine: VirtualMachineFactory = (options) => createVirtualMachine(options, NODE_TIME);

@@ -1,0 +1,226 @@
+import { Bug } from "../base/errors.ts";
+import { FAST_REGISTERS } from "../cpu/fast-registers.ts";
+import { featureSet } from "../cpu/feature-set.ts";
+import { type AccessLog, SILENT_LOG } from "../devices/access-log.ts";
+import type { ByteSink } from "../devices/byte-sink.ts";
+import { HOT_WORDS } from "../engine/interpreter/hot-words.ts";
+import { HANDLER_LIMIT, Interpreter, recordCacheBytes } from "../engine/interpreter/interpreter.ts";
+import { REGION_MEMORY_SIZE } from "../engine/translator/region-memory.ts";
+import { callPsci, type PowerController, PSCI_POWER_STATE, PSCI_STATUS } from "../hypervisor/psci.ts";
+import { DECODER, IMPLEMENTED_FEATURES } from "../isa/table.ts";
+import { Bus } from "../memory/bus.ts";
+import { FrameTable } from "../memory/frame-table.ts";
+import { MachineMemory } from "../memory/machine-memory.ts";
+import { PhysicalMap } from "../memory/physical-map.ts";
+import { TracedMemory } from "../memory/traced-memory.ts";
+import { TracedStore } from "../memory/traced-store.ts";
+import { TlbGroup } from "../mmu/tlb-maintenance.ts";
+import { cpuAffinity } from "../platform/virt-board.ts";
+import { VIRT_MAP } from "../platform/virt-map.ts";
+import { VirtBoard } from "./board.ts";
+import { applyBootPlan } from "./boot/apply-boot-plan.ts";
+import type { BootPlan } from "./boot/boot-plan.ts";
+import { startState } from "./boot/start-state.ts";
+import { overheadBytes, RECORD_PAGES } from "./engine-memory.ts";
+import { FlashContents } from "./flash-contents.ts";
+import type { InstructionTime } from "./instruction-time.ts";
+import type { MachineClock } from "./machine-clock.ts";
+import { ProcessingElement } from "./processing-element.ts";
+import { RunLoop } from "./run-loop.ts";
+
+export interface MachineParts {
+  readonly memoryBytes: number;
+  readonly cpus: number;
+  readonly secure: boolean;
+  readonly virtualization: boolean;
+  readonly plan: BootPlan;
+  readonly clock: MachineClock;
+  /** Given for a deterministic machine: the clock's source. */
+  readonly instructionTime: InstructionTime | undefined;
+  readonly serial: ByteSink;
+  readonly log?: AccessLog;
+  /** Jumps to code before it is translated; undefined: only the interpreter runs. */
+  readonly translationThreshold?: number | undefined;
+  /** Count dispatches by handler; see Interpreter.profile. */
+  readonly profile?: boolean;
+}
+
+/** What software asked for that ends or restarts the machine. */
+export type PowerRequest = "off" | "reset";
+
+const AFFINITY_MASK = 0xff_00ff_ffffn;
+const MASK64 = (1n << 64n) - 1n;
+
+/** Memory, processing elements, engine and board of one machine, put together; no host, no time of its own. */
+export class Machine implements PowerController {
+  readonly memory: MachineMemory;
+  readonly guest: TracedMemory;
+  readonly bus: Bus;
+  readonly board: VirtBoard;
+  readonly elements: readonly ProcessingElement[];
+  readonly interpreter: Interpreter;
+  readonly tlbs: TlbGroup;
+  readonly store: TracedStore;
+  readonly loop: RunLoop;
+  /** Set when the guest asked to be switched off or reset; the loop is interrupted then. */
+  powerRequest: PowerRequest | undefined;
+  readonly #parts: MachineParts;
+  /** The element whose instruction calls PSCI. */
+  #caller: ProcessingElement | undefined;
+
+  constructor(parts: MachineParts) {
+    this.#parts = parts;
+    const { memoryBytes, cpus, secure, virtualization, plan, clock, log = SILENT_LOG } = parts;
+    this.memory = new MachineMemory(
+      memoryBytes +
+        (secure ? VIRT_MAP.secureRam.size : 0) +
+        FlashContents.romBytes(plan.flash) +
+        overheadBytes(cpus, parts.profile ?? false),
+    );
+    const frames = new FrameTable(this.memory);
+    const map = new PhysicalMap(this.memory, frames);
+    this.store = new TracedStore(this.memory, frames);
+    this.guest = new TracedMemory(map, this.store, secure);
+    this.bus = new Bus(map);
+    this.tlbs = new TlbGroup(map, this.store);
+    this.board = new VirtBoard({
+      ...{
+        map,
+        bus: this.bus,
+        guest: this.guest,
+        clock,
+        log,
+        memoryBytes,
+        cpus,
+        secure,
+        virtualization,
+        plan,
+      },
+      serial: parts.serial,
+      onSignal: (element, signals) => this.elements?.[element]?.processor.setInterruptSignals(signals),
+      onSecurePower: (what) => this.#requestPower(what === "off" ? "off" : "reset"),
+    });
+    const options = { secure, virtualization };
+    const features = featureSet(IMPLEMENTED_FEATURES, options);
+    this.elements = Array.from(
+      { length: cpus },
+      (_, index) =>
+        new ProcessingElement({
+          ...{ map, store: this.store, bus: this.bus, group: this.tlbs, index, clock, features, options },
+          gic: this.board.gic,
+          hooks: {
+            conduit: (kind) => this.#conduit(kind, index),
+            broadcastEvent: () => this.#broadcastEvent(),
+          },
+        }),
+    );
+    this.interpreter = this.#makeInterpreter();
+    this.store.hooks.onCodeWrite = (frame, first, length) =>
+      this.interpreter.codeWritten(frame, first, length);
+    this.loop = new RunLoop({
+      elements: this.elements,
+      interpreter: this.interpreter,
+      clock,
+      instructionTime: parts.instructionTime,
+    });
+  }
+
+  #makeInterpreter(): Interpreter {
+    const { translationThreshold, profile } = this.#parts;
+    return new Interpreter({
+      memory: this.memory.memory,
+      decoder: DECODER,
+      features: IMPLEMENTED_FEATURES,
+      fastRegisters: FAST_REGISTERS,
+      hotWords: HOT_WORDS,
+      recordsBase: this.memory.allocate(recordCacheBytes(RECORD_PAGES), 16),
+      recordPages: RECORD_PAGES,
+      trace: (frame, first, length) => this.store.trace.addCode(frame, first, length),
+      untrace: (frame) => this.store.trace.remove(frame, "TR_CODE"),
+      banks: () => this.tlbs.bankAddresses(),
+      ...(profile === true && { profile: this.memory.allocate(HANDLER_LIMIT * 4, 16) }),
+      translator:
+        translationThreshold === undefined
+          ? undefined
+          : { threshold: translationThreshold, base: this.memory.allocate(REGION_MEMORY_SIZE, 16) },
+    });
+  }
+
+  /** Power-on, or reset: everything back, the boot plan applied again. */
+  start(): void {
+    const { plan, clock } = this.#parts;
+    this.powerRequest = undefined;
+    clock.reset();
+    this.board.reset();
+    applyBootPlan(plan, this.guest);
+    for (const element of this.elements) {
+      element.processor.reset();
+      element.power = plan.secondaries === "start" || element.index === 0 ? "on" : "off";
+      if (element.power === "on") element.processor.start(plan.start);
+    }
+  }
+
+  /** Instructions executed by all elements since they were reset. */
+  get instructions(): number {
+    return this.elements.reduce((sum, element) => sum + element.instructions, 0);
+  }
+
+  #requestPower(what: PowerRequest): void {
+    this.powerRequest = what;
+    this.loop.interrupt();
+  }
+
+  #broadcastEvent(): void {
+    for (const { processor } of this.elements) processor.signalEvent();
+  }
+
+  // PSCI.
+
+  #conduit(kind: "hvc" | "smc", index: number): boolean {
+    if (this.#parts.plan.psciConduit !== kind) return false;
+    const caller = this.elements[index];
+    if (caller === undefined) throw new Bug(`no element has index ${index}`);
+    this.#caller = caller;
+    const { state } = caller.processor;
+    const result = callPsci(this, [state.x(0), state.x(1), state.x(2), state.x(3)]);
+    if (result !== "no return") state.setX(0, result & MASK64);
+    return true;
+  }
+
+  #elementOf(affinity: bigint): ProcessingElement | undefined {
+    return this.elements.find(({ index }) => BigInt(cpuAffinity(index)) === (affinity & AFFINITY_MASK));
+  }
+
+  cpuOn(affinity: bigint, entry: bigint, context: bigint) {
+    const element = this.#elementOf(affinity);
+    if (element === undefined) return PSCI_STATUS.INVALID_PARAMETERS;
+    if (element.power === "on") return PSCI_STATUS.ALREADY_ON;
+    const { secure, virtualization, plan } = this.#parts;
+    element.processor.reset();
+    element.processor.start(startState({ secure, virtualization }, plan.start.level, Number(entry), context));
+    element.power = "on";
+    return PSCI_STATUS.SUCCESS;
+  }
+
+  cpuOff(): void {
+    if (this.#caller !== undefined) this.#caller.power = "off";
+  }
+
+  suspend(): void {
+    if (this.#caller !== undefined) this.#caller.processor.sleeping = true;
+  }
+
+  affinityInfo(affinity: bigint) {
+    const element = this.#elementOf(affinity);
+    if (element === undefined) return undefined;
+    return element.power === "on" ? PSCI_POWER_STATE.ON : PSCI_POWER_STATE.OFF;
+  }
+
+  systemOff(): void {
+    this.#requestPower("off");
+  }
+
+  systemReset(): void {
+    this.#requestPower("reset");
+  }
+}

@@ -1,0 +1,129 @@
+import type { Clock } from "../base/clock.ts";
+import type { InterruptLine } from "../base/interrupt-line.ts";
+import type { ProcessorOptions } from "../cpu/feature-set.ts";
+import { PHYSICAL_ADDRESS_BITS } from "../cpu/identification.ts";
+import { Processor, type ProcessorHooks, translationRegisters } from "../cpu/processor.ts";
+import { TIMER_INTERRUPTS, TIMER_NAMES, type TimerName } from "../cpu/timers.ts";
+import type { GicV3 } from "../devices/gic/gic-v3.ts";
+import type { InterpretedElement } from "../engine/interpreter/interpreter.ts";
+import type { Feature } from "../isa/instruction.ts";
+import { PE_LAYOUT } from "../memory/pe-layout.ts";
+import { Mmu, type MmuOptions } from "../mmu/mmu.ts";
+import { VIRT_PPI } from "../platform/virt-map.ts";
+
+/** PPIs are numbered from INTID 16. */
+const FIRST_PPI = 16;
+
+export interface ProcessingElementParts extends Pick<MmuOptions, "map" | "store" | "bus" | "group"> {
+  readonly index: number;
+  readonly clock: Clock;
+  readonly gic: GicV3;
+  readonly features: ReadonlySet<Feature>;
+  readonly options: ProcessorOptions;
+  readonly hooks: ProcessorHooks;
+}
+
+/** A processing element of a machine: processor, MMU and how the engine reaches them. */
+export class ProcessingElement implements InterpretedElement {
+  readonly index: number;
+  readonly base: number;
+  readonly processor: Processor;
+  readonly mmu: Mmu;
+  /** PSCI's view: an element that is off executes nothing. */
+  power: "on" | "off" = "off";
+  readonly #words: Int32Array;
+  readonly #counts: BigUint64Array;
+
+  constructor(parts: ProcessingElementParts) {
+    const { map, store, bus, group, index, clock, gic, features, options, hooks } = parts;
+    const { memory } = map;
+    this.index = index;
+    this.base = memory.allocate(PE_LAYOUT.SIZE, 4096);
+    this.#words = memory.words;
+    this.#counts = memory.doubleWords;
+    this.mmu = new Mmu({
+      map,
+      store,
+      bus,
+      group,
+      base: this.base,
+      registers: translationRegisters(memory, this.base),
+      features: {
+        el2: options.virtualization,
+        el3: options.secure,
+        physicalAddressBits: PHYSICAL_ADDRESS_BITS,
+      },
+    });
+    this.processor = new Processor({
+      memory,
+      base: this.base,
+      index,
+      mmu: this.mmu,
+      clock,
+      interrupts: gic.cpuInterface(index),
+      lines: interruptLines(gic, index),
+      features,
+      options,
+      hooks,
+    });
+  }
+
+  /** True when it has instructions to execute. */
+  get isRunnable(): boolean {
+    return this.power === "on" && !this.processor.sleeping;
+  }
+
+  get wantsAttention(): boolean {
+    return this.#words[(this.base + PE_LAYOUT.ATTENTION) >>> 2] !== 0;
+  }
+
+  /** Instructions executed since reset, up to this moment. */
+  get instructions(): number {
+    const counted = Number(this.#counts[(this.base + PE_LAYOUT.INSTRUCTIONS) >>> 3]);
+    return counted - (this.#words[(this.base + PE_LAYOUT.FUEL) >>> 2] ?? 0);
+  }
+
+  /** Another element has its turn: what it stores must not go unnoticed by this one's monitor. */
+  clearMonitor(): void {
+    this.#words[(this.base + PE_LAYOUT.EXCLUSIVE_ADDRESS) >>> 2] = 0;
+  }
+
+  load(low: number, high: number, size: number, flags: number): number {
+    return this.processor.load(low, high, size, flags);
+  }
+
+  store(low: number, high: number, size: number, flags: number): number {
+    return this.processor.store(low, high, size, flags);
+  }
+
+  prepareWrite(low: number, high: number, size: number, flags: number): number {
+    return this.processor.prepareWrite(low, high, size, flags);
+  }
+
+  reach(low: number, high: number, size: number, flags: number, forWriting: boolean): number {
+    return this.mmu.access.reach(low, high, size, flags, forWriting);
+  }
+
+  fetch(): number {
+    return this.processor.fetch();
+  }
+
+  execute(...operation: Parameters<Processor["execute"]>): number {
+    return this.processor.execute(...operation);
+  }
+
+  beforeInstruction(): boolean {
+    return this.processor.beforeInstruction();
+  }
+}
+
+function interruptLines(gic: GicV3, index: number): Record<TimerName | "performanceMonitor", InterruptLine> {
+  const timers = TIMER_NAMES.map(
+    (name) => [name, gic.ppi(index, TIMER_INTERRUPTS[name] - FIRST_PPI)] as const,
+  );
+  return {
+    // Every timer's name is in TIMER_NAMES.
+    ...(Object.fromEntries(timers) as Record<TimerName, InterruptLine>),
+    performanceMonitor: gic.ppi(index, VIRT_PPI.performanceMonitor),
+  };
+}

@@ -1,0 +1,161 @@
+import { COUNTER_FREQUENCY } from "../base/clock.ts";
+import { UserError } from "../base/errors.ts";
+import type { BootPlan } from "./boot/boot-plan.ts";
+import { prepareBoot } from "./boot/prepare-boot.ts";
+import type { HostTime } from "./host-time.ts";
+import { InstructionTime } from "./instruction-time.ts";
+import { Machine } from "./machine.ts";
+import { MachineClock, type TimeSource } from "./machine-clock.ts";
+import { OutputQueue } from "./output-queue.ts";
+import { Peripherals } from "./peripherals.ts";
+import { machineStatistics } from "./statistics.ts";
+import type {
+  ByteInput,
+  ExitReason,
+  MachineStatistics,
+  VirtioConsole,
+  VirtioPort,
+  VirtualMachine,
+  VirtualMachineOptions,
+} from "./virtual-machine-interface.ts";
+
+/** Milliseconds of guest execution between two looks at the host's events. */
+const BURST = 8;
+/** The longest sleep when nothing is scheduled; input wakes it. */
+const LONGEST_SLEEP = 60_000;
+/** The date that a deterministic machine starts at: 2024-01-01. */
+const DETERMINISTIC_DATE = 1_704_067_200;
+const TICKS_PER_MILLISECOND = COUNTER_FREQUENCY / 1000;
+
+/** Puts a machine together on this host; unfit inputs are a UserError. */
+export async function createVirtualMachine(
+  options: VirtualMachineOptions,
+  host: HostTime,
+): Promise<VirtualMachine> {
+  return new RunningMachine(options, await prepareBoot(options), host);
+}
+
+class HostTicks implements TimeSource {
+  readonly #host: HostTime;
+  readonly #start: number;
+
+  constructor(host: HostTime) {
+    this.#host = host;
+    this.#start = host.now();
+  }
+
+  ticks(): number {
+    return Math.floor((this.#host.now() - this.#start) * TICKS_PER_MILLISECOND);
+  }
+
+  wallSeconds(): number {
+    return this.#host.wallSeconds();
+  }
+}
+
+class RunningMachine implements VirtualMachine {
+  readonly serial: ByteInput;
+  readonly console: VirtioConsole | undefined;
+  readonly ports: ReadonlyMap<string, VirtioPort>;
+  readonly #host: HostTime;
+  readonly #machine: Machine;
+  readonly #clock: MachineClock;
+  readonly #output = new OutputQueue();
+  readonly #started: number;
+  #stopped = false;
+  #nap: { wake(): void } | undefined;
+  #resets = 0;
+  #idleMilliseconds = 0;
+
+  constructor(options: VirtualMachineOptions, plan: BootPlan, host: HostTime) {
+    this.#host = host;
+    this.#started = host.now();
+    const instructionTime = options.deterministic ? new InstructionTime(DETERMINISTIC_DATE) : undefined;
+    this.#clock = new MachineClock(instructionTime ?? new HostTicks(host));
+    this.#machine = makeMachine(options, plan, this.#clock, instructionTime, this.#output);
+    const peripherals = new Peripherals(this.#machine, options, this.#output, () => this.#wake());
+    this.serial = peripherals.serial;
+    this.console = peripherals.console;
+    this.ports = peripherals.ports;
+  }
+
+  async run(): Promise<ExitReason> {
+    this.#machine.start();
+    for (;;) {
+      if (this.#stopped) return { kind: "stopped" };
+      const deadline = this.#host.now() + BURST;
+      const end = this.#machine.loop.burst(() => this.#host.now() >= deadline);
+      await this.#output.drain();
+      const { powerRequest } = this.#machine;
+      if (powerRequest === "off") return { kind: "power-off" };
+      if (powerRequest === "reset") {
+        this.#resets++;
+        this.#machine.start();
+      }
+      if (end.kind === "idle") await this.#sleep(end.until);
+      else await this.#host.breathe();
+    }
+  }
+
+  /** Sleeps until an alarm is due or something arrives. */
+  async #sleep(until: number | undefined): Promise<void> {
+    const milliseconds =
+      until === undefined ? LONGEST_SLEEP : (until - this.#clock.ticks()) / TICKS_PER_MILLISECOND;
+    if (milliseconds <= 0) return;
+    const began = this.#host.now();
+    const nap = this.#host.sleep(Math.min(milliseconds, LONGEST_SLEEP));
+    this.#nap = nap;
+    await nap.over;
+    this.#nap = undefined;
+    this.#idleMilliseconds += this.#host.now() - began;
+  }
+
+  #wake(): void {
+    this.#nap?.wake();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#machine.loop.interrupt();
+    this.#wake();
+  }
+
+  stats(): MachineStatistics {
+    return machineStatistics(this.#machine, {
+      milliseconds: this.#host.now() - this.#started,
+      idleMilliseconds: this.#idleMilliseconds,
+      resets: this.#resets,
+    });
+  }
+}
+
+function makeMachine(
+  options: VirtualMachineOptions,
+  plan: BootPlan,
+  clock: MachineClock,
+  instructionTime: InstructionTime | undefined,
+  output: OutputQueue,
+): Machine {
+  try {
+    return new Machine({
+      memoryBytes: options.memoryBytes,
+      cpus: options.cpus,
+      secure: options.secure ?? false,
+      virtualization: options.virtualization ?? false,
+      plan,
+      clock,
+      instructionTime,
+      serial: output.sink(options.serial),
+      translationThreshold: options.engine === "translator" ? TRANSLATION_THRESHOLD : undefined,
+    });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UserError(
+      `This host cannot reserve memory for a guest with ${options.memoryBytes} bytes; give less with --memory.`,
+      { cause: error },
+    );
+  }
+}
+
+/** Jumps to a piece of code before it is translated. */
+const TRANSLATION_THRESHOLD = 1000;
