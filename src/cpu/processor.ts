@@ -248,6 +248,11 @@ export class Processor {
     return host;
   }
 
+  /** Host address where generated code may read (or also write) by itself, or 0; takes no exception. */
+  reach(low: number, high: number, size: number, flags: number, forWriting: boolean): number {
+    return this.mmu.access.reach(low, high, size, flags, forWriting);
+  }
+
   /** Host address of the frame that PC lies in, or 0 after an exception was taken. */
   fetch(): number {
     const { state } = this;

@@ -86,7 +86,7 @@ export class RegisterAccess {
     if (named === undefined || !isReachable(named.row, el, direction)) return this.#unallocated(encoding);
     const verdict = this.#traps.access(encoding, direction, this.#context);
     if (verdict === "undefined") return UNDEFINED;
-    if (verdict !== "execute") return { type: "trap", target: verdict };
+    if (verdict !== "execute") return this.#exists(named) ? { type: "trap", target: verdict } : UNDEFINED;
     if (named.isFloatingPoint) {
       const target = floatingPointTrapTarget(state, privilege);
       if (target !== undefined) return { type: "floatingPointTrap", target };
@@ -96,6 +96,11 @@ export class RegisterAccess {
       if (redirected !== undefined) return this.#plan(redirected) ?? UNDEFINED;
     }
     return named;
+  }
+
+  /** Active priorities registers that the controller does not have are UNDEFINED before any trap. */
+  #exists({ row, access }: Plan): boolean {
+    return !/^ICC_AP[01]R[1-3]_EL1$/.test(row.name) || access.read() !== "undefined";
   }
 
   /** No such register here: UNDEFINED, unless HCR_EL2.TIDCP claims the encoding. */

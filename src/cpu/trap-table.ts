@@ -72,7 +72,8 @@ const EVENT_COUNTERS = ["PMXEVCNTR_EL0", "PMEVCNTR*"];
 const PHYSICAL_TIMER = ["CNTP_TVAL_EL0", "CNTP_CTL_EL0", "CNTP_CVAL_EL0"];
 const VIRTUAL_TIMER = ["CNTV_TVAL_EL0", "CNTV_CTL_EL0", "CNTV_CVAL_EL0"];
 const SECURE_TIMER = ["CNTPS_TVAL_EL1", "CNTPS_CTL_EL1", "CNTPS_CVAL_EL1"];
-const LOR = ["LORSA_EL1", "LOREA_EL1", "LORN_EL1", "LORC_EL1", "LORID_EL1"];
+const LOR_REGIONS = ["LORSA_EL1", "LOREA_EL1", "LORN_EL1", "LORC_EL1"];
+const LOR = [...LOR_REGIONS, "LORID_EL1"];
 const INTERRUPTS_GROUP0 = [
   "ICC_AP0R*",
   "ICC_BPR0_EL1",
@@ -123,7 +124,13 @@ export const TRAP_RULES: readonly TrapRule[] = [
     target: "undefined",
   },
   { name: "secure timer at EL2", accesses: SECURE_TIMER, levels: [2], when: "ALWAYS", target: "undefined" },
-  { name: "limited ordering is Non-secure", accesses: LOR, levels: [1], when: "!NS", target: "undefined" },
+  {
+    name: "limited ordering is Non-secure",
+    accesses: LOR_REGIONS,
+    levels: [1, 3],
+    when: "!NS",
+    target: "undefined",
+  },
 
   {
     name: "RVBAR_EL1 below other levels",
