@@ -6,7 +6,7 @@ import type { VirtualMachineFactory } from "../../machine/virtual-machine-interf
 export interface Host {
   readonly stdin: Readable & Partial<Pick<ReadStream, "isTTY" | "setRawMode">>;
   readonly stdout: Writable & Partial<Pick<WriteStream, "isTTY" | "columns" | "rows">>;
-  readonly stderr: NodeJS.WriteStream;
+  readonly stderr: Writable & Partial<Pick<WriteStream, "isTTY">>;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly createMachine: VirtualMachineFactory;
 }

@@ -1,10 +1,11 @@
 import { SingleBar } from "cli-progress";
 import type { Progress } from "../images/download.ts";
+import type { Host } from "./host.ts";
 
 const MEBIBYTE = 2 ** 20;
 
 /** Shows downloads on stderr: a bar on a terminal, one line a file elsewhere. */
-export function stderrProgress(stderr: NodeJS.WriteStream = process.stderr): Progress {
+export function stderrProgress(stderr: Host["stderr"]): Progress {
   const say = (sentence: string): void => {
     stderr.write(`elvisor: ${sentence}\n`);
   };

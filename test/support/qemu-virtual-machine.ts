@@ -1,0 +1,148 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type {
+  ByteOutput,
+  ExitReason,
+  VirtualMachine,
+  VirtualMachineFactory,
+  VirtualMachineOptions,
+} from "../../src/machine/virtual-machine-interface.ts";
+
+/** One byte stream between QEMU and us, over a socket in the file system. */
+class Channel {
+  readonly #server: Server;
+  readonly #connected: Promise<Socket>;
+
+  constructor(path: string, output: ByteOutput) {
+    this.#server = createServer().listen(path);
+    this.#connected = new Promise((resolve) => {
+      this.#server.once("connection", (socket) => {
+        socket.on("error", () => {});
+        socket.on("data", async (bytes) => {
+          socket.pause();
+          await output(new Uint8Array(bytes));
+          socket.resume();
+        });
+        resolve(socket);
+      });
+    });
+  }
+
+  async send(bytes: Uint8Array): Promise<void> {
+    const socket = await this.#connected;
+    if (!socket.write(bytes)) await new Promise((resolve) => socket.once("drain", resolve));
+  }
+
+  end(): void {
+    void this.#connected.then((socket) => socket.end());
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+}
+
+/** Our machine's interface to hosts with QEMU behind it: what the command line does can be told from the machine. */
+export const createQemuMachine: VirtualMachineFactory = async (options) => new QemuMachine(options);
+
+class QemuMachine implements VirtualMachine {
+  readonly serial: Channel;
+  readonly console: (Channel & { resize(columns: number, rows: number): void }) | undefined;
+  readonly ports: ReadonlyMap<string, Channel>;
+  readonly #directory = mkdtempSync(join(tmpdir(), "elvisor-qemu-"));
+  readonly #words: string[];
+  #process: ChildProcess | undefined;
+  #stopped = false;
+
+  constructor(options: VirtualMachineOptions) {
+    const { memoryBytes, cpus, commandLine, secure, virtualization } = options;
+    const machine = `virt,gic-version=3,secure=${secure ? "on" : "off"},virtualization=${virtualization ? "on" : "off"}`;
+    this.#words = [
+      "-M",
+      machine,
+      "-cpu",
+      "cortex-a57",
+      "-m",
+      `${memoryBytes / 2 ** 20}M`,
+      "-smp",
+      String(cpus),
+    ];
+    this.#words.push(
+      "-global",
+      "virtio-mmio.force-legacy=false",
+      "-display",
+      "none",
+      "-monitor",
+      "none",
+      "-no-reboot",
+    );
+    this.#file("-kernel", options.kernel?.bytes);
+    this.#file("-initrd", options.initrd?.bytes);
+    this.#file("-dtb", options.deviceTree?.bytes);
+    this.#file("-bios", options.firmware?.bytes);
+    if (commandLine !== undefined) this.#words.push("-append", commandLine);
+    this.serial = this.#channel("serial", options.serial);
+    this.#words.push("-serial", "chardev:serial");
+    if (options.console !== undefined) {
+      this.#words.push("-device", "virtio-serial-device", "-device", "virtconsole,chardev=console");
+      this.console = Object.assign(this.#channel("console", options.console.output), { resize: () => {} });
+    }
+    const ports = new Map<string, Channel>();
+    if (options.ports !== undefined) this.#words.push("-device", "virtio-serial-device,id=ports");
+    for (const [index, { name, output }] of (options.ports ?? []).entries()) {
+      ports.set(name, this.#channel(`port${index}`, output));
+      this.#words.push(
+        "-device",
+        `virtserialport,bus=ports.0,nr=${index + 1},chardev=port${index},name=${name}`,
+      );
+    }
+    this.ports = ports;
+  }
+
+  #file(option: string, bytes: Uint8Array | undefined): void {
+    if (bytes === undefined) return;
+    const path = join(this.#directory, option.slice(1));
+    writeFileSync(path, bytes);
+    this.#words.push(option, path);
+  }
+
+  #channel(name: string, output: ByteOutput): Channel {
+    const path = join(this.#directory, name);
+    this.#words.push("-chardev", `socket,id=${name},path=${path}`);
+    return new Channel(path, output);
+  }
+
+  async run(): Promise<ExitReason> {
+    const child = spawn("qemu-system-aarch64", this.#words, { stdio: ["ignore", "ignore", "pipe"] });
+    this.#process = child;
+    let errors = "";
+    child.stderr.on("data", (piece: Buffer) => {
+      errors += piece.toString();
+    });
+    if (this.#stopped) child.kill();
+    const status = await new Promise<number | null>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", resolve);
+    });
+    // What QEMU wrote last may still be in a socket.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    for (const channel of [this.serial, this.console, ...this.ports.values()]) channel?.close();
+    rmSync(this.#directory, { recursive: true, force: true });
+    if (this.#stopped) return { kind: "stopped" };
+    return status === 0
+      ? { kind: "power-off" }
+      : { kind: "failed", sentence: `QEMU ended with ${status}: ${errors}` };
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#process?.kill();
+  }
+
+  stats() {
+    return { engine: "qemu" };
+  }
+}
