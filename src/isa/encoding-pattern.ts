@@ -6,6 +6,8 @@ export interface Field {
   readonly name: string;
   readonly low: number;
   readonly width: number;
+  /** The greatest value: `width` ones. */
+  readonly ones: number;
 }
 
 /** An encoding pattern taken apart. A word belongs to it when `(word & mask) === value`, both unsigned. */
@@ -30,7 +32,7 @@ export function parseEncodingPattern(pattern: string): EncodingPattern {
       const [name, width] = [named[1]!, Number(named[2])];
       if (fields.some((field) => field.name === name)) throw new Bug(`"${pattern}" has ${name} twice`);
       position -= width;
-      fields.push({ name, low: position, width });
+      fields.push({ name, low: position, width, ones: 2 ** width - 1 });
       continue;
     }
     if (!/^[01x]+$/.test(part)) throw new Bug(`"${part}" is no part of an encoding pattern`);
@@ -48,7 +50,7 @@ export function parseEncodingPattern(pattern: string): EncodingPattern {
 /** The value of every field in `word`. */
 export function extractFields(pattern: EncodingPattern, word: number): FieldValues {
   const values: Record<string, number> = {};
-  for (const { name, low, width } of pattern.fields) values[name] = (word >>> low) & (2 ** width - 1);
+  for (const { name, low, ones } of pattern.fields) values[name] = (word >>> low) & ones;
   return values;
 }
 
@@ -58,8 +60,7 @@ export function insertFields(
   values: Readonly<Record<string, number | undefined>>,
 ): number {
   let word = pattern.value;
-  for (const { name, low, width } of pattern.fields) {
-    const ones = 2 ** width - 1;
+  for (const { name, low, ones } of pattern.fields) {
     const value = values[name] ?? (SHOULD_BE_ONE.test(name) ? ones : 0);
     word |= (value & ones) << low;
   }

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
+import { HOT_WORDS } from "../../src/engine/interpreter/hot-words.ts";
 import { compareSteps } from "../support/compare-steps.ts";
 import { EvaluatorMachine } from "../support/evaluator-machine.ts";
+import { InterpreterMachine } from "../support/interpreter-machine.ts";
 import type { MachineUnderTest } from "../support/machine-under-test.ts";
 import { QemuStepper, type StepCase } from "../support/qemu-stepper.ts";
 import { Random } from "../support/random.ts";
@@ -15,7 +17,10 @@ const MACHINES: readonly {
   readonly make: () => MachineUnderTest;
   readonly count: number;
   readonly full: number;
-}[] = [{ name: "evaluator", make: () => new EvaluatorMachine(), count: 20_000, full: 200_000 }];
+}[] = [
+  { name: "evaluator", make: () => new EvaluatorMachine(), count: 10_000, full: 100_000 },
+  { name: "interpreter", make: () => new InterpreterMachine(HOT_WORDS), count: 100_000, full: 1_000_000 },
+];
 
 /** Random cases, the same number for each row, in turn. */
 function* randomCases(random: Random): Generator<StepCase> {

@@ -40,7 +40,7 @@ function compareStep(
   const changed = [...new Set([...Object.keys(before), ...where])].filter(
     (key) => before[key] !== after[key] || before[key] !== theirs[key],
   );
-  const lines = changed.map(
+  const lines = (typeof ours === "string" || !answer ? ["exception"] : changed).map(
     (key) =>
       `  ${where.includes(key) ? "*" : " "} ${key}: ${before[key]} -> ${after[key]}, QEMU ${theirs[key]}`,
   );

@@ -14,8 +14,8 @@ export class EvaluatorMachine implements MachineUnderTest {
     bytes.forEach((byte, index) => {
       const at = Number(address) + index;
       const number = Math.floor(at / PAGE);
-      let page = this.#pages.get(number);
-      if (!page) this.#pages.set(number, (page = new Uint8Array(PAGE)));
+      const page = this.#pages.get(number) ?? new Uint8Array(PAGE);
+      this.#pages.set(number, page);
       page[at % PAGE] = byte;
     });
   }
