@@ -8,11 +8,13 @@ import { GicV3 } from "../devices/gic/gic-v3.ts";
 import { Pl011 } from "../devices/pl011.ts";
 import { Pl031 } from "../devices/pl031.ts";
 import { Pl061 } from "../devices/pl061.ts";
+import type { VirtioDevice } from "../devices/virtio/device.ts";
+import { VirtioMmio } from "../devices/virtio/mmio-transport.ts";
 import type { Bus } from "../memory/bus.ts";
 import type { PhysicalMap } from "../memory/physical-map.ts";
 import type { TracedMemory } from "../memory/traced-memory.ts";
-import { cpuAffinity } from "../platform/virt-board.ts";
-import { VIRT_GPIO, VIRT_MAP, VIRT_SPI } from "../platform/virt-map.ts";
+import { cpuAffinity, VIRTIO_MMIO_SLOTS } from "../platform/virt-board.ts";
+import { VIRT_GPIO, VIRT_MAP, VIRT_SPI, VIRTIO_SLOT_SIZE } from "../platform/virt-map.ts";
 import type { BootPlan } from "./boot/boot-plan.ts";
 import { FlashContents } from "./flash-contents.ts";
 
@@ -60,6 +62,17 @@ export class VirtBoard {
     this.#flashBank("flash0", VIRT_MAP.flash0.base, secure, parts.plan.flash);
     this.#flashBank("flash1", VIRT_MAP.flash1.base, false, undefined);
     if (secure) this.#secureDevices();
+  }
+
+  /** Puts virtio devices into the slots, in their order; the other slots stay empty. To be called once. */
+  connectVirtio(devices: readonly VirtioDevice[]): void {
+    const memory = this.#parts.guest.inWorld(false);
+    for (let slot = 0; slot < VIRTIO_MMIO_SLOTS; slot++) {
+      const device = devices[slot];
+      const line = this.gic.spi(VIRT_SPI.firstVirtio + slot);
+      const transport = new VirtioMmio({ memory, line, log: this.#parts.log, ...(device && { device }) });
+      this.#add(VIRT_MAP.virtio.base + slot * VIRTIO_SLOT_SIZE, transport);
+    }
   }
 
   /** Back to power-on, disks and flash contents aside. */
@@ -119,7 +132,7 @@ export class VirtBoard {
     if (kernel !== undefined) items.set(FW_CFG_ITEM.KERNEL_DATA, kernel);
     if (initrd !== undefined) items.set(FW_CFG_ITEM.INITRD_DATA, initrd);
     if (line !== undefined) items.set(FW_CFG_ITEM.COMMAND_LINE_DATA, line);
-    this.#add(VIRT_MAP.fwCfg.base, new FwCfg({ memory: guest, items, log }));
+    this.#add(VIRT_MAP.fwCfg.base, new FwCfg({ memory: guest.inWorld(false), items, log }));
   }
 
   #flashBank(name: string, address: number, secure: boolean, contents: Uint8Array | undefined): void {

@@ -38,6 +38,8 @@ export interface MachineParts {
   /** Given for a deterministic machine: the clock's source. */
   readonly instructionTime: InstructionTime | undefined;
   readonly serial: ByteSink;
+  /** Called when an interrupt signal changes: a machine that sleeps may have to wake up. */
+  readonly onSignal?: () => void;
   readonly log?: AccessLog;
   /** Jumps to code before it is translated; undefined: only the interpreter runs. */
   readonly translationThreshold?: number | undefined;
@@ -97,7 +99,10 @@ export class Machine implements PowerController {
         plan,
       },
       serial: parts.serial,
-      onSignal: (element, signals) => this.elements?.[element]?.processor.setInterruptSignals(signals),
+      onSignal: (element, signals) => {
+        this.elements?.[element]?.processor.setInterruptSignals(signals);
+        parts.onSignal?.();
+      },
       onSecurePower: (what) => this.#requestPower(what === "off" ? "off" : "reset"),
     });
     const options = { secure, virtualization };

@@ -1,28 +1,118 @@
+import { UserError } from "../base/errors.ts";
+import { type BlockStore, VirtioBlock } from "../devices/virtio/block.ts";
+import { VirtioConsole as ConsoleDevice } from "../devices/virtio/console.ts";
+import type { VirtioDevice } from "../devices/virtio/device.ts";
+import { VirtioEntropy } from "../devices/virtio/entropy.ts";
+import { VIRTIO_MMIO_SLOTS } from "../platform/virt-board.ts";
 import type { Machine } from "./machine.ts";
 import type { OutputQueue } from "./output-queue.ts";
 import type {
   ByteInput,
+  Drive,
   VirtioConsole,
   VirtioPort,
   VirtualMachineOptions,
 } from "./virtual-machine-interface.ts";
 
-/** What a host connects to a machine: serial port, consoles, disks. */
+/** What a host connects to a machine: serial port, consoles, entropy, disks. Slots are filled in this order. */
 export class Peripherals {
   readonly serial: ByteInput;
   readonly console: VirtioConsole | undefined;
   readonly ports: ReadonlyMap<string, VirtioPort>;
+  readonly #wake: () => void;
+  readonly #devices: VirtioDevice[] = [];
 
   /** `wake` is called when something arrives for a machine that may sleep. */
-  constructor(machine: Machine, _options: VirtualMachineOptions, _output: OutputQueue, wake: () => void) {
-    this.serial = {
-      send: (bytes) => {
-        const taken = machine.board.serial.receive(bytes);
-        wake();
-        return taken;
+  constructor(machine: Machine, options: VirtualMachineOptions, output: OutputQueue, wake: () => void) {
+    this.#wake = wake;
+    this.serial = { send: (bytes) => this.#send(() => machine.board.serial.receive(bytes)) };
+    this.console = this.#connectConsole(options, output);
+    this.ports = this.#connectPorts(options, output);
+    this.#devices.push(new VirtioEntropy(entropySource(options)));
+    (options.drives ?? []).forEach((drive, index) => {
+      this.#devices.push(new VirtioBlock(blockStore(drive, index)));
+    });
+    if (this.#devices.length > VIRTIO_MMIO_SLOTS) {
+      throw new UserError(
+        `The machine has ${VIRTIO_MMIO_SLOTS} virtio slots, but ${this.#devices.length} devices; give fewer drives.`,
+      );
+    }
+    machine.board.connectVirtio(this.#devices);
+  }
+
+  #send(give: () => Promise<void>): Promise<void> {
+    const taken = give();
+    this.#wake();
+    return taken;
+  }
+
+  #connectConsole(
+    { console: wanted }: VirtualMachineOptions,
+    output: OutputQueue,
+  ): VirtioConsole | undefined {
+    if (wanted === undefined) return undefined;
+    const device = new ConsoleDevice({
+      ports: [{ console: true, output: output.sink(wanted.output) }],
+      size: wanted,
+    });
+    this.#devices.push(device);
+    return {
+      send: (bytes) => this.#send(() => device.receive(bytes)),
+      resize: (columns, rows) => {
+        device.resize(columns, rows);
+        this.#wake();
       },
     };
-    this.console = undefined;
-    this.ports = new Map();
   }
+
+  #connectPorts({ ports = [] }: VirtualMachineOptions, output: OutputQueue): ReadonlyMap<string, VirtioPort> {
+    if (ports.length === 0) return new Map();
+    const device = new ConsoleDevice({
+      multiport: true,
+      ports: ports.map((port) => ({ console: false, name: port.name, output: output.sink(port.output) })),
+    });
+    this.#devices.push(device);
+    return new Map(
+      ports.map(({ name }, index) => [
+        name,
+        {
+          send: (bytes: Uint8Array) => this.#send(() => device.receive(bytes, index)),
+          end: () => {
+            device.end(index);
+            this.#wake();
+          },
+        },
+      ]),
+    );
+  }
+}
+
+/** A disk of the host as the block device wants it. */
+function blockStore(drive: Drive, index: number): BlockStore {
+  return {
+    size: drive.size,
+    readOnly: drive.readOnly,
+    serial: `drive${index}`,
+    read: async (offset, target) => {
+      target.set(await drive.read(offset, target.length));
+    },
+    write: (offset, source) => drive.write(offset, source),
+    flush: () => drive.flush(),
+  };
+}
+
+/** The host's randomness; a deterministic machine has a generator with a fixed seed (xorshift32). */
+function entropySource({
+  deterministic,
+  randomBytes,
+}: VirtualMachineOptions): (length: number) => Uint8Array {
+  if (deterministic !== true && randomBytes !== undefined) return randomBytes;
+  let state = 0x9e37_79b9;
+  return (length) =>
+    Uint8Array.from({ length }, () => {
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      return state & 0xff;
+    });
 }

@@ -72,7 +72,9 @@ class RunningMachine implements VirtualMachine {
     this.#started = host.now();
     const instructionTime = options.deterministic ? new InstructionTime(DETERMINISTIC_DATE) : undefined;
     this.#clock = new MachineClock(instructionTime ?? new HostTicks(host));
-    this.#machine = makeMachine(options, plan, this.#clock, instructionTime, this.#output);
+    this.#machine = makeMachine(options, plan, this.#clock, instructionTime, this.#output, () =>
+      this.#wake(),
+    );
     const peripherals = new Peripherals(this.#machine, options, this.#output, () => this.#wake());
     this.serial = peripherals.serial;
     this.console = peripherals.console;
@@ -135,6 +137,7 @@ function makeMachine(
   clock: MachineClock,
   instructionTime: InstructionTime | undefined,
   output: OutputQueue,
+  onSignal: () => void,
 ): Machine {
   try {
     return new Machine({
@@ -146,6 +149,7 @@ function makeMachine(
       clock,
       instructionTime,
       serial: output.sink(options.serial),
+      onSignal,
       translationThreshold: options.engine === "translator" ? TRANSLATION_THRESHOLD : undefined,
     });
   } catch (error) {

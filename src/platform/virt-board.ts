@@ -51,7 +51,8 @@ export interface VirtBoardOptions {
 /** Bindings reserve this name for processors that exist only as software. */
 const SOFTWARE_CPU = "arm,armv8";
 
-const VIRTIO_SLOTS = VIRT_MAP.virtio.size / VIRTIO_SLOT_SIZE;
+/** virtio-mmio slots of the board. */
+export const VIRTIO_MMIO_SLOTS: number = VIRT_MAP.virtio.size / VIRTIO_SLOT_SIZE;
 const MINIMUM_MEMORY = 1 * MEBIBYTE;
 const PAGE = 4096;
 
@@ -73,7 +74,7 @@ export function virtBoard(options: VirtBoardOptions): PlatformSpec {
     devices: [
       PLATFORM_BUS,
       FW_CFG,
-      ...Array.from({ length: options.virtioSlots ?? VIRTIO_SLOTS }, (_, slot) => virtioSlot(slot)),
+      ...Array.from({ length: options.virtioSlots ?? VIRTIO_MMIO_SLOTS }, (_, slot) => virtioSlot(slot)),
       ...(secure ? SECURE_GPIO : []),
       ...GPIO,
       PL031,
@@ -108,7 +109,7 @@ export function cpuAffinity(index: number): number {
 export function checkBoardOptions({
   memoryBytes,
   cpus,
-  virtioSlots = VIRTIO_SLOTS,
+  virtioSlots = VIRTIO_MMIO_SLOTS,
 }: Pick<VirtBoardOptions, "memoryBytes" | "cpus" | "virtioSlots">): void {
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAXIMUM_CPUS) {
     throw new UserError(`This machine cannot have ${cpus} CPUs; give a number from 1 to ${MAXIMUM_CPUS}.`, {
@@ -123,9 +124,9 @@ export function checkBoardOptions({
       { exitStatus: 2 },
     );
   }
-  if (!Number.isInteger(virtioSlots) || virtioSlots < 0 || virtioSlots > VIRTIO_SLOTS) {
+  if (!Number.isInteger(virtioSlots) || virtioSlots < 0 || virtioSlots > VIRTIO_MMIO_SLOTS) {
     throw new UserError(
-      `This machine cannot have ${virtioSlots} virtio slots; give a number from 0 to ${VIRTIO_SLOTS}.`,
+      `This machine cannot have ${virtioSlots} virtio slots; give a number from 0 to ${VIRTIO_MMIO_SLOTS}.`,
       { exitStatus: 2 },
     );
   }
