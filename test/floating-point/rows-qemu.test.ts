@@ -25,7 +25,7 @@ const FILES = {
 };
 const EXECUTORS = {
   evaluator: { executor: evaluatorOf, wordsPerRow: 8, statesPerWord: 40 },
-  interpreter: { executor: engineOf, wordsPerRow: 8, statesPerWord: 120 },
+  interpreter: { executor: engineOf, wordsPerRow: 8, statesPerWord: 60 },
 };
 
 for (const [executorName, options] of Object.entries(EXECUTORS)) {
