@@ -115,3 +115,30 @@ function mistakesOf(source: string): AssemblyError["mistakes"] {
   }
   return [];
 }
+
+test("assemble() answers damaged sources with mistakes, never otherwise", () => {
+  const seeds = [
+    "add x0, x1, #(3+4)*2 // c",
+    "ldr x1, =0x12345; ldp q0, q1, [sp, #-32]!",
+    'x: .asciz "a\\n", "b"; .byte \'a\', 1',
+    "1: ld4 {v0.4s-v3.4s}, [x0], #64; b 1b",
+    ".org 0x10, 1; .balign 8; .equ a, 1; b.ne a",
+    "msr daifset, #2; mrs x0, s3_0_c1_c0_0; movi v0.2d, #0xff",
+  ];
+  const noise = "#[]{}(),.:;'\"\\-+*/~=<> x0vws19\n\t";
+  let state = 12345;
+  const below = (limit: number): number => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    return (state >>> 8) % limit;
+  };
+  for (let round = 0; round < 5000; round++) {
+    let source = seeds[below(seeds.length)]!;
+    for (let change = 0; change <= below(4); change++) {
+      const at = below(source.length + 1);
+      source = source.slice(0, at) + noise[below(noise.length)]! + source.slice(at + below(3));
+    }
+    expect(() => mistakesOf(source), source).not.toThrow();
+  }
+  for (const long of ["(", "-", "'", '"', "{", "[", ":"])
+    expect(() => mistakesOf(`mov x0, ${long.repeat(50_000)}`)).not.toThrow();
+});

@@ -70,6 +70,8 @@ interface Placed {
 }
 
 const MAXIMUM_MISTAKES = 20;
+/** Of operands outside strings: bounds the depth of expressions. */
+const MAXIMUM_OPERANDS = 2000;
 const MAXIMUM_SIZE = 256 * 1024 * 1024;
 
 class Assembler {
@@ -101,6 +103,10 @@ class Assembler {
 
   #place(statement: Statement): void {
     const { mnemonic, operands } = statement;
+    if (operands.length > MAXIMUM_OPERANDS && !operands.includes('"')) {
+      this.#fail(statement, `the operands are longer than ${MAXIMUM_OPERANDS} characters`);
+      return;
+    }
     for (const label of statement.labels) this.#define(statement, label, this.#address);
     const assignment = /^=\s*(.*)$/.exec(operands);
     if (assignment) {

@@ -7,6 +7,7 @@ import type { MachineUnderTest } from "../support/machine-under-test.ts";
 import { QemuStepper, type StepCase } from "../support/qemu-stepper.ts";
 import { Random } from "../support/random.ts";
 import { NOT_STEPPED, randomStep, STEPPED_ROWS } from "../support/random-steps.ts";
+import { randomSystemStep } from "../support/random-system-steps.ts";
 import { QEMU_DIFFERENCES } from "./qemu-differences.ts";
 
 const BATCH = 20_000;
@@ -52,6 +53,20 @@ test.each(MACHINES)(
     expect(reports.slice(0, 20).join("\n\n")).toBe("");
   },
 );
+
+test("the interpreter executes EL0's system instructions as QEMU does", { timeout: 300_000 }, () => {
+  const random = new Random(Date.now());
+  console.log(`seed ${random.seed}`);
+  const cases = Array.from({ length: 3000 }, () => randomSystemStep(random));
+  const answers = new QemuStepper("neoverse-n1").run(cases);
+  const differences = compareSteps(new InterpreterMachine(), cases, answers);
+  expect(
+    differences
+      .slice(0, 20)
+      .map(({ report }) => report)
+      .join("\n\n"),
+  ).toBe("");
+});
 
 test("every implemented row but the excepted ones gets cases", () => {
   const random = new Random(1);

@@ -51,9 +51,17 @@ function parseStatement(text: string, line: number, column: number): Statement |
   };
 }
 
+/** What stands before `//` outside quotes. */
 function cutComment(text: string): string {
-  const match = /^((?:[^"'/]|"(?:\\.|[^"\\])*"|'\\?.'|'|\/(?!\/))*)\/\//.exec(text);
-  return match ? match[1]! : text;
+  let inString = false;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (character === "\\") at++;
+    else if (character === '"') inString = !inString;
+    else if (character === "'" && text[at + 2] === "'") at += 2;
+    else if (!inString && text.startsWith("//", at)) return text.slice(0, at);
+  }
+  return text;
 }
 
 function splitOutsideQuotes(text: string): string[] {
