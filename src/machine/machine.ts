@@ -3,7 +3,7 @@ import { FAST_REGISTERS } from "../cpu/fast-registers.ts";
 import { featureSet } from "../cpu/feature-set.ts";
 import { type AccessLog, SILENT_LOG } from "../devices/access-log.ts";
 import type { ByteSink } from "../devices/byte-sink.ts";
-import { HOT_WORDS } from "../engine/interpreter/hot-words.ts";
+import { HOT_WORDS, WARM_WORDS } from "../engine/interpreter/hot-words.ts";
 import { HANDLER_LIMIT, Interpreter, recordCacheBytes } from "../engine/interpreter/interpreter.ts";
 import { REGION_MEMORY_SIZE } from "../engine/translator/region-memory.ts";
 import { callPsci, type PowerController, PSCI_POWER_STATE, PSCI_STATUS } from "../hypervisor/psci.ts";
@@ -138,6 +138,7 @@ export class Machine implements PowerController {
       features: IMPLEMENTED_FEATURES,
       fastRegisters: FAST_REGISTERS,
       hotWords: HOT_WORDS,
+      warmWords: WARM_WORDS,
       recordsBase: this.memory.allocate(recordCacheBytes(RECORD_PAGES), 16),
       recordPages: RECORD_PAGES,
       trace: (frame, first, length) => this.store.trace.addCode(frame, first, length),

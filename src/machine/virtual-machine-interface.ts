@@ -68,14 +68,18 @@ export interface VirtualMachineOptions {
     | undefined;
   /** A second virtio console device, with these named ports, where wanted. They are open on the host's side. */
   readonly ports?: readonly { readonly name: string; readonly output: ByteOutput }[] | undefined;
+  /** What happens when the guest reboots: the machine starts again with the same inputs (the default), or ends. */
+  readonly onReboot?: "restart" | "end";
   /** Bytes from the host's source of randomness; not used by a deterministic machine. */
   readonly randomBytes?: (length: number) => Uint8Array;
 }
 
-/** Why a machine has ended. A guest that reboots does not end: it starts again with the same inputs. */
+/** Why a machine has ended. */
 export type ExitReason =
   /** The guest switched the machine off (PSCI SYSTEM_OFF). */
   | { readonly kind: "power-off" }
+  /** The guest rebooted, and `onReboot` is "end". */
+  | { readonly kind: "reboot" }
   /** {@link VirtualMachine.stop} was called. */
   | { readonly kind: "stopped" }
   /** The machine can make no further progress; the sentence says why. */

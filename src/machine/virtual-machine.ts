@@ -62,6 +62,7 @@ class RunningMachine implements VirtualMachine {
   readonly #clock: MachineClock;
   readonly #output = new OutputQueue();
   readonly #started: number;
+  readonly #onReboot: "restart" | "end";
   #stopped = false;
   #nap: { wake(): void } | undefined;
   #resets = 0;
@@ -70,6 +71,7 @@ class RunningMachine implements VirtualMachine {
   constructor(options: VirtualMachineOptions, plan: BootPlan, host: HostTime) {
     this.#host = host;
     this.#started = host.now();
+    this.#onReboot = options.onReboot ?? "restart";
     const instructionTime = options.deterministic ? new InstructionTime(DETERMINISTIC_DATE) : undefined;
     this.#clock = new MachineClock(instructionTime ?? new HostTicks(host));
     this.#machine = makeMachine(options, plan, this.#clock, instructionTime, this.#output, () =>
@@ -91,6 +93,7 @@ class RunningMachine implements VirtualMachine {
       const { powerRequest } = this.#machine;
       if (powerRequest === "off") return { kind: "power-off" };
       if (powerRequest === "reset") {
+        if (this.#onReboot === "end") return { kind: "reboot" };
         this.#resets++;
         this.#machine.start();
       }

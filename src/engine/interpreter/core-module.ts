@@ -156,6 +156,7 @@ function handlerFunction(module: ModuleWriter, imports: HandlerImports, handler:
  */
 export function coreModule(
   arms: readonly HotArm[],
+  warm: readonly Handler[],
   memoryPages: number,
   tableSize: number,
   options: CoreOptions,
@@ -168,7 +169,7 @@ export function coreModule(
   const before = module.importFunction(HOST, "beforeInstruction", { parameters: ["i32"], results: ["i32"] });
   const hot = module.importFunction(HOST, "hot", { parameters: ["i32"], results: [] });
   module.importTable(HOST, "table", tableSize);
-  const handlers = [...new Set(arms.map(({ handler }) => handler))];
+  const handlers = [...new Set([...arms.map(({ handler }) => handler), ...warm])];
   importRuntimeFunctions(imports, handlers);
   const handlerType = module.type(I32_I32_I64);
   const regionType = module.type(REGION_SIGNATURE);

@@ -46,6 +46,8 @@ export interface InterpreterOptions {
   readonly fastRegisters: readonly FastAccess[];
   /** Instruction words whose handlers become arms of the switch, hottest first. */
   readonly hotWords: readonly number[];
+  /** Words whose handlers are compiled at the start, as functions. */
+  readonly warmWords?: readonly number[];
   /** Address of room for the record cache, and how many pages fit. */
   readonly recordsBase: number;
   readonly recordPages: number;
@@ -123,7 +125,8 @@ export class Interpreter {
     this.#imports = { [HOST]: this.#hostFunctions() };
     this.translator = this.#makeTranslator(options);
     const arms = this.#hotArms();
-    const bytes = coreModule(arms, this.#memoryPages, TABLE_SIZE, {
+    const warm = this.#warmHandlers();
+    const bytes = coreModule(arms, warm, this.#memoryPages, TABLE_SIZE, {
       regions: this.translator?.layout,
       profile: options.profile,
     });
@@ -133,6 +136,7 @@ export class Interpreter {
     arms.forEach(({ handler }, index) => {
       this.#table.set(index + FIRST_HANDLER, exportedFunction(instance, `h${handler.number}`));
     });
+    for (const { number } of warm) this.#table.set(number, exportedFunction(instance, `h${number}`));
     if (this.translator !== undefined) {
       this.#table.set(HANDLER_REGION, exportedFunction(instance, "original"));
     }
@@ -271,6 +275,17 @@ export class Interpreter {
       }
     }
     return arms;
+  }
+
+  #warmHandlers(): Handler[] {
+    const handlers: Handler[] = [];
+    for (const word of this.#options.warmWords ?? []) {
+      const decoded = this.#decodeWord(word);
+      if (decoded === undefined) throw new Bug(`warm word 0x${word.toString(16)} is undefined`);
+      const { handler, isNew } = this.#handlers.handlerOf(decoded);
+      if (isNew) handlers.push(handler);
+    }
+    return handlers;
   }
 
   /** 1 when the soft TLB now has the page of PC with its records, 0 when an exception was taken. */
