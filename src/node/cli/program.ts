@@ -23,7 +23,8 @@ export function buildProgram(host: Host, version: string, setStatus: (status: nu
     .configureOutput({
       writeOut: (text) => host.stdout.write(text),
       writeErr: (text) => host.stderr.write(text),
-      outputError: (text, write) => write(`elvisor: ${text.replace(/^error: /, "").replace(/\n(?=\()/, " ")}`),
+      outputError: (text, write) =>
+        write(`elvisor: ${text.replace(/^error: /, "").replace(/\n(?=\()/, " ")}`),
     })
     .showHelpAfterError("elvisor: For the commands and their options, run: elvisor help")
     .exitOverride();

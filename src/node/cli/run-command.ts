@@ -85,6 +85,8 @@ async function runWith(drives: readonly RawFile[], options: RunOptions, host: Ho
     serial: session.serial,
     console: session.console,
     ports: session.ports,
+    // A command runs once; its input is gone after that.
+    onReboot: options.exec === undefined ? "restart" : "end",
     randomBytes: (length) => new Uint8Array(randomBytes(length)),
   });
   const timer =

@@ -82,11 +82,11 @@ export class ShellSession {
     for (const cleanup of this.#cleanups.splice(0).reverse()) cleanup();
   }
 
-  /** Nothing to add to what the user has seen, except that it was a panic. */
+  /** What to say at the end, where something went wrong. */
   report(stopped: StopReason | undefined): string | undefined {
-    return stopped === "panic"
-      ? `The guest's kernel panicked:\n${this.#panic.lastLines().join("\n")}`
-      : undefined;
+    if (stopped !== "panic") return undefined;
+    if (this.#host.stdout.isTTY) return "The guest's kernel panicked; its last lines are above.";
+    return `The guest's kernel panicked:\n${this.#panic.lastLines().join("\n")}`;
   }
 
   #send(input: ByteInput, bytes: Uint8Array): void {

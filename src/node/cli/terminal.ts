@@ -6,10 +6,13 @@ const MODES_ON_AT_FIRST = new Set(["7", "25"]);
 /** Longest beginning of a control sequence that is kept until its rest comes. */
 const LONGEST_SEQUENCE = 64;
 
+const LINE_FEED = 0x0a;
+
 /** Watches which modes a guest leaves a terminal in (other screen, mouse, hidden cursor ...), to undo them. */
 export class TerminalModes {
   readonly #changed = new Set<string>();
   #rest = "";
+  #lastByte = LINE_FEED;
 
   /** Looks at what is on its way to the terminal. */
   watch(bytes: Uint8Array): void {
@@ -24,13 +27,14 @@ export class TerminalModes {
       }
     }
     const last = text.lastIndexOf("\x1b");
+    this.#lastByte = bytes.at(-1) ?? this.#lastByte;
     this.#rest = last >= 0 && text.length - last < LONGEST_SEQUENCE ? text.slice(last) : "";
   }
 
-  /** What brings the terminal back, colours included. */
+  /** What brings the terminal back, colours included, to the start of a line. */
   restoration(): string {
     const modes = [...this.#changed].map((mode) => `\x1b[?${mode}${MODES_ON_AT_FIRST.has(mode) ? "h" : "l"}`);
-    return `\x1b[0m${modes.join("")}`;
+    return `\x1b[0m${modes.join("")}${this.#lastByte === LINE_FEED ? "" : "\r\n"}`;
   }
 }
 

@@ -25,7 +25,6 @@ export PATH=/bin
 mount -a
 modprobe -a ${BOOT_MODULES.join(" ")} 2>/dev/null
 echo elvisor >/proc/sys/kernel/hostname
-. /etc/elvisor/settings
 
 finish() {
   sync
@@ -36,12 +35,26 @@ trap 'finish poweroff' USR2
 trap 'finish reboot' TERM
 trap 'finish halt' USR1
 
-rest() {
-  mkdir -p /dev/pts /dev/shm
-  mount -t devpts devpts /dev/pts
-  mount -t tmpfs shm /dev/shm
-  ifconfig lo up
-}
+# Not "&": that would leave the session deaf to Ctrl-C. It must find its terminal, or its standard streams, itself.
+start-stop-daemon -S -b -p /run/session -x /bin/setsid -- sh /etc/elvisor/session
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs shm /dev/shm
+ifconfig lo up
+while :; do
+  sleep 2147483647 &
+  wait $!
+done
+`;
+
+/**
+ * Leader of the session: a shell on the console, which becomes its terminal by being opened, or the one
+ * command with the ports as its standard streams. The machine ends with it.
+ */
+export const SESSION_SCRIPT = `#!/bin/sh
+. /etc/elvisor/settings
+export HOME=/root
+cd /root
 
 # Finds the device of a named port; it may still be on its way.
 port() {
@@ -53,7 +66,6 @@ port() {
 }
 
 if [ "$MODE" = command ]; then
-  rest
   port ${COMMAND_PORTS.status}
   exec 9>"$device"
   port ${COMMAND_PORTS.output}
@@ -63,30 +75,16 @@ if [ "$MODE" = command ]; then
   port ${COMMAND_PORTS.input}
   exec 3<"$device"
   until read -r name <&3; do :; done
-  cd /root
-  HOME=/root sh /etc/elvisor/command <&3 >&4 2>&5 3<&- 4>&- 5>&- 9>&-
+  unset MODE name entry device
+  sh /etc/elvisor/command <&3 >&4 2>&5 3<&- 4>&- 5>&- 9>&-
   echo $? >&9
-  finish poweroff
+else
+  exec </dev/hvc0 >/dev/hvc0 2>&1 || exec </dev/console >/dev/console 2>&1
+  [ "$ROWS" ] && stty rows "$ROWS" cols "$COLUMNS"
+  unset MODE ROWS COLUMNS
+  export TERM
+  sh -l
 fi
-
-# Not "&": that would leave the session deaf to Ctrl-C.
-start-stop-daemon -S -b -p /run/session -x /bin/setsid -- sh /etc/elvisor/session
-rest
-while :; do
-  sleep 2147483647 &
-  wait $!
-done
-`;
-
-/** Leader of the session on the console, which becomes its terminal by being opened; ends with the machine. */
-export const SESSION_SCRIPT = `#!/bin/sh
-exec </dev/hvc0 >/dev/hvc0 2>&1 || exec </dev/console >/dev/console 2>&1
-. /etc/elvisor/settings
-[ "$ROWS" ] && stty rows "$ROWS" cols "$COLUMNS"
-unset ROWS COLUMNS
-export HOME=/root TERM
-cd /root
-sh -l
 kill -USR2 1
 `;
 
