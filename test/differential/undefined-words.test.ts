@@ -16,18 +16,18 @@ const QEMU_ACCEPTS: readonly { readonly mask: number; readonly value: number; re
   {
     mask: 0xbff8fc00,
     value: 0x2f00fc00,
-    reason: "C4.1.96 modified immediate: FMOV of half precision has op 0 only",
+    reason: "C4.1 modified immediate: FMOV of half precision has op 0 only",
   },
   {
     mask: 0xaf7fcc00,
     value: 0x0e70c800,
-    reason: "C4.1.96 scalar pairwise, across lanes: bit 22 is 0 for half precision",
+    reason: "C4.1 scalar pairwise, across lanes: bit 22 is 0 for half precision",
   },
 ];
 
 /** Words that cannot be tried. */
 function isUntried(word: number): boolean {
-  // QEMU 7.2 aborts on unallocated words of "two-register miscellaneous (FP16)" (C4.1.96).
+  // QEMU 7.2 aborts on unallocated words of "two-register miscellaneous (FP16)" (C4.1).
   if ((word & 0x8f7e0c00) === 0x0e780800 && !DECODER.match(word)) return true;
   // A branch to itself never ends.
   return disassemble(word, 0n).endsWith(" 0x0");

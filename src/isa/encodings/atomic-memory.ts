@@ -3,7 +3,6 @@ import { base, x } from "../operands.ts";
 import { signExtendLoaded } from "../pseudocode/load-store.ts";
 import type { I32, I64, Semantics } from "../semantics.ts";
 
-/** FEAT_LSE: compare and swap, swap, atomic arithmetic (C4.1.96). Every order is at least as strong as asked. */
 const bytesOf = (size: number): 1 | 2 | 4 | 8 => (1 << size) as 1 | 2 | 4 | 8;
 
 type Bytes = 1 | 2 | 4 | 8;
@@ -80,13 +79,14 @@ const arithmeticRows = OPERATIONS.map((operation, opc) =>
   }),
 );
 
+/** FEAT_LSE: compare and swap, swap, atomic arithmetic (C4.1). Every order is at least as strong as asked. */
 export const rows = [
   ...arithmeticRows,
   instruction({
     name: "SWP_memop",
     encoding: "size:2 111000 A:1 R:1 1 Rs:5 1 000 00 Rn:5 Rt:5",
     assembly: `{A,R,size:${orderedMnemonics("swp")}} <Rsize Rs size>, <Rsize Rt size>, [<XS Rn>]`,
-    manual: "C6.2.371 SWP and siblings",
+    manual: "C6.2 SWP and siblings",
     feature: "FEAT_LSE",
     operands: ({ size, Rs, Rn, Rt }) => ({ bytes: bytesOf(size), s: x(Rs), t: x(Rt), base: base(Rn) }),
     execute: (o, s) => {
@@ -101,7 +101,7 @@ export const rows = [
     name: "CAS_comswap",
     encoding: "size:2 001000 1 L:1 1 Rs:5 o0:1 11111 Rn:5 Rt:5",
     assembly: `{L,o0,size:${orderedMnemonics("cas")}} <Rsize Rs size>, <Rsize Rt size>, [<XS Rn>]`,
-    manual: "C6.2.41 CAS and siblings",
+    manual: "C6.2 CAS and siblings",
     feature: "FEAT_LSE",
     operands: ({ size, Rs, Rn, Rt }) => ({ bytes: bytesOf(size), s: x(Rs), t: x(Rt), base: base(Rn) }),
     execute: (o, s) => {
@@ -116,7 +116,7 @@ export const rows = [
     encoding: "0 sz:1 001000 0 L:1 1 Rs:5 o0:1 11111 Rn:5 Rt:5",
     assembly:
       "{L,o0:casp/caspl/caspa/caspal} <Reven Rs sz>, <Rodd Rs sz>, <Reven Rt sz>, <Rodd Rt sz>, [<XS Rn>]",
-    manual: "C6.2.40 CASP and siblings",
+    manual: "C6.2 CASP and siblings",
     feature: "FEAT_LSE",
     operands: ({ sz, Rs, Rn, Rt }) =>
       (Rs | Rt) & 1

@@ -2,10 +2,6 @@ import { instruction } from "../instruction.ts";
 import { imm32, imm64, x } from "../operands.ts";
 import { Integers, type Size } from "../pseudocode/integers.ts";
 
-/**
- * Bit fields and extract (C4.1.93). A field move is a shift left that puts the field's top bit uppermost and
- * a shift right to its place; either may be by nothing, and masks and extensions are frequent cases apart.
- */
 type Shape = "left" | "right" | "both" | "zeroExtend" | "signExtend8" | "signExtend16" | "signExtend32";
 
 function moveShape(signed: boolean, left: number, right: number, immr: number, imms: number): Shape {
@@ -34,6 +30,10 @@ function moveOperands(signed: boolean, sf: number, N: number, immr: number, imms
 
 const ASSEMBLY = "<R Rd sf>, <R Rn sf>, #<dec immr>, #<dec imms><same N sf>";
 
+/**
+ * Bit fields and extract (C4.1). A field move is a shift left that puts the field's top bit uppermost and
+ * a shift right to its place; either may be by nothing, and masks and extensions are frequent cases apart.
+ */
 export const rows = [
   ...(["sbfm", "ubfm"] as const).map((mnemonic) => {
     const signed = mnemonic === "sbfm";
@@ -43,7 +43,7 @@ export const rows = [
         ? "sf:1 00 100110 N:1 immr:6 imms:6 Rn:5 Rd:5"
         : "sf:1 10 100110 N:1 immr:6 imms:6 Rn:5 Rd:5",
       assembly: `${mnemonic} ${ASSEMBLY}`,
-      manual: signed ? "C6.2.291 SBFM" : "C6.2.385 UBFM",
+      manual: signed ? "C6.2 SBFM" : "C6.2 UBFM",
       operands: ({ sf, N, immr, imms, Rn, Rd }) => {
         const move = moveOperands(signed, sf, N, immr, imms);
         // A pure left shift does not depend on the sign: one handler.
@@ -81,7 +81,7 @@ export const rows = [
     name: "BFM_bitfield",
     encoding: "sf:1 01 100110 N:1 immr:6 imms:6 Rn:5 Rd:5",
     assembly: `bfm ${ASSEMBLY}`,
-    manual: "C6.2.29 BFM",
+    manual: "C6.2 BFM",
     operands: ({ sf, N, immr, imms, Rn, Rd }) => {
       if (N !== sf || (!sf && (immr >= 32 || imms >= 32))) return undefined;
       const size: Size = sf ? 64 : 32;
@@ -109,7 +109,7 @@ export const rows = [
     name: "EXTR_extract",
     encoding: "sf:1 00 100111 N:1 0 Rm:5 imms:6 Rn:5 Rd:5",
     assembly: "extr <R Rd sf>, <R Rn sf>, <R Rm sf>, #<dec imms><same N sf>",
-    manual: "C6.2.117 EXTR",
+    manual: "C6.2 EXTR",
     operands: ({ sf, N, Rm, imms, Rn, Rd }) => {
       if (N !== sf || (!sf && imms >= 32)) return undefined;
       const size: Size = sf ? 64 : 32;

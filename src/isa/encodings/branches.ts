@@ -4,17 +4,17 @@ import { imm32, x } from "../operands.ts";
 import { Integers, type Size } from "../pseudocode/integers.ts";
 import type { I64, Semantics } from "../semantics.ts";
 
-/** Branches (C4.1.94). */
 const LINK_REGISTER = x(30);
 
 const returnAddress = (s: Semantics): I64 => s.op("i64.add", s.pc(), s.i64(4));
 
+/** Branches (C4.1). */
 export const rows = [
   instruction({
     name: "B_only_condbranch",
     encoding: "01010100 imm19:19 0 cond:4",
     assembly: "b.{cond:eq/ne/cs/cc/mi/pl/vs/vc/hi/ls/ge/lt/gt/le/al/nv} <label imm19 19>",
-    manual: "C6.2.26 B.cond",
+    manual: "C6.2 B.cond",
     operands: ({ imm19, cond }) => ({
       condition: cond === 15 ? 14 : cond,
       offset: imm32(signExtend(imm19, 19) * 4),
@@ -25,7 +25,7 @@ export const rows = [
     name: "B_only_branch_imm",
     encoding: "0 00101 imm26:26",
     assembly: "b <label imm26 26>",
-    manual: "C6.2.25 B",
+    manual: "C6.2 B",
     operands: ({ imm26 }) => ({ offset: imm32(signExtend(imm26, 26) * 4) }),
     execute: (o, s) => s.branchRelative(o.offset, "jump"),
   }),
@@ -33,7 +33,7 @@ export const rows = [
     name: "BL_only_branch_imm",
     encoding: "1 00101 imm26:26",
     assembly: "bl <label imm26 26>",
-    manual: "C6.2.33 BL",
+    manual: "C6.2 BL",
     operands: ({ imm26 }) => ({ offset: imm32(signExtend(imm26, 26) * 4) }),
     execute: (o, s) => {
       s.writeX(LINK_REGISTER, returnAddress(s));
@@ -44,7 +44,7 @@ export const rows = [
     name: "CBZ_CBNZ_compbranch",
     encoding: "sf:1 011010 op:1 imm19:19 Rt:5",
     assembly: "{op:cbz/cbnz} <R Rt sf>, <label imm19 19>",
-    manual: "C6.2.47 CBZ, C6.2.46 CBNZ",
+    manual: "C6.2 CBZ, CBNZ",
     operands: ({ sf, op, imm19, Rt }) => ({
       size: (sf ? 64 : 32) as Size,
       whenZero: op === 0,
@@ -62,7 +62,7 @@ export const rows = [
     name: "TBZ_TBNZ_only_testbranch",
     encoding: "b5:1 011011 op:1 b40:5 imm14:14 Rt:5",
     assembly: "{op:tbz/tbnz} <R Rt b5>, #<bitnumber b5 b40>, <label imm14 14>",
-    manual: "C6.2.375 TBZ, C6.2.374 TBNZ",
+    manual: "C6.2 TBZ, TBNZ",
     operands: ({ b5, op, b40, imm14, Rt }) => ({
       size: (b5 ? 64 : 32) as Size,
       whenZero: op === 0,
@@ -87,7 +87,7 @@ export const rows = [
     name: "BR_branch_reg",
     encoding: "1101011 0000 11111 000000 Rn:5 00000",
     assembly: "br <X Rn>",
-    manual: "C6.2.36 BR",
+    manual: "C6.2 BR",
     operands: ({ Rn }) => ({ n: x(Rn) }),
     execute: (o, s) => s.branch(s.readX(o.n), "jump"),
   }),
@@ -95,7 +95,7 @@ export const rows = [
     name: "BLR_branch_reg",
     encoding: "1101011 0001 11111 000000 Rn:5 00000",
     assembly: "blr <X Rn>",
-    manual: "C6.2.34 BLR",
+    manual: "C6.2 BLR",
     operands: ({ Rn }) => ({ n: x(Rn) }),
     execute: (o, s) => {
       const target = s.readX(o.n);
@@ -110,7 +110,7 @@ export const rows = [
       { when: ({ Rn }) => Rn === 30, template: "ret <same Rn 30>" },
       { when: () => true, template: "ret <X Rn>" },
     ],
-    manual: "C6.2.277 RET",
+    manual: "C6.2 RET",
     operands: ({ Rn }) => ({ n: x(Rn) }),
     execute: (o, s) => s.branch(s.readX(o.n), "return"),
   }),
@@ -118,14 +118,14 @@ export const rows = [
     name: "ERET_branch_reg",
     encoding: "1101011 0100 11111 000000 11111 00000",
     assembly: "eret",
-    manual: "C6.2.115 ERET",
+    manual: "C6.2 ERET",
     execute: (_, s) => s.processor("exceptionReturn"),
   }),
   instruction({
     name: "DRPS_branch_reg",
     encoding: "1101011 0101 11111 000000 11111 00000",
     assembly: "drps",
-    manual: "C6.2.108 DRPS",
+    manual: "C6.2 DRPS",
     execute: (_, s) => s.processor("debugRestore"),
   }),
 ] as const;

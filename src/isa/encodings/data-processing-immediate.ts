@@ -3,10 +3,7 @@ import { instruction } from "../instruction.ts";
 import { imm32, imm64, x, xsp } from "../operands.ts";
 import { addSubtract, setLogicalFlags } from "../pseudocode/arithmetic.ts";
 import { decodeBitMask } from "../pseudocode/bitmask-immediate.ts";
-import { Integers, type Size } from "../pseudocode/integers.ts";
-
-/** Data processing with immediate operands (C4.1.93), bit fields aside. */
-const size = (sf: number): Size => (sf ? 64 : 32);
+import { Integers, sizeOf } from "../pseudocode/integers.ts";
 
 const LOGICAL_OPERATORS = ["and", "or", "xor"] as const;
 
@@ -18,12 +15,13 @@ function logicalImmediate(sf: number, N: number, immr: number, imms: number) {
   return sf ? imm64(mask) : imm32(Number(mask & 0xffff_ffffn));
 }
 
+/** Data processing with immediate operands (C4.1), bit fields aside. */
 export const rows = [
   instruction({
     name: "ADR_only_pcreladdr",
     encoding: "0 immlo:2 10000 immhi:19 Rd:5",
     assembly: "adr <X Rd>, <adr immhi immlo>",
-    manual: "C6.2.12 ADR",
+    manual: "C6.2 ADR",
     operands: ({ immlo, immhi, Rd }) => ({ d: x(Rd), offset: imm32(signExtend((immhi << 2) | immlo, 21)) }),
     execute: (o, s) => s.writeX(o.d, s.op("i64.add", s.pc(), s.imm64(o.offset))),
   }),
@@ -31,7 +29,7 @@ export const rows = [
     name: "ADRP_only_pcreladdr",
     encoding: "1 immlo:2 10000 immhi:19 Rd:5",
     assembly: "adrp <X Rd>, <adrp immhi immlo>",
-    manual: "C6.2.13 ADRP",
+    manual: "C6.2 ADRP",
     operands: ({ immlo, immhi, Rd }) => ({
       d: x(Rd),
       offset: imm64(BigInt(signExtend((immhi << 2) | immlo, 21)) << 12n),
@@ -43,9 +41,9 @@ export const rows = [
     name: "ADD_SUB_addsub_imm",
     encoding: "sf:1 op:1 0 100010 sh:1 imm12:12 Rn:5 Rd:5",
     assembly: "{op:add/sub} <RS Rd sf>, <RS Rn sf>, #<hex imm12><lsl12 sh>",
-    manual: "C6.2.5 ADD (immediate), C6.2.355 SUB (immediate)",
+    manual: "C6.2 ADD (immediate), SUB (immediate)",
     operands: ({ sf, op, sh, imm12, Rn, Rd }) => ({
-      size: size(sf),
+      size: sizeOf(sf),
       d: xsp(Rd),
       n: xsp(Rn),
       // Subtracting is adding the negative where no flags are wanted: one handler for both.
@@ -60,9 +58,9 @@ export const rows = [
     name: "ADDS_SUBS_addsub_imm",
     encoding: "sf:1 op:1 1 100010 sh:1 imm12:12 Rn:5 Rd:5",
     assembly: "{op:adds/subs} <R Rd sf>, <RS Rn sf>, #<hex imm12><lsl12 sh>",
-    manual: "C6.2.9 ADDS (immediate), C6.2.361 SUBS (immediate)",
+    manual: "C6.2 ADDS (immediate), SUBS (immediate)",
     operands: ({ sf, op, sh, imm12, Rn, Rd }) => ({
-      size: size(sf),
+      size: sizeOf(sf),
       subtract: op === 1,
       discard: Rd === 31,
       d: x(Rd),
@@ -80,13 +78,13 @@ export const rows = [
     name: "AND_ORR_EOR_log_imm",
     encoding: "sf:1 opc:2 100100 N:1 immr:6 imms:6 Rn:5 Rd:5",
     assembly: "{opc:and/orr/eor/-} <RS Rd sf>, <R Rn sf>, #<bitmask N immr imms sf>",
-    manual: "C6.2.14 AND (immediate), C6.2.252 ORR (immediate), C6.2.107 EOR (immediate)",
+    manual: "C6.2 AND (immediate), ORR (immediate), EOR (immediate)",
     operands: ({ sf, opc, N, immr, imms, Rn, Rd }) => {
       const imm = logicalImmediate(sf, N, immr, imms);
       if (imm === undefined) return undefined;
       const move = opc === 1 && Rn === 31;
       return {
-        size: size(sf),
+        size: sizeOf(sf),
         op: move ? ("move" as const) : LOGICAL_OPERATORS[opc]!,
         d: xsp(Rd),
         n: x(Rn),
@@ -103,10 +101,10 @@ export const rows = [
     name: "ANDS_log_imm",
     encoding: "sf:1 11 100100 N:1 immr:6 imms:6 Rn:5 Rd:5",
     assembly: "ands <R Rd sf>, <R Rn sf>, #<bitmask N immr imms sf>",
-    manual: "C6.2.16 ANDS (immediate)",
+    manual: "C6.2 ANDS (immediate)",
     operands: ({ sf, N, immr, imms, Rn, Rd }) => {
       const imm = logicalImmediate(sf, N, immr, imms);
-      return imm && { size: size(sf), discard: Rd === 31, d: x(Rd), n: x(Rn), imm };
+      return imm && { size: sizeOf(sf), discard: Rd === 31, d: x(Rd), n: x(Rn), imm };
     },
     execute: (o, s) => {
       const w = new Integers(s, o.size);
@@ -120,7 +118,7 @@ export const rows = [
       name: `${mnemonic.toUpperCase()}_movewide`,
       encoding: index ? "sf:1 10 100101 hw:2 imm16:16 Rd:5" : "sf:1 00 100101 hw:2 imm16:16 Rd:5",
       assembly: `${mnemonic} <R Rd sf>, #<hex imm16><lsl16 hw>`,
-      manual: index ? "C6.2.227 MOVZ" : "C6.2.226 MOVN",
+      manual: index ? "C6.2 MOVZ" : "C6.2 MOVN",
       operands: ({ sf, hw, imm16, Rd }) => {
         if (!sf && hw >= 2) return undefined;
         const value = BigInt(imm16) << BigInt(hw * 16);
@@ -134,7 +132,7 @@ export const rows = [
     name: "MOVK_movewide",
     encoding: "sf:1 11 100101 hw:2 imm16:16 Rd:5",
     assembly: "movk <R Rd sf>, #<hex imm16><lsl16 hw>",
-    manual: "C6.2.225 MOVK",
+    manual: "C6.2 MOVK",
     operands: ({ sf, hw, imm16, Rd }) => {
       if (!sf && hw >= 2) return undefined;
       const shift = BigInt(hw * 16);

@@ -1,29 +1,27 @@
 import { instruction } from "../instruction.ts";
 import { imm32, x, xsp } from "../operands.ts";
 import { addSubtract, addWithCarry, setLogicalFlags } from "../pseudocode/arithmetic.ts";
-import { Integers, type Size } from "../pseudocode/integers.ts";
+import { Integers, sizeOf } from "../pseudocode/integers.ts";
 import { extendType, extendValue, shiftOperands, shiftValue } from "../pseudocode/shifts.ts";
-
-/** Data processing with register operands (C4.1.95): logical, add and subtract, conditional. */
-const size = (sf: number): Size => (sf ? 64 : 32);
 
 const LOGICAL_OPERATORS = ["and", "or", "xor", "and"] as const;
 
 /** AL and NV are the same. */
 const condition = (cond: number): number => (cond === 15 ? 14 : cond);
 
+/** Data processing with register operands (C4.1): logical, add and subtract, conditional. */
 export const rows = [
   instruction({
     name: "AND_ORR_EOR_log_shift",
     encoding: "sf:1 opc:2 01010 shift:2 N:1 Rm:5 imm6:6 Rn:5 Rd:5",
     assembly: "{opc,N:and/bic/orr/orn/eor/eon/ands/bics} <R Rd sf>, <R Rn sf>, <R Rm sf><shift shift imm6>",
-    manual: "C6.2.15 AND (shifted register) and siblings",
+    manual: "C6.2 AND (shifted register) and siblings",
     operands: ({ sf, opc, shift, N, Rm, imm6, Rn, Rd }) => {
       if (!sf && imm6 >= 32) return undefined;
       // MOV and MVN (register) read no first operand.
       const move = opc === 1 && Rn === 31;
       return {
-        size: size(sf),
+        size: sizeOf(sf),
         op: move ? ("move" as const) : LOGICAL_OPERATORS[opc]!,
         setFlags: opc === 3,
         discard: opc === 3 && Rd === 31,
@@ -47,11 +45,11 @@ export const rows = [
     name: "ADD_SUB_addsub_shift",
     encoding: "sf:1 op:1 S:1 01011 shift:2 0 Rm:5 imm6:6 Rn:5 Rd:5",
     assembly: "{op,S:add/adds/sub/subs} <R Rd sf>, <R Rn sf>, <R Rm sf><shift shift imm6>",
-    manual: "C6.2.6 ADD (shifted register) and siblings",
+    manual: "C6.2 ADD (shifted register) and siblings",
     operands: ({ sf, op, S, shift, Rm, imm6, Rn, Rd }) => {
       if (shift === 3 || (!sf && imm6 >= 32)) return undefined;
       return {
-        size: size(sf),
+        size: sizeOf(sf),
         subtract: op === 1,
         setFlags: S === 1,
         discard: S === 1 && Rd === 31,
@@ -77,18 +75,18 @@ export const rows = [
       assembly: S
         ? "{op:adds/subs} <R Rd sf>, <RS Rn sf>, <Rext Rm sf option><extend option imm3 sf Rn 0>"
         : "{op:add/sub} <RS Rd sf>, <RS Rn sf>, <Rext Rm sf option><extend option imm3 sf Rn Rd>",
-      manual: S ? "C6.2.8 ADDS (extended register)" : "C6.2.4 ADD (extended register)",
+      manual: S ? "C6.2 ADDS (extended register)" : "C6.2 ADD (extended register)",
       operands: ({ sf, op, Rm, option, imm3, Rn, Rd }) => {
         if (imm3 > 4) return undefined;
         return {
-          size: size(sf),
+          size: sizeOf(sf),
           subtract: op === 1,
           setFlags: S === 1,
           discard: S === 1 && Rd === 31,
           d: S ? x(Rd) : xsp(Rd),
           n: xsp(Rn),
           m: x(Rm),
-          extend: extendType(option, size(sf)),
+          extend: extendType(option, sizeOf(sf)),
           amount: imm32(imm3),
         };
       },
@@ -104,9 +102,9 @@ export const rows = [
     name: "ADC_SBC_addsub_carry",
     encoding: "sf:1 op:1 S:1 11010000 Rm:5 000000 Rn:5 Rd:5",
     assembly: "{op,S:adc/adcs/sbc/sbcs} <R Rd sf>, <R Rn sf>, <R Rm sf>",
-    manual: "C6.2.1 ADC, C6.2.288 SBC and siblings",
+    manual: "C6.2 ADC, SBC and siblings",
     operands: ({ sf, op, S, Rm, Rn, Rd }) => ({
-      size: size(sf),
+      size: sizeOf(sf),
       subtract: op === 1,
       setFlags: S === 1,
       d: x(Rd),
@@ -128,9 +126,9 @@ export const rows = [
       assembly: immediate
         ? "{op:ccmn/ccmp} <R Rn sf>, #<hex Rm>, #<hex nzcv>, <cond cond>"
         : "{op:ccmn/ccmp} <R Rn sf>, <R Rm sf>, #<hex nzcv>, <cond cond>",
-      manual: immediate ? "C6.2.49 CCMP (immediate)" : "C6.2.50 CCMP (register)",
+      manual: immediate ? "C6.2 CCMP (immediate)" : "C6.2 CCMP (register)",
       operands: ({ sf, op, Rm, cond, Rn, nzcv }) => ({
-        size: size(sf),
+        size: sizeOf(sf),
         subtract: op === 1,
         condition: condition(cond),
         n: x(Rn),
@@ -151,9 +149,9 @@ export const rows = [
     name: "CSEL_condsel",
     encoding: "sf:1 op:1 0 11010100 Rm:5 cond:4 0 o2:1 Rn:5 Rd:5",
     assembly: "{op,o2:csel/csinc/csinv/csneg} <R Rd sf>, <R Rn sf>, <R Rm sf>, <cond cond>",
-    manual: "C6.2.103 CSEL, C6.2.106 CSINC, C6.2.107 CSINV, C6.2.108 CSNEG",
+    manual: "C6.2 CSEL, CSINC, CSINV, CSNEG",
     operands: ({ sf, op, Rm, cond, o2, Rn, Rd }) => ({
-      size: size(sf),
+      size: sizeOf(sf),
       increment: o2 === 1,
       invert: op === 1,
       condition: condition(cond),

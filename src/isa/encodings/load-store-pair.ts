@@ -3,7 +3,7 @@ import { instruction } from "../instruction.ts";
 import { base, imm32, v, x } from "../operands.ts";
 import { addressOf, signExtendLoaded } from "../pseudocode/load-store.ts";
 
-/** Loads and stores of register pairs (C4.1.96). A pair is one access: a fault leaves everything as it was. */
+/** The four addressing modes. */
 const FORMS = [
   {
     mode: "offset",
@@ -47,6 +47,7 @@ const FORMS = [
   },
 ] as const;
 
+/** Loads and stores of register pairs (C4.1). A pair is one access: a fault leaves everything as it was. */
 export const rows = FORMS.flatMap((form) => [
   instruction({
     name: `LDP_STP_${form.suffix}`,
@@ -62,7 +63,7 @@ export const rows = FORMS.flatMap((form) => [
         template: `${form.mnemonics} <Rpair Rt opc>, <Rpair Rt2 opc>, ${form.before} 2${form.after}`,
       },
     ],
-    manual: "C6.2.182 LDP, C6.2.333 STP and siblings",
+    manual: "C6.2 LDP, STP and siblings",
     operands: ({ opc, L, imm7, Rt2, Rn, Rt }) => {
       const signed = opc === 1;
       if (opc === 3 || (signed && (!L || form.suffix === "ldstnapair_offs"))) return undefined;
@@ -107,7 +108,7 @@ export const rows = FORMS.flatMap((form) => [
       when: ({ opc }: { readonly opc: number }) => opc === size,
       template: `${form.vectorMnemonics} <Vpair Rt opc>, <Vpair Rt2 opc>, ${form.before} ${size + 2}${form.after}`,
     })),
-    manual: "C7.2.190 LDP (SIMD&FP), C7.2.331 STP (SIMD&FP) and siblings",
+    manual: "C7.2 LDP (SIMD&FP), STP (SIMD&FP) and siblings",
     simd: true,
     operands: ({ opc, L, imm7, Rt2, Rn, Rt }) => {
       if (opc === 3) return undefined;

@@ -11,8 +11,6 @@ import {
   vectorSize,
 } from "../pseudocode/load-store.ts";
 
-/** Loads and stores of one register (C4.1.96), all addressing modes; literals and prefetches too. */
-
 /** Mnemonics by size and opc, for scaled, unscaled and unprivileged forms. */
 const PLAIN = "{size,opc:strb/ldrb/ldrsb/ldrsb/strh/ldrh/ldrsh/ldrsh/str/ldr/ldrsw/-/str/ldr/-/-}";
 const UNSCALED =
@@ -60,7 +58,7 @@ const immediateRows = IMMEDIATE_FORMS.flatMap((form) => [
     name: `LDR_STR_${form.suffix}`,
     encoding: form.integer,
     assembly: `${form.mnemonic} ${INTEGER_REGISTER}, ${form.address}`,
-    manual: "C6.2.184 LDR (immediate) and siblings",
+    manual: "C6.2 LDR (immediate) and siblings",
     operands: ({ size, opc, imm9, Rn, Rt }) => {
       const transfer = integerTransfer(size, opc);
       return (
@@ -79,7 +77,7 @@ const immediateRows = IMMEDIATE_FORMS.flatMap((form) => [
     name: `LDR_STR_V_${form.suffix}`,
     encoding: form.vector,
     assembly: `${form.vectorMnemonic} ${VECTOR_REGISTER}, ${form.address}`,
-    manual: "C7.2.191 LDR (immediate, SIMD&FP) and siblings",
+    manual: "C7.2 LDR (immediate, SIMD&FP) and siblings",
     simd: true,
     operands: ({ size, opc, imm9, Rn, Rt }) => {
       const bytes = vectorSize(size, opc);
@@ -100,13 +98,14 @@ const immediateRows = IMMEDIATE_FORMS.flatMap((form) => [
 
 const INDEX_EXTENDS: Readonly<Record<number, IndexExtend>> = { 2: "uxtw", 3: "none", 6: "sxtw", 7: "none" };
 
+/** Loads and stores of one register (C4.1), all addressing modes; literals and prefetches too. */
 export const rows = [
   ...immediateRows,
   instruction({
     name: "LDTR_STTR_ldst_unpriv",
     encoding: "size:2 111 0 00 opc:2 0 imm9:9 10 Rn:5 Rt:5",
     assembly: `${UNPRIVILEGED} ${INTEGER_REGISTER}, [<XS Rn><soffset9 imm9>]`,
-    manual: "C6.2.203 LDTR and siblings",
+    manual: "C6.2 LDTR and siblings",
     operands: ({ size, opc, imm9, Rn, Rt }) => {
       const transfer = integerTransfer(size, opc);
       return (
@@ -125,7 +124,7 @@ export const rows = [
     name: "LDR_STR_ldst_pos",
     encoding: "size:2 111 0 01 opc:2 imm12:12 Rn:5 Rt:5",
     assembly: `${PLAIN} ${INTEGER_REGISTER}, [<XS Rn><uoffset imm12 size>]`,
-    manual: "C6.2.184 LDR (immediate) and siblings",
+    manual: "C6.2 LDR (immediate) and siblings",
     operands: ({ size, opc, imm12, Rn, Rt }) => {
       const transfer = integerTransfer(size, opc);
       return (
@@ -144,7 +143,7 @@ export const rows = [
     name: "LDR_STR_V_ldst_pos",
     encoding: "size:2 111 1 01 opc:2 imm12:12 Rn:5 Rt:5",
     assembly: `${VECTOR_PLAIN} ${VECTOR_REGISTER}, [<XS Rn><vuoffset imm12 opc size>]`,
-    manual: "C7.2.191 LDR (immediate, SIMD&FP) and siblings",
+    manual: "C7.2 LDR (immediate, SIMD&FP) and siblings",
     simd: true,
     operands: ({ size, opc, imm12, Rn, Rt }) => {
       const bytes = vectorSize(size, opc);
@@ -165,7 +164,7 @@ export const rows = [
     name: "LDR_STR_ldst_regoff",
     encoding: "size:2 111 0 00 opc:2 1 Rm:5 option:3 S:1 10 Rn:5 Rt:5",
     assembly: `${PLAIN} ${INTEGER_REGISTER}, [<XS Rn><index Rm option S size>]`,
-    manual: "C6.2.186 LDR (register) and siblings",
+    manual: "C6.2 LDR (register) and siblings",
     operands: ({ size, opc, Rm, option, S, Rn, Rt }) => {
       const transfer = integerTransfer(size, opc);
       const extend = INDEX_EXTENDS[option];
@@ -178,7 +177,7 @@ export const rows = [
     name: "LDR_STR_V_ldst_regoff",
     encoding: "size:2 111 1 00 opc:2 1 Rm:5 option:3 S:1 10 Rn:5 Rt:5",
     assembly: `${VECTOR_PLAIN} ${VECTOR_REGISTER}, [<XS Rn><vindex Rm option S opc size>]`,
-    manual: "C7.2.193 LDR (register, SIMD&FP), C7.2.334 STR (register, SIMD&FP)",
+    manual: "C7.2 LDR (register, SIMD&FP), STR (register, SIMD&FP)",
     simd: true,
     operands: ({ size, opc, Rm, option, S, Rn, Rt }) => {
       const bytes = vectorSize(size, opc);
@@ -193,21 +192,21 @@ export const rows = [
     name: "PRFM_ldst_pos",
     encoding: "11 111 0 01 10 imm12:12 Rn:5 Rt:5",
     assembly: "prfm <prefetch Rt>, [<XS Rn><uoffset imm12 3>]",
-    manual: "C6.2.266 PRFM (immediate)",
+    manual: "C6.2 PRFM (immediate)",
     execute: () => {},
   }),
   instruction({
     name: "PRFUM_ldst_unscaled",
     encoding: "11 111 0 00 10 0 imm9:9 00 Rn:5 Rt:5",
     assembly: "prfum <prefetch Rt>, [<XS Rn><soffset9 imm9>]",
-    manual: "C6.2.269 PRFUM",
+    manual: "C6.2 PRFUM",
     execute: () => {},
   }),
   instruction({
     name: "PRFM_ldst_regoff",
     encoding: "11 111 0 00 10 1 Rm:5 option:3 S:1 10 Rn:5 Rt:5",
     assembly: "prfm <prefetch Rt>, [<XS Rn><index Rm option S 3>]",
-    manual: "C6.2.268 PRFM (register)",
+    manual: "C6.2 PRFM (register)",
     operands: ({ option }) => (INDEX_EXTENDS[option] ? {} : undefined),
     execute: () => {},
   }),
@@ -215,14 +214,14 @@ export const rows = [
     name: "PRFM_loadlit",
     encoding: "11 011 0 00 imm19:19 Rt:5",
     assembly: "prfm <prefetch Rt>, <label imm19 19>",
-    manual: "C6.2.267 PRFM (literal)",
+    manual: "C6.2 PRFM (literal)",
     execute: () => {},
   }),
   instruction({
     name: "LDR_loadlit",
     encoding: "opc:2 011 0 00 imm19:19 Rt:5",
     assembly: "{opc:ldr/ldr/ldrsw/-} <Rliteral Rt opc>, <label imm19 19>",
-    manual: "C6.2.185 LDR (literal), C6.2.194 LDRSW (literal)",
+    manual: "C6.2 LDR (literal), LDRSW (literal)",
     where: ({ opc }) => opc !== 3,
     operands: ({ opc, imm19, Rt }) => ({
       bytes: opc === 1 ? (8 as const) : (4 as const),
@@ -236,7 +235,7 @@ export const rows = [
     name: "LDR_V_loadlit",
     encoding: "opc:2 011 1 00 imm19:19 Rt:5",
     assembly: "{opc:ldr/ldr/ldr/-} <Vpair Rt opc>, <label imm19 19>",
-    manual: "C7.2.192 LDR (literal, SIMD&FP)",
+    manual: "C7.2 LDR (literal, SIMD&FP)",
     simd: true,
     operands: ({ opc, imm19, Rt }) =>
       opc === 3

@@ -2,15 +2,13 @@ import { instruction } from "../instruction.ts";
 import { imm32 } from "../operands.ts";
 import type { ProcessorOperation } from "../semantics.ts";
 
-/** Exception generation, hints, barriers, process state and system registers (C4.1.94). */
-
 /** Instructions that only raise an exception with a 16-bit comment. */
 const EXCEPTIONS = [
-  ["svc", "11010100 000 imm16:16 000 01", "C6.2.365 SVC", "supervisorCall"],
-  ["hvc", "11010100 000 imm16:16 000 10", "C6.2.129 HVC", "hypervisorCall"],
-  ["smc", "11010100 000 imm16:16 000 11", "C6.2.305 SMC", "secureMonitorCall"],
-  ["brk", "11010100 001 imm16:16 000 00", "C6.2.37 BRK", "breakpoint"],
-  ["hlt", "11010100 010 imm16:16 000 00", "C6.2.128 HLT", "halt"],
+  ["svc", "11010100 000 imm16:16 000 01", "C6.2 SVC", "supervisorCall"],
+  ["hvc", "11010100 000 imm16:16 000 10", "C6.2 HVC", "hypervisorCall"],
+  ["smc", "11010100 000 imm16:16 000 11", "C6.2 SMC", "secureMonitorCall"],
+  ["brk", "11010100 001 imm16:16 000 00", "C6.2 BRK", "breakpoint"],
+  ["hlt", "11010100 010 imm16:16 000 00", "C6.2 HLT", "halt"],
 ] as const satisfies readonly (readonly [string, string, string, ProcessorOperation])[];
 
 const exceptionRows = EXCEPTIONS.map(([mnemonic, encoding, manual, operation]) =>
@@ -64,7 +62,7 @@ const hintRows = HINTS.map(([number, text, operation]) =>
     name: `${text.toUpperCase().replace(" ", "_")}_hints`,
     encoding: `11010101000000110010 ${number.toString(2).padStart(7, "0")} 11111`,
     assembly: text,
-    manual: `C6.2.126 HINT #${number}`,
+    manual: `C6.2 HINT #${number}`,
     execute: (_, s) => {
       if (operation) s.processor(operation);
     },
@@ -86,7 +84,7 @@ const processStateRows = (
     name,
     encoding: "1101010100 0 00 op1:3 0100 CRm:4 op2:3 11111",
     assembly: "msr <pstate op1 op2>, #<hex CRm>",
-    manual: "C6.2.229 MSR (immediate)",
+    manual: "C6.2 MSR (immediate)",
     ...(feature && { feature }),
     where: ({ op1, op2 }) => (fields as readonly number[]).includes(processStateField(op1, op2)),
     operands: ({ op1, CRm, op2 }) => ({ op1: imm32(op1), op2: imm32(op2), value: imm32(CRm) }),
@@ -94,12 +92,13 @@ const processStateRows = (
   }),
 );
 
+/** Exception generation, hints, barriers, process state and system registers (C4.1). */
 export const rows = [
   instruction({
     name: "UDF_only_perm_undef",
     encoding: "0000000000000000 imm16:16",
     assembly: "udf #<dec imm16>",
-    manual: "C6.2.387 UDF",
+    manual: "C6.2 UDF",
   }),
   ...exceptionRows,
   instruction({
@@ -109,7 +108,7 @@ export const rows = [
       { when: ({ imm16 }) => imm16 === 0, template: "{LL:-/dcps1/dcps2/dcps3}" },
       { when: () => true, template: "{LL:-/dcps1/dcps2/dcps3} #<hex imm16>" },
     ],
-    manual: "C6.2.104 DCPS1, C6.2.105 DCPS2, C6.2.106 DCPS3",
+    manual: "C6.2 DCPS1, DCPS2, DCPS3",
     operands: ({ imm16, LL }) => (LL === 0 ? undefined : { target: imm32(LL), imm: imm32(imm16) }),
     execute: (o, s) => s.processor("debugSwitch", o.target, o.imm),
   }),
@@ -118,7 +117,7 @@ export const rows = [
     name: "HINT_hints",
     encoding: "11010101000000110010 imm:7 11111",
     assembly: "hint #<hex imm>",
-    manual: "C6.2.126 HINT",
+    manual: "C6.2 HINT",
     execute: () => {},
   }),
   instruction({
@@ -128,7 +127,7 @@ export const rows = [
       { when: ({ CRm }) => CRm === 15, template: "clrex <same CRm 15>" },
       { when: () => true, template: "clrex #<hex CRm>" },
     ],
-    manual: "C6.2.57 CLREX",
+    manual: "C6.2 CLREX",
     execute: (_, s) => s.clearExclusive(),
   }),
   instruction({
@@ -139,14 +138,14 @@ export const rows = [
       { when: ({ CRm }) => CRm === 4, template: "pssbb <same CRm 4>" },
       { when: () => true, template: "dsb <barrier CRm>" },
     ],
-    manual: "C6.2.110 DSB",
+    manual: "C6.2 DSB",
     execute: () => {},
   }),
   instruction({
     name: "DMB_barriers",
     encoding: "11010101000000110011 CRm:4 101 11111",
     assembly: "dmb <barrier CRm>",
-    manual: "C6.2.109 DMB",
+    manual: "C6.2 DMB",
     execute: () => {},
   }),
   instruction({
@@ -156,7 +155,7 @@ export const rows = [
       { when: ({ CRm }) => CRm === 15, template: "isb <same CRm 15>" },
       { when: () => true, template: "isb #<hex CRm>" },
     ],
-    manual: "C6.2.131 ISB",
+    manual: "C6.2 ISB",
     execute: (_, s) => s.processor("instructionBarrier"),
   }),
   ...processStateRows,
@@ -164,7 +163,7 @@ export const rows = [
     name: "DC_ZVA_systeminstrs",
     encoding: "1101010100 0 01 011 0111 0100 001 Rt:5",
     assembly: "dc zva, <X Rt>",
-    manual: "C6.2.103 DC (DC ZVA)",
+    manual: "C6.2 DC (DC ZVA)",
     operands: ({ Rt }) => ({ t: imm32(Rt) }),
     execute: (o, s) => s.processor("zeroCacheLine", o.t),
   }),
@@ -172,7 +171,7 @@ export const rows = [
     name: "SYS_systeminstrs",
     encoding: "1101010100 0 01 op1:3 CRn:4 CRm:4 op2:3 Rt:5",
     assembly: "sys #<dec op1>, c<dec CRn>, c<dec CRm>, #<dec op2><optionalX Rt>",
-    manual: "C6.2.372 SYS",
+    manual: "C6.2 SYS",
     operands: ({ op1, CRn, CRm, op2, Rt }) => ({
       register: imm32((1 << 14) | (op1 << 11) | (CRn << 7) | (CRm << 3) | op2),
       t: imm32(Rt),
@@ -183,7 +182,7 @@ export const rows = [
     name: "SYSL_systeminstrs",
     encoding: "1101010100 1 01 op1:3 CRn:4 CRm:4 op2:3 Rt:5",
     assembly: "sysl <X Rt>, #<dec op1>, c<dec CRn>, c<dec CRm>, #<dec op2>",
-    manual: "C6.2.373 SYSL",
+    manual: "C6.2 SYSL",
     operands: ({ op1, CRn, CRm, op2, Rt }) => ({
       register: imm32((1 << 14) | (op1 << 11) | (CRn << 7) | (CRm << 3) | op2),
       t: imm32(Rt),
@@ -194,7 +193,7 @@ export const rows = [
     name: "MSR_systemmove",
     encoding: "1101010100 0 1 o0:1 op1:3 CRn:4 CRm:4 op2:3 Rt:5",
     assembly: "msr <sysreg o0 op1 CRn CRm op2>, <X Rt>",
-    manual: "C6.2.230 MSR (register)",
+    manual: "C6.2 MSR (register)",
     operands: ({ o0, op1, CRn, CRm, op2, Rt }) => ({
       register: imm32(((2 | o0) << 14) | (op1 << 11) | (CRn << 7) | (CRm << 3) | op2),
       t: imm32(Rt),
@@ -205,7 +204,7 @@ export const rows = [
     name: "MRS_systemmove",
     encoding: "1101010100 1 1 o0:1 op1:3 CRn:4 CRm:4 op2:3 Rt:5",
     assembly: "mrs <X Rt>, <sysreg o0 op1 CRn CRm op2>",
-    manual: "C6.2.228 MRS",
+    manual: "C6.2 MRS",
     operands: ({ o0, op1, CRn, CRm, op2, Rt }) => ({
       register: imm32(((2 | o0) << 14) | (op1 << 11) | (CRn << 7) | (CRm << 3) | op2),
       t: imm32(Rt),

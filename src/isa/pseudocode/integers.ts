@@ -4,6 +4,11 @@ import type { I32, I64, Semantics, Value } from "../semantics.ts";
 /** Width of a general-purpose operation: W or X registers. */
 export type Size = 32 | 64;
 
+/** The width that a field `sf` says. */
+export function sizeOf(sf: number): Size {
+  return sf ? 64 : 32;
+}
+
 /** A value of the width in question. */
 export type Integer = Value<"i32" | "i64">;
 
