@@ -51,7 +51,9 @@ export class Peripherals {
     output: OutputQueue,
   ): VirtioConsole | undefined {
     if (wanted === undefined) return undefined;
+    // Linux learns a console's size at the start only from the control queue, which needs several ports.
     const device = new ConsoleDevice({
+      multiport: true,
       ports: [{ console: true, output: output.sink(wanted.output) }],
       size: wanted,
     });
