@@ -135,14 +135,13 @@ export const rows = [
     manual: "C6.2 MOVK",
     operands: ({ sf, hw, imm16, Rd }) => {
       if (!sf && hw >= 2) return undefined;
-      const shift = BigInt(hw * 16);
-      return {
-        d: x(Rd),
-        keep: imm64((sf ? -1n : 0xffff_ffffn) & ~(0xffffn << shift)),
-        imm: imm64(BigInt(imm16) << shift),
-      };
+      return { d: x(Rd), size: sf ? 64 : 32, shift: hw * 16, imm: imm32(imm16) };
     },
-    execute: (o, s) =>
-      s.writeX(o.d, s.op("i64.or", s.op("i64.and", s.readX(o.d), s.imm64(o.keep)), s.imm64(o.imm))),
+    execute: (o, s) => {
+      const field = 0xffffn << BigInt(o.shift);
+      const keep = (o.size === 64 ? -1n : 0xffff_ffffn) & ~field;
+      const inserted = s.op("i64.shl", s.imm64(o.imm), s.i64(o.shift));
+      s.writeX(o.d, s.op("i64.or", s.op("i64.and", s.readX(o.d), s.i64(keep)), inserted));
+    },
   }),
 ] as const;
