@@ -1,11 +1,11 @@
 import { mkdirSync, truncateSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { runElvisor } from "../../../test/support/fake-host.ts";
 import { runHostProgram } from "../../../test/support/host-program.ts";
 import { temporaryDirectory } from "../../../test/support/temporary-directory.ts";
 import type { VirtualMachineFactory } from "../../machine/virtual-machine-interface.ts";
-import { tryLock } from "../file-lock.ts";
 
 /** Nothing of the host's: an empty home and cache, no mirror. */
 function emptyHome() {
@@ -102,14 +102,18 @@ describe("unfit files end with status 1, under --exec 125", () => {
     expect((await runElvisor(["run", "--exec", "true", ...named], { environment })).status).toBe(125);
   });
 
-  test("a drive that another process uses", async () => {
+  test("a drive that another process uses, or that is given twice", async () => {
     const drive = join(temporaryDirectory(), "disk.img");
     writeFileSync(drive, Buffer.alloc(4096));
-    const lock = tryLock(`${drive}.lock`);
-    const outcome = await runElvisor(["run", "--drive", drive], { environment: emptyHome() });
-    expectSentence(outcome, /The drive \S+disk\.img is in use by another elvisor \(process \d+\)/);
+    const environment = emptyHome();
+    const twice = await runElvisor(["run", "--drive", drive, "--drive", drive], { environment });
+    expectSentence(twice, /The drive \S+disk\.img is given twice/);
+    expect(twice.status).toBe(2);
+    // Process 1 lives as long as this test.
+    writeFileSync(`${drive}.lock`, JSON.stringify({ pid: 1, started: "", host: hostname() }));
+    const outcome = await runElvisor(["run", "--drive", drive], { environment });
+    expectSentence(outcome, /The drive \S+disk\.img is in use by another elvisor \(process 1\)/);
     expect(outcome.status).toBe(1);
-    expect("release" in lock).toBe(true);
   });
 });
 

@@ -109,6 +109,9 @@ function lockDrive(path: string): FileLock {
     );
   }
   if ("heldBy" in lock) {
+    if (lock.heldBy === process.pid) {
+      throw new UserError(`The drive ${path} is given twice; give each once, or copies.`, { exitStatus: 2 });
+    }
     throw new UserError(
       `The drive ${path} is in use by another elvisor (process ${lock.heldBy}); end that one, or give a copy of the drive.`,
     );
