@@ -363,6 +363,9 @@ function writeRun(
   else {
     chargeStraightLine();
     body.set(fuel).get(record).set(start);
+    // Attention is looked at where the interpreter would, at the next jump, so that both engines agree.
+    body.get(pe).memory("i32.load", PE_LAYOUT.ATTENTION).op("i32.eqz");
+    body.if();
     body.get(pe);
     pushPc();
     body.i64(-4096n).op("i64.and").get(fuel);
@@ -380,7 +383,8 @@ function writeRun(
     });
     body.get(entry).set(fuel).branch(retry);
     body.end();
-    // The region left at once: its first instruction is the interpreter's.
+    body.end();
+    // The region was not entered, or left at once: its first instruction is the interpreter's.
     body.get(pe).get(fuel).memory("i32.store", PE_LAYOUT.FUEL);
     pushOriginal(body, record, regions);
     body.set(entry).get(pe).get(entry);
