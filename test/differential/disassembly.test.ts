@@ -16,12 +16,17 @@ const PC = 0x1000_0000n;
 function wordsOfTable(seed: number): { row: EncodedInstruction; word: number }[] {
   const random = new Random(seed);
   console.log(`seed ${seed}`);
-  return DECODER.rows.flatMap((row) =>
-    Array.from({ length: WORDS_PER_ROW }, () => ({
-      row,
-      word: shouldBeOne(row, randomWord(row, random)),
-    })).filter(({ word }) => DECODER.match(word)?.row === row && !disassemble(word, PC).startsWith(".inst")),
-  );
+  return DECODER.rows.flatMap((row) => {
+    const found: { row: EncodedInstruction; word: number }[] = [];
+    for (let attempt = 0; attempt < 100 * WORDS_PER_ROW && found.length < WORDS_PER_ROW; attempt++) {
+      const word = shouldBeOne(row, randomWord(row, random));
+      if (DECODER.match(word)?.row === row && !disassemble(word, PC).startsWith(".inst"))
+        found.push({ row, word });
+      // Some rows have just one word.
+      if (row.pattern.fields.length === 0) break;
+    }
+    return found;
+  });
 }
 
 /** objdump knows these encodings only with the bits that should be one as ones. */
