@@ -1,0 +1,48 @@
+import { describe, expect, test } from "vitest";
+import { elementsHash, memoryHash, type SteppedMachine, steppedMachine } from "../support/engine-pair.ts";
+
+/** Instructions of a boot that both engines execute; 10^9 in the long form reaches the shell. */
+const INSTRUCTIONS = process.env["ELVISOR_FULL"] === "1" ? 1e9 : 6e7;
+const TIME_LIMIT = 1_800_000;
+
+/** Steps both machines side by side; fails at the first turn after which they differ. */
+function runBeside(one: SteppedMachine, other: SteppedMachine): void {
+  for (let turn = 0; one.machine.instructions < INSTRUCTIONS; turn++) {
+    one.step();
+    other.step();
+    const where = `after turn ${turn}, ${one.machine.instructions} instructions`;
+    expect(other.machine.instructions, `instructions ${where}`).toBe(one.machine.instructions);
+    expect(other.ticks(), `time ${where}`).toBe(one.ticks());
+    expect(elementsHash(other), `registers ${where}`).toBe(elementsHash(one));
+  }
+  expect(other.output()).toBe(one.output());
+  expect(memoryHash(other)).toBe(memoryHash(one));
+}
+
+describe("the translator does exactly what the interpreter does", () => {
+  test.each([
+    [1, 300],
+    [4, 300],
+    [1, 1],
+  ])(
+    "while Debian boots on %i elements, translating after %i jumps",
+    async (cpus, threshold) => {
+      const plain = await steppedMachine("kernel:6.1-cloud", cpus, undefined);
+      const translated = await steppedMachine("kernel:6.1-cloud", cpus, threshold);
+      runBeside(plain, translated);
+      const { instructions } = translated.machine.interpreter.translator!.statistics();
+      expect(instructions).toBeGreaterThan(INSTRUCTIONS / 2);
+    },
+    TIME_LIMIT,
+  );
+
+  test(
+    "and a deterministic machine does the same twice",
+    async () => {
+      const first = await steppedMachine("kernel:6.1-cloud", 1, undefined);
+      const second = await steppedMachine("kernel:6.1-cloud", 1, undefined);
+      runBeside(first, second);
+    },
+    TIME_LIMIT,
+  );
+});
