@@ -46,7 +46,12 @@ class Channel {
 }
 
 /** Our machine's interface to hosts with QEMU behind it: what the command line does can be told from the machine. */
-export const createQemuMachine: VirtualMachineFactory = async (options) => new QemuMachine(options);
+export const createQemuMachine: VirtualMachineFactory = qemuMachineFactory("cortex-a57");
+
+/** The same with another of QEMU's processors. */
+export function qemuMachineFactory(processor: string): VirtualMachineFactory {
+  return async (options) => new QemuMachine(options, processor);
+}
 
 class QemuMachine implements VirtualMachine {
   readonly serial: Channel;
@@ -56,20 +61,13 @@ class QemuMachine implements VirtualMachine {
   readonly #words: string[];
   #process: ChildProcess | undefined;
   #stopped = false;
+  /** QEMU ends in the same way for both; Linux says which it is. */
+  #rebooted = false;
 
-  constructor(options: VirtualMachineOptions) {
+  constructor(options: VirtualMachineOptions, processor: string) {
     const { memoryBytes, cpus, commandLine, secure, virtualization } = options;
     const machine = `virt,gic-version=3,secure=${secure ? "on" : "off"},virtualization=${virtualization ? "on" : "off"}`;
-    this.#words = [
-      "-M",
-      machine,
-      "-cpu",
-      "cortex-a57",
-      "-m",
-      `${memoryBytes / 2 ** 20}M`,
-      "-smp",
-      String(cpus),
-    ];
+    this.#words = ["-M", machine, "-cpu", processor, "-m", `${memoryBytes / 2 ** 20}M`, "-smp", String(cpus)];
     this.#words.push(
       "-global",
       "virtio-mmio.force-legacy=false",
@@ -84,7 +82,10 @@ class QemuMachine implements VirtualMachine {
     this.#file("-dtb", options.deviceTree?.bytes);
     this.#file("-bios", options.firmware?.bytes);
     if (commandLine !== undefined) this.#words.push("-append", commandLine);
-    this.serial = this.#channel("serial", options.serial);
+    this.serial = this.#channel("serial", (bytes) => {
+      this.#rebooted ||= Buffer.from(bytes).includes("reboot: Restarting system");
+      return options.serial(bytes);
+    });
     this.#words.push("-serial", "chardev:serial");
     if (options.console !== undefined) {
       this.#words.push("-device", "virtio-serial-device", "-device", "virtconsole,chardev=console");

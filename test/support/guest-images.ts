@@ -1,0 +1,49 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { BootFile } from "../../src/machine/boot/boot-file.ts";
+import { type CachedImage, cacheDirectory, ImageCache } from "../../src/node/images/cache.ts";
+import { SILENT_PROGRESS } from "../../src/node/images/download.ts";
+import { buildInitramfs, readModuleFiles } from "../../src/node/images/initramfs.ts";
+import { ensureImages } from "../../src/node/images/pull.ts";
+
+/** Debian's kernels that the tests boot. */
+export const GUEST_KERNELS = [
+  "kernel:6.1-cloud",
+  "kernel:6.1-generic",
+  "kernel:6.12-cloud",
+  "kernel:6.12-generic",
+  "kernel:6.12-16k",
+] as const;
+
+export type GuestKernel = (typeof GUEST_KERNELS)[number];
+
+/** A kernel and the initial file system of the default guest, whose shell is on the first console there is. */
+export async function guestFiles(name: GuestKernel): Promise<{ kernel: BootFile; initrd: BootFile }> {
+  const images = await cachedImages([name, "busybox"]);
+  const busybox = await firstFile(images["busybox"]!);
+  const session = { kind: "shell", terminal: "dumb", size: undefined } as const;
+  const initrd = buildInitramfs(busybox.bytes, await readModuleFiles(images[name]!), session);
+  return {
+    kernel: await firstFile(images[name]!),
+    initrd: { name: "the default initial file system", bytes: initrd },
+  };
+}
+
+/** What `elvisor pull` would fetch as `name`: the contents for flash 0. */
+export async function firmwareFile(name: "firmware:uboot" | "firmware:edk2"): Promise<BootFile> {
+  return await firstFile((await cachedImages([name]))[name]!);
+}
+
+/** From the user's cache; what is missing there is pulled, as the command would. */
+async function cachedImages(names: readonly string[]): Promise<Record<string, CachedImage>> {
+  return await ensureImages(names, {
+    cache: new ImageCache(cacheDirectory(process.env)),
+    progress: SILENT_PROGRESS,
+    environment: process.env,
+  });
+}
+
+async function firstFile(image: CachedImage): Promise<BootFile> {
+  const path = image.files[0]!.path;
+  return { name: image.name, bytes: new Uint8Array(await readFile(join(image.directory, path))) };
+}
