@@ -88,7 +88,7 @@ function install() {
   const npm = process.env.npm_execpath?.endsWith(".js")
     ? [process.execPath, process.env.npm_execpath]
     : ["npm"];
-  const status = runQuietly([...npm, "ci", "--no-audit", "--no-fund"]);
+  const status = runQuietly([...npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]);
   if (status !== 0)
     fail("The packages could not be installed; check the network and npm's configuration, then start again.");
 }
