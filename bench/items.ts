@@ -1,0 +1,122 @@
+/** What is measured, as data. */
+
+/** Items whose ratios are averaged together; the keys are what the command line takes. */
+export const GROUPS = {
+  boot: {
+    title: "Boot of Debian's 6.1 cloud kernel to the shell's prompt",
+    floor: 0.5,
+    goal: 1,
+  },
+  integer: { title: "Integer loops", floor: 1.5, goal: 2.5 },
+  vector: { title: "Floating point and SIMD loops", floor: 4, goal: 8 },
+  memory: { title: "Large memory", floor: undefined, goal: undefined },
+  system: { title: "System calls, signals, processes, memory maps", floor: 1.5, goal: 4 },
+  userland: { title: "Loops in a Linux process", floor: undefined, goal: undefined },
+} as const satisfies Record<string, Group>;
+
+interface Group {
+  readonly title: string;
+  /** How many times as fast as QEMU the group's geometric mean must be, where that is laid down. */
+  readonly floor: number | undefined;
+  readonly goal: number | undefined;
+}
+
+export type GroupName = keyof typeof GROUPS;
+
+interface ItemFacts {
+  readonly name: string;
+  readonly group: GroupName;
+}
+
+/** A bare program: `kernels/SOURCE.c` with the board's start code, and the same as a program of the host. */
+export interface KernelItem extends ItemFacts {
+  readonly kind: "kernel";
+  readonly source: string;
+  /** About a second of QEMU's on a computer of the year 2023. */
+  readonly iterations: number;
+  readonly element?: "int32_t" | "double" | "float";
+  /** Let the compiler use vectors. */
+  readonly vectorise?: boolean;
+  /** The host may compute something else because it rounds more often (no fused multiply-add). */
+  readonly rounds?: boolean;
+  /** Needs FEAT_LSE, which Cortex-A57 does not have. */
+  readonly largeSystemExtensions?: boolean;
+}
+
+/** A test of `guest/system.c`, which runs as process 1 of Debian's kernel and as a program of the host. */
+export interface SystemItem extends ItemFacts {
+  readonly kind: "system";
+  readonly iterations: number;
+}
+
+/** Debian's kernel with the default guest's initial file system, until the shell asks for a command. */
+export interface BootItem extends ItemFacts {
+  readonly kind: "boot";
+}
+
+export type Item = KernelItem | SystemItem | BootItem;
+
+type KernelOptions = Partial<
+  Pick<KernelItem, "element" | "vectorise" | "rounds" | "largeSystemExtensions" | "source">
+>;
+
+function kernel(
+  group: GroupName,
+  name: string,
+  iterations: number,
+  { source = name, ...options }: KernelOptions = {},
+): KernelItem {
+  return { kind: "kernel", name, group, source, iterations, ...options };
+}
+
+function system(group: GroupName, name: string, iterations: number): SystemItem {
+  return { kind: "system", name, group, iterations };
+}
+
+export const ITEMS: readonly Item[] = [
+  { kind: "boot", name: "boot", group: "boot" },
+  kernel("integer", "crc32", 200),
+  kernel("integer", "matrix-integer", 200, { source: "matrix", element: "int32_t" }),
+  kernel("integer", "quicksort", 200),
+  kernel("integer", "linked-list", 100_000),
+  kernel("integer", "sieve", 100),
+  kernel("integer", "state-machine", 1000),
+  kernel("integer", "bytecode", 100),
+  kernel("integer", "indirect-calls", 10_000),
+  kernel("integer", "recursion", 1000),
+  kernel("integer", "strings", 1000),
+  kernel("integer", "atomics", 10_000),
+  kernel("integer", "atomics-lse", 10_000, { source: "atomics", largeSystemExtensions: true }),
+  kernel("integer", "multiply64", 10_000),
+  kernel("integer", "divide64", 1000),
+  kernel("integer", "mixed", 1000),
+  kernel("vector", "nbody-double", 100, { source: "nbody", element: "double", rounds: true }),
+  kernel("vector", "nbody-single", 100, { source: "nbody", element: "float", rounds: true }),
+  kernel("vector", "mandelbrot-double", 100, { source: "mandelbrot", element: "double", rounds: true }),
+  kernel("vector", "mandelbrot-single", 100, { source: "mandelbrot", element: "float", rounds: true }),
+  kernel("vector", "matrix-double", 100, { source: "matrix", element: "double", rounds: true }),
+  kernel("vector", "matrix-single", 100, { source: "matrix", element: "float", rounds: true }),
+  kernel("vector", "saxpy", 10_000, { vectorise: true, rounds: true }),
+  kernel("vector", "dot-product", 10_000, { vectorise: true }),
+  kernel("vector", "pixels", 10_000, { vectorise: true }),
+  kernel("memory", "memory-copy", 10, { vectorise: true }),
+  kernel("memory", "pointer-chase", 500),
+  system("system", "system-call", 200_000),
+  system("system", "signal", 50_000),
+  system("system", "ping-pong", 20_000),
+  system("system", "fork", 500),
+  system("system", "fork-exec", 300),
+  system("system", "map-touch-unmap", 500),
+  system("userland", "clock", 1_000_000),
+  system("userland", "string-functions", 2000),
+];
+
+/** The items that names of groups and items stand for, in the table's order; all for no names. */
+export function selectItems(names: readonly string[]): { items: Item[]; unknown: string[] } {
+  const known = new Set<string>([...Object.keys(GROUPS), ...ITEMS.map(({ name }) => name)]);
+  const wanted = new Set(names);
+  return {
+    items: ITEMS.filter(({ name, group }) => wanted.size === 0 || wanted.has(name) || wanted.has(group)),
+    unknown: names.filter((name) => !known.has(name)),
+  };
+}

@@ -1,0 +1,63 @@
+// Runs our machine in a process of its own, so that it is measured from outside like any other program. The
+// guest's serial port is standard output; at the end the counts for each item go to file descriptor 3.
+import { writeSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { createMachine } from "../src/node/create-machine.ts";
+import { KERNEL_DECOMPRESSORS } from "../src/node/kernel-decompressors.ts";
+import { MarkerReader } from "./measure/markers.ts";
+import { BOOT_ITEM } from "./measure/run-process.ts";
+import type { MachineRequest } from "./workload.ts";
+
+const REPORT = 3;
+
+type Counts = Record<string, number>;
+
+const request = JSON.parse(process.argv[2] ?? "") as MachineRequest;
+const markers = new MarkerReader();
+const atStart = new Map<string, Counts>();
+const counts: Record<string, Counts> = {};
+
+const machine = await createMachine({
+  memoryBytes: request.memoryBytes,
+  cpus: 1,
+  engine: request.engine,
+  kernel: { name: request.kernel, bytes: await readFile(request.kernel) },
+  ...(request.initrd !== undefined && {
+    initrd: { name: request.initrd, bytes: await readFile(request.initrd) },
+  }),
+  commandLine: request.commandLine,
+  decompressors: KERNEL_DECOMPRESSORS,
+  serial: onSerial,
+});
+process.once("SIGTERM", () => machine.stop());
+atStart.set(BOOT_ITEM, numbers());
+const reason = await machine.run();
+writeSync(REPORT, JSON.stringify(counts));
+if (reason.kind === "failed") {
+  process.stderr.write(`${reason.sentence}\n`);
+  process.exitCode = 1;
+}
+
+function onSerial(bytes: Uint8Array): void {
+  process.stdout.write(bytes);
+  for (const marker of markers.read(Buffer.from(bytes).toString("latin1"))) {
+    if (marker.kind === "start") atStart.set(marker.item, numbers());
+    if (marker.kind === "end") countFrom(marker.item);
+    if (marker.kind === "prompt") countFrom(BOOT_ITEM);
+  }
+}
+
+function countFrom(item: string): void {
+  const before = atStart.get(item) ?? {};
+  counts[item] = Object.fromEntries(
+    Object.entries(numbers()).map(([name, value]) => [name, value - (before[name] ?? 0)]),
+  );
+}
+
+/** The machine's figures that are numbers. */
+function numbers(): Counts {
+  const entries = Object.entries(machine.stats());
+  return Object.fromEntries(
+    entries.filter((entry): entry is [string, number] => typeof entry[1] === "number"),
+  );
+}

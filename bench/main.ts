@@ -1,0 +1,101 @@
+// npm run bench: how fast the machine is, beside QEMU and the host. `--help` tells how to use it.
+import { writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { CommanderError } from "commander";
+import { UserError } from "../src/base/errors.ts";
+import { kernelWorkload } from "./build/kernel-workload.ts";
+import { bootWorkload, type LinuxImages, linuxImages, systemWorkload } from "./build/linux-workloads.ts";
+import { CONTENDER_NAMES } from "./contenders.ts";
+import { ITEMS, type Item, type SystemItem, selectItems } from "./items.ts";
+import { type Measured, measure } from "./measure-items.ts";
+import { type BenchOptions, buildBenchProgram } from "./options.ts";
+import { BENCH } from "./paths.ts";
+import { writeProfile } from "./profile.ts";
+import { report } from "./report.ts";
+import { checksumDifferences } from "./results.ts";
+import { describeSurroundings } from "./surroundings.ts";
+import type { Workload } from "./workload.ts";
+
+const RESULTS = join(BENCH, "results.md");
+
+const program = buildBenchProgram({ measure: measureAndReport, profile: writeProfile }).exitOverride();
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else if (error instanceof UserError) {
+    say(error.message);
+    process.exitCode = error.exitStatus;
+  } else throw error;
+}
+
+function say(line: string): void {
+  process.stderr.write(`bench: ${line}\n`);
+}
+
+async function measureAndReport(names: readonly string[], options: BenchOptions): Promise<void> {
+  const { items } = selectItems(names);
+  const images = items.some(({ kind }) => kind !== "kernel") ? await linuxImages() : undefined;
+  const workloads = await prepare(items, options.scale, images);
+  const measured = await measure(workloads, options.with, options.runs, say);
+  const wrong = measured.results.flatMap(checksumDifferences);
+  const text = document(measured, wrong, options, images);
+  process.stdout.write(text);
+  if (options.json !== undefined) await writeFile(resolve(options.json), json(measured));
+  const isFull =
+    items.length === ITEMS.length && options.scale === 1 && options.with.length === CONTENDER_NAMES.length;
+  if (isFull || options.write === true) {
+    await writeFile(RESULTS, text);
+    say(`${RESULTS} is written.`);
+  }
+  if (measured.failures.length + wrong.length > 0) process.exitCode = 1;
+}
+
+async function prepare(
+  items: readonly Item[],
+  scale: number,
+  images: LinuxImages | undefined,
+): Promise<Workload[]> {
+  const workloads: Workload[] = [];
+  const system: SystemItem[] = [];
+  for (const item of items) {
+    if (item.kind === "kernel") workloads.push(await kernelWorkload(item, scale));
+    else if (images !== undefined && item.kind === "boot") workloads.push(await bootWorkload(item, images));
+    else if (item.kind === "system") system.push(item);
+  }
+  if (images !== undefined && system.length > 0) {
+    workloads.push(await systemWorkload(system, scale, images));
+  }
+  return workloads;
+}
+
+function document(
+  measured: Measured,
+  wrong: readonly string[],
+  options: BenchOptions,
+  images: LinuxImages | undefined,
+): string {
+  const kernel =
+    images && `${images.kernel.package} ${images.kernel.version}, 512 MiB, one processing element`;
+  const facts = [
+    `Medians of ${options.runs} ${options.runs === 1 ? "run" : "runs"}${options.scale === 1 ? "" : `, ${options.scale} times the usual work`}, ${new Date().toISOString().slice(0, 10)}`,
+    ...describeSurroundings(kernel),
+  ];
+  const problems = [...wrong, ...measured.failures];
+  return [
+    "# Benchmark results\n",
+    `${facts.map((fact) => `- ${fact}`).join("\n")}\n`,
+    ...(problems.length === 0
+      ? []
+      : [`## Wrong or unfinished\n\n${problems.map((text) => `- ${text}`).join("\n")}\n`]),
+    report(measured.results, options.with),
+  ].join("\n");
+}
+
+function json(measured: Measured): string {
+  const results = measured.results.map(({ item, repetitions }) => ({
+    item,
+    repetitions: repetitions.map((repetition) => Object.fromEntries(repetition)),
+  }));
+  return `${JSON.stringify({ results, failures: measured.failures }, null, 2)}\n`;
+}

@@ -1,0 +1,82 @@
+import { availableParallelism } from "node:os";
+import { assertNever, Bug } from "../src/base/errors.ts";
+import type { VirtualMachineOptions } from "../src/machine/virtual-machine-interface.ts";
+import type { Contender } from "./contenders.ts";
+import type { Item } from "./items.ts";
+import type { Command } from "./measure/run-process.ts";
+import { MACHINE_PROCESS } from "./paths.ts";
+
+/** Something that runs in one process and measures one or more items. */
+export interface Workload {
+  readonly title: string;
+  readonly items: readonly Item[];
+  /** Files for a machine; undefined where there is no guest. */
+  readonly guest: GuestFiles;
+  /** The same work as a program of the host. */
+  readonly native: { readonly program: string; readonly arguments: readonly string[] } | undefined;
+  /** Cores that lack FEAT_LSE cannot run it. */
+  readonly largeSystemExtensions: boolean;
+  /** Seconds after which something is wrong. */
+  readonly limitSeconds: number;
+}
+
+export interface GuestFiles {
+  readonly kernel: string;
+  readonly initrd?: string;
+  readonly commandLine?: string;
+  readonly memoryBytes: number;
+}
+
+/** What `machine-process` is told. */
+export interface MachineRequest extends GuestFiles {
+  readonly engine: NonNullable<VirtualMachineOptions["engine"]>;
+}
+
+/** Both machines get the same two host processors, if there are more. */
+const PROCESSORS = 2;
+const MEBIBYTE = 2 ** 20;
+
+/** How `contender` runs `workload`; undefined where it cannot. */
+export function commandFor(contender: Contender, workload: Workload): Command | undefined {
+  switch (contender.kind) {
+    case "native":
+      return workload.native && bound({ ...workload.native, reports: false });
+    case "qemu":
+      if (workload.largeSystemExtensions && !contender.largeSystemExtensions) return undefined;
+      return bound({
+        program: "qemu-system-aarch64",
+        arguments: qemuArguments(contender.cpu, workload.guest),
+        reports: false,
+      });
+    case "ours": {
+      const request: MachineRequest = { ...workload.guest, engine: contender.engine };
+      return bound({
+        program: process.execPath,
+        arguments: [MACHINE_PROCESS, JSON.stringify(request)],
+        reports: true,
+      });
+    }
+    default:
+      return assertNever(contender, "a contender");
+  }
+}
+
+function qemuArguments(cpu: string, guest: GuestFiles): string[] {
+  if (guest.memoryBytes % MEBIBYTE !== 0) throw new Bug("QEMU's memory is measured in MiB");
+  return [
+    ...["-M", "virt,gic-version=3,dtb-randomness=off", "-accel", "tcg", "-cpu", cpu, "-smp", "1"],
+    ...["-m", String(guest.memoryBytes / MEBIBYTE), "-nodefaults", "-display", "none", "-no-reboot"],
+    ...["-serial", "stdio", "-kernel", guest.kernel],
+    ...(guest.initrd === undefined ? [] : ["-initrd", guest.initrd]),
+    ...(guest.commandLine === undefined ? [] : ["-append", guest.commandLine]),
+  ];
+}
+
+function bound(command: Command): Command {
+  if (process.platform !== "linux" || availableParallelism() <= PROCESSORS) return command;
+  return {
+    ...command,
+    program: "taskset",
+    arguments: ["-c", `0-${PROCESSORS - 1}`, command.program, ...command.arguments],
+  };
+}
