@@ -43,6 +43,9 @@ export class TlbBank {
   /** Entries claimed since the last flush, while they are few; then the bank is cleared one by one. */
   readonly #claimed = new Uint16Array(FEW_ENTRIES);
   #claims = 0;
+  /** Mappings larger than a page of which an entry was installed since the last flush, by {@link blockKey}. */
+  readonly #blocks = new Set<number>();
+  readonly #blockShifts = new Set<number>();
   #empty = true;
   #largestLower = FRAME_SHIFT;
   #largestUpper = FRAME_SHIFT;
@@ -88,6 +91,10 @@ export class TlbBank {
     this.#shifts[(low >>> FRAME_SHIFT) & INDEX_MASK] = shift;
     if (global) this.hasGlobal = true;
     else this.hasNonGlobal = true;
+    if (shift > FRAME_SHIFT) {
+      this.#blocks.add(blockKey(low, high, shift));
+      this.#blockShifts.add(shift);
+    }
     if ((high & UPPER) !== 0) this.#largestUpper = Math.max(this.#largestUpper, shift);
     else this.#largestLower = Math.max(this.#largestLower, shift);
   }
@@ -108,6 +115,8 @@ export class TlbBank {
     this.hasNonGlobal = false;
     this.#largestLower = FRAME_SHIFT;
     this.#largestUpper = FRAME_SHIFT;
+    this.#blocks.clear();
+    this.#blockShifts.clear();
     return true;
   }
 
@@ -115,7 +124,7 @@ export class TlbBank {
   flushAddress(low: number, high: number): void {
     if (this.#empty) return;
     const largest = (high & UPPER) !== 0 ? this.#largestUpper : this.#largestLower;
-    if (largest === FRAME_SHIFT) this.#drop(this.slot(low) >>> 2);
+    if (largest === FRAME_SHIFT || !this.#mayBeInBlock(low, high)) this.#drop(this.slot(low) >>> 2);
     else this.#flushBlocks(low, high);
   }
 
@@ -171,6 +180,11 @@ export class TlbBank {
     this.#frames.setWritableSlot(frame, stillThere ? known | 1 : slot);
   }
 
+  #mayBeInBlock(low: number, high: number): boolean {
+    for (const shift of this.#blockShifts) if (this.#blocks.has(blockKey(low, high, shift))) return true;
+    return false;
+  }
+
   #flushBlocks(low: number, high: number): void {
     const words = this.#words;
     for (let entry = 0; entry < ENTRIES; entry++) {
@@ -207,6 +221,12 @@ export function revokeWritable(
   if ((known & 1) !== 0) scan();
   else if (writableFrame(memory.words, index) === frame) dropTag(memory.words, index + WRITE);
   frames.setWritableSlot(frame, 0);
+}
+
+/** Names the block of 2^shift bytes (shift above 12) that holds the address, its top byte aside. */
+function blockKey(low: number, high: number, shift: number): number {
+  const address = (high & WITHOUT_TAG) * 2 ** 32 + (low >>> 0);
+  return Math.floor(address / 2 ** shift) * 64 + shift;
 }
 
 /** Frame that an entry's write tag leads to, or -1. */

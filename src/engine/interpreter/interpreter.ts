@@ -10,8 +10,15 @@ import { coreModule, HOST, type HotArm, handlerModule } from "./core-module.ts";
 import { type FastAccess, FastSystemRegisters } from "./fast-system-registers.ts";
 import { type Handler, HandlerSet } from "./handler-set.ts";
 import { type EngineOperation, PROCESSOR_OPERATIONS } from "./processor-operations.ts";
-import { FIRST_HANDLER, fillRecord, HANDLER_REGION, RECORD_PAGE_STRIDE } from "./record.ts";
-import { RecordCache } from "./record-cache.ts";
+import {
+  FIRST_HANDLER,
+  fillRecord,
+  HANDLER_REGION,
+  HANDLER_UNDECODED,
+  RECORD_PAGE_STRIDE,
+  RECORD_SIZE,
+} from "./record.ts";
+import { CODE_GRANULE, RecordCache } from "./record-cache.ts";
 
 /** What the interpreter needs of one processing element. */
 export interface InterpretedElement {
@@ -70,7 +77,12 @@ export interface TranslatorOptions {
 
 /** A decoded word, ready to be copied into records. */
 interface Template {
-  readonly words: Uint32Array;
+  readonly word0: number;
+  readonly word1: number;
+  readonly word2: number;
+  readonly word3: number;
+  /** The next instruction is never executed after this one. */
+  readonly ends: boolean;
   /** For PC-relative branches: the handler to use when the target is in the same page, and the offset. */
   readonly inPageNumber: number;
   readonly offset: number;
@@ -92,7 +104,7 @@ export class Interpreter {
   readonly #fast: FastSystemRegisters;
   readonly #table: WebAssembly.Table;
   readonly #view: DataView;
-  readonly #words: Uint32Array;
+  readonly #words: Int32Array;
   readonly #memoryPages: number;
   readonly #inPageNumbers = new Map<number, number>();
   readonly #templates = new Map<number, Template>();
@@ -113,7 +125,7 @@ export class Interpreter {
     this.#fast = new FastSystemRegisters(options.fastRegisters);
     const { buffer } = options.memory;
     this.#view = new DataView(buffer);
-    this.#words = new Uint32Array(buffer);
+    this.#words = new Int32Array(buffer);
     this.#memoryPages = buffer.byteLength / 65536;
     this.#table = new WebAssembly.Table({ element: "anyfunc", initial: TABLE_SIZE });
     this.records = new RecordCache(buffer, options.recordsBase, options.recordPages, {
@@ -314,10 +326,22 @@ export class Interpreter {
     }
   }
 
+  /**
+   * Decodes the instruction at `record` and those that follow it, up to the end of its granule of traced code
+   * or an instruction that never continues with the next.
+   */
   #decode(record: number): void {
-    this.decoded++;
     const address = this.records.codeAddress(record);
-    const word = this.#view.getUint32(address, true);
+    const end = address - (address % CODE_GRANULE) + CODE_GRANULE;
+    for (let at = address, into = record; at < end; at += 4, into += RECORD_SIZE) {
+      if (into !== record && this.#view.getUint16(into, true) !== HANDLER_UNDECODED) return;
+      if (this.#decodeOne(at, into).ends) return;
+    }
+  }
+
+  #decodeOne(address: number, record: number): Template {
+    this.decoded++;
+    const word = this.#words[address >>> 2] ?? 0;
     let template = this.#templates.get(word);
     if (template === undefined) {
       const decoded = this.#decodeWord(word);
@@ -325,16 +349,17 @@ export class Interpreter {
       if (this.#templates.size >= TEMPLATE_LIMIT) this.#templates.clear();
       this.#templates.set(word, template);
     }
-    const { words, inPageNumber, offset } = template;
-    const at = record >> 2;
-    this.#words[at] = words[0] ?? 0;
-    this.#words[at + 1] = words[1] ?? 0;
-    this.#words[at + 2] = words[2] ?? 0;
-    this.#words[at + 3] = words[3] ?? 0;
-    if (inPageNumber !== 0) {
-      const target = (address & 0xfff) + offset;
-      if (target >= 0 && target < 4096) this.#view.setUint16(record, inPageNumber, true);
+    const at = record >>> 2;
+    const words = this.#words;
+    words[at] = template.word0;
+    words[at + 1] = template.word1;
+    words[at + 2] = template.word2;
+    words[at + 3] = template.word3;
+    if (template.inPageNumber !== 0) {
+      const target = (address & 0xfff) + template.offset;
+      if (target >= 0 && target < 4096) this.#view.setUint16(record, template.inPageNumber, true);
     }
+    return template;
   }
 
   #decodeWord(word: number): Decoded | undefined {
@@ -347,7 +372,16 @@ export class Interpreter {
     if (isNew) this.#compile(handler);
     const words = fillRecord(handler.number, handler.plan.cells, decoded.operands);
     const inPageNumber = this.#inPageNumbers.get(handler.number) ?? 0;
-    return { words, inPageNumber, offset: inPageNumber === 0 ? 0 : branchOffset(decoded) };
+    const last = handler.block.statements.at(-1)?.kind;
+    return {
+      word0: words[0] ?? 0,
+      word1: words[1] ?? 0,
+      word2: words[2] ?? 0,
+      word3: words[3] ?? 0,
+      ends: last === "branch" || last === "branchRelative",
+      inPageNumber,
+      offset: inPageNumber === 0 ? 0 : branchOffset(decoded),
+    };
   }
 
   #compile(handler: Handler): void {
@@ -363,8 +397,8 @@ export class Interpreter {
     const { profile } = this.#options;
     if (profile === undefined) return [];
     const counts = new Map<number, { word: number; count: number }>();
-    for (const [word, { words, inPageNumber }] of this.#templates) {
-      const number = (words[0] ?? 0) & 0xffff;
+    for (const [word, { word0, inPageNumber }] of this.#templates) {
+      const number = word0 & 0xffff;
       if (counts.has(number)) continue;
       let count = this.#view.getUint32(profile + number * 4, true);
       if (inPageNumber !== 0) count += this.#view.getUint32(profile + inPageNumber * 4, true);

@@ -9,6 +9,8 @@ import {
 
 const FRAME_SHIFT = 12;
 const NO_PAGE = -1;
+/** Bytes of code that are traced together; the interpreter decodes no further ahead. */
+export const CODE_GRANULE = 64;
 /** So many writes into a page of code, and all of its records are dropped: it has probably become data. */
 const WRITES_BEFORE_DROP = 16;
 
@@ -128,7 +130,7 @@ export class RecordCache {
     const frame = this.#frameOfPage[page] ?? NO_PAGE;
     if (frame === NO_PAGE) throw new Bug("a record of no frame is being decoded");
     const offset = this.indexInPage(record) * 4;
-    this.#host.trace(frame, offset, 4);
+    this.#host.trace(frame, offset & ~(CODE_GRANULE - 1), CODE_GRANULE);
     return frame * 4096 + offset;
   }
 

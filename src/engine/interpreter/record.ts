@@ -210,20 +210,24 @@ export function registerSlot(register: RegisterOperand, direction: Direction): n
   return direction === "read" ? PE_LAYOUT.ZERO : PE_LAYOUT.SINK;
 }
 
+/** Where {@link fillRecord} puts a record together; what it returns is valid until its next call. */
+const scratch = new DataView(new ArrayBuffer(RECORD_SIZE));
+const scratchWords = new Int32Array(scratch.buffer);
+
 /** The 16 bytes of a record as four words. */
-export function fillRecord(handler: number, cells: readonly Cell[], operands: OperandValues): Uint32Array {
-  const record = new DataView(new ArrayBuffer(RECORD_SIZE));
-  record.setUint16(0, handler, true);
+export function fillRecord(handler: number, cells: readonly Cell[], operands: OperandValues): Int32Array {
+  scratchWords.fill(0);
+  scratch.setUint16(0, handler, true);
   for (const { name, kind, position } of cells) {
     const operand = operands[name];
     if (typeof operand !== "object") throw new Bug(`operand ${name} of a record is not a handle`);
     if (operand.kind === "immediate") {
-      if (kind === "immediate64") record.setBigInt64(position, BigInt(operand.value), true);
-      else record.setInt32(position, Number(operand.value), true);
+      if (kind === "immediate64") scratch.setBigInt64(position, BigInt(operand.value), true);
+      else scratch.setInt32(position, Number(operand.value), true);
     } else {
       const register = operand.kind === "base" ? operand.register : operand;
-      record.setUint16(position, registerSlot(register, kind === "write" ? "write" : "read"), true);
+      scratch.setUint16(position, registerSlot(register, kind === "write" ? "write" : "read"), true);
     }
   }
-  return new Uint32Array(record.buffer);
+  return scratchWords;
 }
