@@ -86,7 +86,7 @@ test("a wrong second command is a sequence error", () => {
 });
 
 test("random accesses never throw, and reset returns to array mode", () => {
-  const random = new Random(Date.now());
+  const random = Random.ofThisRun();
   console.log(`flash fuzz seed ${random.seed}`);
   const { flash, modes } = build();
   fuzzDevice(flash, random);

@@ -37,7 +37,7 @@ test.each(MACHINES)(
   "$name executes random instructions as QEMU does",
   { timeout: 1_800_000 },
   ({ make, ...counts }) => {
-    const random = new Random(Date.now());
+    const random = Random.ofThisRun();
     const machine = make();
     const count = process.env["ELVISOR_FULL"] ? counts.full : counts.count;
     console.log(`${machine.name}: ${count} instructions, seed ${random.seed}`);
@@ -55,7 +55,7 @@ test.each(MACHINES)(
 );
 
 test("the interpreter executes EL0's system instructions as QEMU does", { timeout: 300_000 }, () => {
-  const random = new Random(Date.now());
+  const random = Random.ofThisRun();
   console.log(`seed ${random.seed}`);
   const cases = Array.from({ length: 3000 }, () => randomSystemStep(random));
   const answers = new QemuStepper("neoverse-n1").run(cases);

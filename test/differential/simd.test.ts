@@ -38,7 +38,7 @@ for (const [executorName, options] of Object.entries(EXECUTORS)) {
   describe(`integer Advanced SIMD rows in the ${executorName}`, () => {
     for (const [name, rows] of Object.entries(FILES)) {
       test(`${name}: registers and cumulative saturation are QEMU's`, () => {
-        const random = new Random(Date.now());
+        const random = Random.ofThisRun();
         const { cases, differences } = compareRowsWithQemu(rows, random, {
           ...options,
           vector: randomVector,

@@ -36,7 +36,7 @@ function isUntried(word: number): boolean {
 test(`${COUNT} random words are UNDEFINED where QEMU's Neoverse N1 raises SIGILL`, {
   timeout: 900_000,
 }, () => {
-  const random = new Random(Date.now());
+  const random = Random.ofThisRun();
   console.log(`seed ${random.seed}`);
   const differences: string[] = [];
   let compared = 0;

@@ -32,7 +32,7 @@ for (const [executorName, options] of Object.entries(EXECUTORS)) {
   describe(`floating-point rows in the ${executorName}`, () => {
     for (const [name, rows] of Object.entries(FILES)) {
       test(`${name}: registers, flags and exceptions are QEMU's`, () => {
-        const random = new Random(Date.now());
+        const random = Random.ofThisRun();
         const { cases, differences } = compareRowsWithQemu(rows, random, options);
         const title = `seed ${random.seed}: ${differences.length} of ${cases} differ`;
         expect(differences.slice(0, 8).join("\n"), title).toBe("");

@@ -14,6 +14,11 @@ export class Random {
     for (let round = 0; round < 16; round++) this.u32();
   }
 
+  /** A new sequence each run; ELVISOR_SEED repeats the one of a seed that a test has printed. */
+  static ofThisRun(): Random {
+    return new Random(Number(process.env["ELVISOR_SEED"] ?? Date.now()));
+  }
+
   u32(): number {
     const result = (this.#a + this.#b + this.#counter) | 0;
     this.#counter = (this.#counter + 1) | 0;

@@ -34,7 +34,7 @@ function operands(random: Random, format: FloatFormat): [bigint, bigint, bigint]
 
 for (const [name, format] of Object.entries({ DOUBLE, SINGLE })) {
   test(`RegularMultiplyAdd gives the exact sum and flags wherever it answers: ${name}`, () => {
-    const random = new Random(Date.now());
+    const random = Random.ofThisRun();
     let answered = 0;
     for (let round = 0; round < 60_000; round++) {
       const [addend, a, b] = operands(random, format).map((bits) => bits & format.mask) as [
