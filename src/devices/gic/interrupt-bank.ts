@@ -196,6 +196,42 @@ export class InterruptBank {
   }
 }
 
+/** A register whose written ones act and whose zeros do not. */
+interface Action {
+  readonly register: string;
+  readonly offset: number;
+  readonly shows: (bank: InterruptBank, word: number) => number;
+  readonly changes: (bank: InterruptBank) => Uint32Array;
+  /** What the written ones set the bits to. */
+  readonly to: 0 | -1;
+  /** GICD_NSACR field values from which on Non-secure accesses reach the bits; 0: never. */
+  readonly access: { readonly read: number; readonly write: number };
+}
+
+const ENABLED = {
+  shows: (bank: InterruptBank, word: number) => bank.enabled[word]!,
+  changes: (bank: InterruptBank) => bank.enabled,
+  access: { read: 0, write: 0 },
+};
+const PENDING = {
+  shows: (bank: InterruptBank, word: number) => bank.pending(word),
+  changes: (bank: InterruptBank) => bank.latch,
+};
+const ACTIVE = {
+  shows: (bank: InterruptBank, word: number) => bank.active[word]!,
+  changes: (bank: InterruptBank) => bank.active,
+  access: { read: 2, write: 0 },
+};
+
+const ACTIONS: readonly Action[] = [
+  { register: "ISENABLER", offset: 0x100, to: -1, ...ENABLED },
+  { register: "ICENABLER", offset: 0x180, to: 0, ...ENABLED },
+  { register: "ISPENDR", offset: 0x200, to: -1, ...PENDING, access: { read: 1, write: 1 } },
+  { register: "ICPENDR", offset: 0x280, to: 0, ...PENDING, access: { read: 2, write: 2 } },
+  { register: "ISACTIVER", offset: 0x300, to: -1, ...ACTIVE },
+  { register: "ICACTIVER", offset: 0x380, to: 0, ...ACTIVE },
+];
+
 /**
  * The registers that GICD and GICR's SGI frame share, at the same offsets (IHI 0069, tables 12-25 and 12-29).
  * `name` makes a full register name.
@@ -211,30 +247,19 @@ export function bankRegisters<Device>(options: {
 }): Register<Device>[] {
   const { words, name, bankOf, fixedConfigurationHalves, nonSecureAccess } = options;
   const opened = (access: number) => (nonSecureAccess.opensRegisters ? access : 0);
-  /** Registers whose ones act and whose zeros do not, reading as a bitmap. */
-  const action = (
-    register: string,
-    offset: number,
-    access: number,
-    read: (bank: InterruptBank, word: number) => number,
-    act: (bank: InterruptBank) => { bitmap: Uint32Array; set: boolean },
-  ): Register<Device> => ({
+  const action = ({ register, offset, shows, changes, to, access }: Action): Register<Device> => ({
     name: name(register),
     offset,
     count: words,
     read: (device, word, secure) => {
       const bank = bankOf(device);
-      return read(bank, word) & bank.visible(word, secure, opened(access));
+      return shows(bank, word) & bank.visible(word, secure, opened(access.read));
     },
     write: (device, value, word, secure) => {
       const bank = bankOf(device);
-      const { bitmap, set } = act(bank);
-      bank.update(bitmap, word, set ? ~0 : 0, value & bank.visible(word, secure, opened(access)));
+      bank.update(changes(bank), word, to, value & bank.visible(word, secure, opened(access.write)));
     },
   });
-  const enabled = (bank: InterruptBank, word: number) => bank.enabled[word]!;
-  const pending = (bank: InterruptBank, word: number) => bank.pending(word);
-  const active = (bank: InterruptBank, word: number) => bank.active[word]!;
   /** Bitmaps that decide about security themselves. */
   const group = (
     register: string,
@@ -261,12 +286,7 @@ export function bankRegisters<Device>(options: {
       (bank) => bank.group,
       (bank, secure) => bank.administrable(secure),
     ),
-    action("ISENABLER", 0x100, 0, enabled, (bank) => ({ bitmap: bank.enabled, set: true })),
-    action("ICENABLER", 0x180, 0, enabled, (bank) => ({ bitmap: bank.enabled, set: false })),
-    action("ISPENDR", 0x200, 1, pending, (bank) => ({ bitmap: bank.latch, set: true })),
-    action("ICPENDR", 0x280, 2, pending, (bank) => ({ bitmap: bank.latch, set: false })),
-    action("ISACTIVER", 0x300, 2, active, (bank) => ({ bitmap: bank.active, set: true })),
-    action("ICACTIVER", 0x380, 2, active, (bank) => ({ bitmap: bank.active, set: false })),
+    ...ACTIONS.map(action),
     {
       name: name("IPRIORITYR"),
       offset: 0x400,

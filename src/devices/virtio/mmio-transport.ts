@@ -251,7 +251,9 @@ export class VirtioMmio implements MmioDevice, Transport, VirtioHost {
 
   acknowledge(bits: number): void {
     this.interruptStatus &= ~bits;
-    this.#line.set(this.interruptStatus !== 0);
+    // What came since the driver read the status must make an edge, since boards describe edge interrupts.
+    this.#line.set(false);
+    if (this.interruptStatus !== 0) this.#line.set(true);
   }
 
   setStatus(value: number): void {

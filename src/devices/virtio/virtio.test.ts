@@ -513,7 +513,7 @@ test("random registers, rings and descriptors never throw", async () => {
   for (const device of devices) {
     const { mmio, memory } = attach(device, 1 << 16);
     if (device instanceof VirtioConsole) void device.receive(new Uint8Array(100_000), 1);
-    fuzzDevice(mmio, random, FUZZ_ACCESSES / 8);
+    fuzzDevice(mmio, random);
     for (let round = 0; round < FUZZ_ACCESSES / 500; round++) {
       const ring = {
         packed: random.below(2) === 0,
