@@ -85,7 +85,7 @@ test("a wrong second command is a sequence error", () => {
   expect(flash.read(0, 2)).toBe(0xb0);
 });
 
-test("random accesses never throw, and reset returns to array mode", () => {
+test("random accesses never throw, and reset returns to array mode", { timeout: 300_000 }, () => {
   const random = Random.ofThisRun();
   console.log(`flash fuzz seed ${random.seed}`);
   const { flash, modes } = build();

@@ -73,7 +73,7 @@ test("DMA reads past the end as zeros, skips, and writes what may be written", (
   expect(dma((0x21 << 16) | 8 | 2, 0xffff_ffff, BASE)).toBe(1);
 });
 
-test("random accesses never throw", () => {
+test("random accesses never throw", { timeout: 300_000 }, () => {
   const random = Random.ofThisRun();
   console.log(`fw-cfg fuzz seed ${random.seed}`);
   const { device, dma } = build();

@@ -67,7 +67,7 @@ test("an alarm far away does not overflow the counter", () => {
   expect(alarms).toHaveLength(1);
 });
 
-test("random accesses never throw and leave at most one alarm", () => {
+test("random accesses never throw and leave at most one alarm", { timeout: 300_000 }, () => {
   const random = Random.ofThisRun();
   console.log(`pl031 fuzz seed ${random.seed}`);
   const { rtc, alarms } = build();

@@ -59,7 +59,7 @@ test("identification", () => {
   expect(gpio.read(0xffc, 4)).toBe(0xb1);
 });
 
-test("random accesses never throw", () => {
+test("random accesses never throw", { timeout: 300_000 }, () => {
   const random = Random.ofThisRun();
   console.log(`pl061 fuzz seed ${random.seed}`);
   fuzzDevice(build().gpio, random);

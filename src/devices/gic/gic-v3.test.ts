@@ -249,7 +249,9 @@ test("reset silences everything but keeps the wires", () => {
   expect(gic.distributor.read(0x204, 4)).toBe(2);
 });
 
-test("random accesses of every width never throw, and signals follow what can be acknowledged", () => {
+test("random accesses of every width never throw, and signals follow what can be acknowledged", {
+  timeout: 300_000,
+}, () => {
   const random = Random.ofThisRun();
   console.log(`gic fuzz seed ${random.seed}`);
   for (const [security, virtualization] of [

@@ -497,7 +497,7 @@ describe("a driver that breaks the rules stops the device, not the host", () => 
   });
 });
 
-test("random registers, rings and descriptors never throw", async () => {
+test("random registers, rings and descriptors never throw", { timeout: 300_000 }, async () => {
   const random = new Random(Date.now());
   console.log(`virtio fuzz seed ${random.seed}`);
   const devices = [
