@@ -57,7 +57,8 @@ export class PerformanceMonitor {
     this.#line = line;
   }
 
-  #instructions(): number {
+  /** Instructions completed since reset. */
+  instructions(): number {
     const { base, doubleWords, words } = this.#state;
     const counted = doubleWords[(base + PE_LAYOUT.INSTRUCTIONS) >>> 3]!;
     return Number(counted) - words[(base + PE_LAYOUT.FUEL) >>> 2]!;
@@ -66,7 +67,7 @@ export class PerformanceMonitor {
   /** Adds what has happened since the last call, under the present exception level and controls. */
   synchronize(): void {
     const cycles = this.#clock.nanoseconds();
-    const instructions = this.#instructions();
+    const instructions = this.instructions();
     const passedCycles = BigInt(Math.max(0, Math.floor(cycles - this.#lastCycles)));
     const passedInstructions = BigInt(Math.max(0, instructions - this.#lastInstructions));
     this.#lastCycles = cycles;

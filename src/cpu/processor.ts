@@ -126,6 +126,8 @@ export class Processor {
   #stepping = false;
   #stepCompleted = false;
   #steppedExclusive = false;
+  /** Instructions completed when the step began: the engine may ask twice before the same instruction. */
+  #stepBegan = 0;
   #resetVector = 0n;
   #sawEl3 = false;
   #sawNonSecure = false;
@@ -237,7 +239,7 @@ export class Processor {
   /** A STORE_RESULT; after FAULT an exception was taken. */
   store(low: number, high: number, size: number, flags: number): number {
     const result = this.mmu.access.store(low, high, size, flags);
-    if (result === STORE_RESULT.FAULT) this.#takeAccessFault();
+    if (result === STORE_RESULT.FAULT) this.#takeAccessFault("write");
     return result;
   }
 
@@ -334,6 +336,7 @@ export class Processor {
    */
   beforeInstruction(): boolean {
     this.#completeStep();
+    if (this.#stepping) return false;
     const { state, debug } = this;
     const stepActive = debug.stepActive;
     if (stepActive && state.word("SS") === 0) {
@@ -350,6 +353,7 @@ export class Processor {
     }
     if (stepActive) {
       this.#stepping = true;
+      this.#stepBegan = this.monitor.instructions();
       this.#steppedExclusive = isLoadExclusive(this.#instructionWord());
     }
     return false;
@@ -429,10 +433,10 @@ export class Processor {
     });
   }
 
-  #takeAccessFault(): void {
+  #takeAccessFault(access?: "write"): void {
     const { fault } = this.mmu.access;
     if (fault === undefined) throw new Bug("an access failed without saying why");
-    this.takeMemoryFault(fault);
+    this.takeMemoryFault(access === undefined ? fault : { ...fault, access });
   }
 
   // Operations.
@@ -704,7 +708,7 @@ export class Processor {
   }
 
   #completeStep(): void {
-    if (!this.#stepping) return;
+    if (!this.#stepping || this.monitor.instructions() === this.#stepBegan) return;
     this.#stepping = false;
     this.#stepCompleted = true;
     this.state.setWord("SS", 0);

@@ -116,8 +116,10 @@ export class BareMachine {
     const { processor, clock } = this;
     for (let done = 0; done < instructions; ) {
       if (processor.state.word("ATTENTION") !== 0) processor.serviceAttention();
-      if (processor.sleeping) clock.advance(TICKS_A_TURN);
-      else {
+      if (processor.sleeping) {
+        clock.advance(TICKS_A_TURN);
+        done += TURN;
+      } else {
         done += processor.needsCarefulMode
           ? this.#interpreter.runExactly(processor, TURN, true)
           : this.#interpreter.run(processor, TURN);

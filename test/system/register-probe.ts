@@ -89,6 +89,13 @@ export const PROBE_SETTINGS: readonly ProbeSetting[] = [
   },
 ];
 
+/** Whether EL3 can enter a level in this setting: not EL1 under TGE, nor EL2 when it is disabled. */
+export function isPossible({ registers }: ProbeSetting, level: number): boolean {
+  const value = (name: string): bigint => registers[name] ?? OPEN[name] ?? 0n;
+  if (level === 1) return (value("HCR_EL2") & bits(27)) === 0n || (value("SCR_EL3") & 1n) === 0n;
+  return level !== 2 || (value("SCR_EL3") & 1n) === 1n;
+}
+
 /** Encodings of one direction: op0 from 1 (SYS) to 3, all others. */
 export const FIRST_ENCODING = 1 << 14;
 export const LAST_ENCODING = (1 << 16) - 1;
@@ -107,7 +114,6 @@ function literal(register: string, value: bigint): string {
  */
 export function registerProbe(setting: ProbeSetting, level: 0 | 1 | 2 | 3): Uint8Array {
   const registers = { ...OPEN, ...setting.registers };
-  const isEl1 = level < 2;
   // EL0 runs with EL1 (or the host at EL2) above it; at EL3 no return is needed.
   const mode = [0x3c0, 0x3c5, 0x3c9, 0x3cd][level]!;
   const body = `
@@ -201,7 +207,6 @@ report:
 
 ${[1, 2, 3].map((target) => vectorTable(`vectors${target}`, (offset) => handler(target, offset))).join("\n")}
 `;
-  void isEl1;
   return bareProgram(body);
 }
 
