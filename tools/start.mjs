@@ -1,5 +1,6 @@
-// First start: installs packages and builds what has changed, then becomes `elvisor`. Plain JavaScript without
-// packages, because nothing is installed yet. Everything it says goes to stderr: stdout belongs to the guest.
+// First start: installs packages and builds what has changed, then becomes `elvisor`, or with --web the server of
+// the page. Plain JavaScript without packages, because nothing is installed yet. Everything it says goes to stderr:
+// stdout belongs to the guest.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -17,11 +18,15 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 const FINGERPRINT = join(ROOT, "dist", ".start-fingerprint");
+const INSTALLED = join(ROOT, "node_modules", ".elvisor-installed");
 const LOCK = join(ROOT, ".cache", "start.lock");
 
 checkNodeVersion();
 const words = process.argv.slice(2);
 const onlyInstall = words[0] === "--only-install";
+// The page's server is a program of its own.
+const program = words[0] === "--web" ? "web" : "cli";
+if (program === "web") words.shift();
 // Tests and benchmarks need more than the command.
 const projects = onlyInstall ? ["src/node", "tools", "bench"] : ["src/node"];
 const existing = projects.filter((project) => sourcesBelow(join(ROOT, project)).length > 0);
@@ -35,7 +40,7 @@ if (!isInstalled() || !isBuilt(existing)) {
   }
 }
 if (!onlyInstall) {
-  const entry = join(ROOT, "dist", "src", "node", "cli", "main.js");
+  const entry = join(ROOT, "dist", "src", "node", program, "main.js");
   process.argv = [process.argv[0], entry, ...words];
   await import(entry);
 }
@@ -64,8 +69,9 @@ function checkNodeVersion() {
   process.exit(1);
 }
 
-/** Whether node_modules holds what package-lock.json asks for; npm keeps its own record there. */
+/** Whether node_modules holds what package-lock.json asks for: by our note, or by npm's own record. */
 function isInstalled() {
+  if (readText(INSTALLED) === lockFileHash()) return true;
   const wanted = readPackages(join(ROOT, "package-lock.json"));
   const present = readPackages(join(ROOT, "node_modules", ".package-lock.json"));
   if (wanted === undefined || present === undefined) return false;
@@ -76,11 +82,22 @@ function isInstalled() {
 }
 
 function readPackages(path) {
+  const text = readText(path);
+  return text === undefined ? undefined : JSON.parse(text).packages;
+}
+
+function readText(path) {
   try {
-    return JSON.parse(readFileSync(path, "utf8")).packages;
+    return readFileSync(path, "utf8");
   } catch {
     return undefined;
   }
+}
+
+function lockFileHash() {
+  return createHash("sha256")
+    .update(readFileSync(join(ROOT, "package-lock.json")))
+    .digest("hex");
 }
 
 function install() {
@@ -89,16 +106,14 @@ function install() {
     ? [process.execPath, process.env.npm_execpath]
     : ["npm"];
   const status = runQuietly([...npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]);
-  if (status !== 0)
+  if (status !== 0) {
     fail("The packages could not be installed; check the network and npm's configuration, then start again.");
+  }
+  writeFileSync(INSTALLED, lockFileHash());
 }
 
 function isBuilt(parts) {
-  try {
-    return readFileSync(FINGERPRINT, "utf8").includes(fingerprint(parts));
-  } catch {
-    return false;
-  }
+  return readText(FINGERPRINT)?.includes(fingerprint(parts)) ?? false;
 }
 
 function build(parts) {
