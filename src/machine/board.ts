@@ -39,6 +39,8 @@ export interface BoardParts {
 export class VirtBoard {
   readonly gic: GicV3;
   readonly serial: Pl011;
+  /** What the flash banks hold. */
+  readonly flash: readonly FlashContents[];
   readonly #gpio: Pl061;
   readonly #resettable: { reset(): void }[] = [];
   readonly #parts: BoardParts;
@@ -59,8 +61,10 @@ export class VirtBoard {
       new Pl031({ clock: parts.clock, line: this.gic.spi(VIRT_SPI.pl031), log: parts.log }),
     );
     this.#firmwareConfiguration();
-    this.#flashBank("flash0", VIRT_MAP.flash0.base, secure, parts.plan.flash);
-    this.#flashBank("flash1", VIRT_MAP.flash1.base, false, undefined);
+    this.flash = [
+      this.#flashBank("flash0", VIRT_MAP.flash0.base, secure, parts.plan.flash),
+      this.#flashBank("flash1", VIRT_MAP.flash1.base, false, undefined),
+    ];
     if (secure) this.#secureDevices();
   }
 
@@ -135,12 +139,18 @@ export class VirtBoard {
     this.#add(VIRT_MAP.fwCfg.base, new FwCfg({ memory: guest.inWorld(false), items, log }));
   }
 
-  #flashBank(name: string, address: number, secure: boolean, contents: Uint8Array | undefined): void {
+  #flashBank(
+    name: string,
+    address: number,
+    secure: boolean,
+    contents: Uint8Array | undefined,
+  ): FlashContents {
     const { map, guest, log } = this.#parts;
     const { size } = VIRT_MAP.flash0;
     const storage = new FlashContents({ map, guest, address, secure, contents });
     const onModeChange = (arrayMode: boolean): void => storage.setVisible(arrayMode);
     this.#add(address, new Flash({ name, size, storage, onModeChange, log }), secure);
+    return storage;
   }
 
   #secureDevices(): void {

@@ -55,6 +55,17 @@ export class FlashContents implements FlashStorage {
     });
   }
 
+  /** Everything that may not read as erased: calls `visit` with offsets, ascending, and copies of the bytes. */
+  forEachSector(visit: (offset: number, bytes: Uint8Array) => void): void {
+    const romSectors = (this.#rom?.bytes ?? 0) / SECTOR;
+    const written = [...this.#sectors.keys()].sort((a, b) => a - b);
+    for (const sector of [...Array(romSectors).keys(), ...written]) {
+      const bytes = new Uint8Array(SECTOR);
+      this.readInto(sector * SECTOR, bytes);
+      visit(sector * SECTOR, bytes);
+    }
+  }
+
   write(offset: number, source: Uint8Array): void {
     this.#pieces(offset, source, (sector, at, piece) => {
       if (this.#rom !== undefined && sector * SECTOR < this.#rom.bytes) {
