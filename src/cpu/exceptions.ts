@@ -27,7 +27,7 @@ const SCTLR_SPAN = 23;
 const SPSR = { IL: 20, SS: 21, PAN: 22, UAO: 23 } as const;
 
 /** PSTATE as SPSR_ELx keeps it. */
-export function savedStatus(state: ElementState): number {
+function savedStatus(state: ElementState): number {
   return (
     ((state.nzcv << 28) |
       (state.word("UAO") << SPSR.UAO) |
@@ -115,7 +115,7 @@ const TBI1 = 38;
 const TBI = 20;
 
 /** An address without the tag that the regime of the current level ignores (BranchAddr in the manual). */
-export function branchAddress(state: ElementState, privilege: Privilege, address: bigint): bigint {
+function branchAddress(state: ElementState, privilege: Privilege, address: bigint): bigint {
   const regime = privilege.regimeLevel(state.el);
   const upper = (address >> 55n) & 1n;
   if (regime === 1 || (regime === 2 && privilege.e2h)) {

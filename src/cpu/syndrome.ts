@@ -74,7 +74,7 @@ export function abortIss(fault: MemoryFault, isMaintenance: boolean): number {
 }
 
 /** ISS[24:14] of a stage 2 data abort by a load or store that has one: ISV, SAS, SSE, SRT, SF, AR. */
-export function transferIss(transfer: {
+function transferIss(transfer: {
   /** log2 of the bytes. */
   size: number;
   signExtended: boolean;

@@ -1,4 +1,5 @@
 import type { Alarm, Clock } from "../base/clock.ts";
+import { PRIVATE_INTERRUPT } from "../base/interrupt-ids.ts";
 import type { InterruptLine } from "../base/interrupt-line.ts";
 import { type ElementState, SLOT } from "./element-state.ts";
 import type { Privilege } from "./privilege.ts";
@@ -9,11 +10,11 @@ export type TimerName = (typeof TIMER_NAMES)[number];
 
 /** Private peripheral interrupts on `virt`, as interrupt identifiers. */
 export const TIMER_INTERRUPTS = {
-  physical: 30,
-  virtual: 27,
-  hypervisor: 26,
-  hypervisorVirtual: 28,
-  secure: 29,
+  physical: PRIVATE_INTERRUPT.physicalTimer,
+  virtual: PRIVATE_INTERRUPT.virtualTimer,
+  hypervisor: PRIVATE_INTERRUPT.hypervisorTimer,
+  hypervisorVirtual: PRIVATE_INTERRUPT.hypervisorVirtualTimer,
+  secure: PRIVATE_INTERRUPT.securePhysicalTimer,
 } as const satisfies Record<TimerName, number>;
 
 interface TimerRegisters {

@@ -82,7 +82,7 @@ function key(encoding: number, level: number, direction: Direction): number {
 }
 
 /** Whether a pattern of the trap table names an access. */
-export function matches(pattern: string, name: string): boolean {
+function matches(pattern: string, name: string): boolean {
   if (!pattern.includes("*")) return pattern === name;
   if (pattern.startsWith("*")) return name.endsWith(pattern.slice(1));
   if (!pattern.endsWith("*")) throw new Bug(`trap pattern ${pattern} is not understood`);

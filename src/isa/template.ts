@@ -91,7 +91,7 @@ function split<P>(
 }
 
 /** The joined value of a choice's fields. */
-export function joinChoice(part: ChoicePart, fields: FieldValues): number {
+function joinChoice(part: ChoicePart, fields: FieldValues): number {
   return part.fields.reduce((value, name, index) => (value << part.widths[index]!) | fields[name]!, 0);
 }
 

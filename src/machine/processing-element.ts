@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { FIRST_PPI } from "../base/interrupt-ids.ts";
 import type { InterruptLine } from "../base/interrupt-line.ts";
 import type { ProcessorOptions } from "../cpu/feature-set.ts";
 import { PHYSICAL_ADDRESS_BITS } from "../cpu/identification.ts";
@@ -10,9 +11,6 @@ import type { Feature } from "../isa/instruction.ts";
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { Mmu, type MmuOptions } from "../mmu/mmu.ts";
 import { VIRT_PPI } from "../platform/virt-map.ts";
-
-/** PPIs are numbered from INTID 16. */
-const FIRST_PPI = 16;
 
 export interface ProcessingElementParts extends Pick<MmuOptions, "map" | "store" | "bus" | "group"> {
   readonly index: number;

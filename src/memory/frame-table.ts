@@ -30,7 +30,7 @@ export const TRACE_MASK =
 export type TraceKind = "TR_PT" | "TR_DIRTY" | "TR_CODE" | "TR_MON" | "TR_WATCH";
 
 /** Bytes of one code granule: a frame's 64 granules are the bits of a 64-bit map. */
-export const CODE_GRANULE_SHIFT = 6;
+const CODE_GRANULE_SHIFT = 6;
 
 /**
  * What is known about each 4 KiB frame of a machine memory. A frame is named by its number, host byte

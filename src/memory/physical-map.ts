@@ -15,7 +15,7 @@ export const MAP_ENTRY = {
 } as const;
 
 /** Physical addresses have at most this many bits anywhere. */
-export const PHYSICAL_ADDRESS_LIMIT = 2 ** 48;
+const PHYSICAL_ADDRESS_LIMIT = 2 ** 48;
 /** RAM and ROM lie below this, so that a page number fits 32 bits. */
 const MEMORY_ADDRESS_LIMIT = 2 ** 44;
 

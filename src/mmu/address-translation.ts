@@ -16,7 +16,7 @@ interface AtForm {
 }
 
 /** The AT instructions. */
-export const AT_OPERATIONS = {
+const AT_OPERATIONS = {
   S1E1R: { level: 1, write: false, stage2: false },
   S1E1W: { level: 1, write: true, stage2: false },
   S1E0R: { level: 0, write: false, stage2: false },

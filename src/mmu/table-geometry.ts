@@ -14,8 +14,8 @@ export function outputAddressBits(field: number, implemented: number): number {
 }
 
 /** Input addresses of the smallest and the largest table (no FEAT_TTST, no FEAT_LVA). */
-export const INPUT_BITS_MINIMUM = 25;
-export const INPUT_BITS_MAXIMUM = 48;
+const INPUT_BITS_MINIMUM = 25;
+const INPUT_BITS_MAXIMUM = 48;
 
 export interface GeometryInput {
   /** TTBRn_ELx or VTTBR_EL2. */

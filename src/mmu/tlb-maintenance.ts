@@ -9,7 +9,7 @@ import type { TranslationContext } from "./translation-context.ts";
 import { highWord, lowWord } from "./translation-registers.ts";
 
 /** TLBI operations of Armv8.0 and 8.1, each also with the suffix IS (all elements). */
-export const TLBI_OPERATIONS = [
+const TLBI_OPERATIONS = [
   "VMALLE1",
   "VAE1",
   "ASIDE1",

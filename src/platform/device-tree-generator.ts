@@ -32,7 +32,7 @@ export function generateDeviceTreeBlob(platform: PlatformSpec): Uint8Array {
 }
 
 /** The tree for a platform: nodes in the order of its devices, the CPUs before the timer as QEMU has them. */
-export function generateDeviceTree(platform: PlatformSpec): DeviceTree {
+function generateDeviceTree(platform: PlatformSpec): DeviceTree {
   return { reservations: [], bootProcessor: 0, root: new Generator(platform).root() };
 }
 

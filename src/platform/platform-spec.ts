@@ -3,6 +3,8 @@
  * generated from it. It is plain data; nothing in it is a function.
  */
 
+import { FIRST_PPI, FIRST_SPI } from "../base/interrupt-ids.ts";
+
 /** A range of guest-physical addresses, in bytes. */
 export interface AddressRange {
   readonly base: number;
@@ -119,7 +121,7 @@ export interface PlatformSpec {
 }
 
 /** First INTID of each interrupt type (GIC architecture, "INTIDs"). */
-export const FIRST_INTERRUPT_ID = { ppi: 16, spi: 32 } as const;
+export const FIRST_INTERRUPT_ID = { ppi: FIRST_PPI, spi: FIRST_SPI } as const;
 
 /** The INTID by which the interrupt controller knows a wire. */
 export function interruptId(interrupt: InterruptSpec): number {

@@ -1,3 +1,6 @@
+import { FIRST_PPI, PRIVATE_INTERRUPT } from "../base/interrupt-ids.ts";
+import { DISTRIBUTOR_SIZE, REDISTRIBUTOR_SIZE } from "../devices/gic/constants.ts";
+import { VIRTIO_MMIO_SIZE } from "../devices/virtio/protocol.ts";
 import type { AddressRange } from "./platform-spec.ts";
 import { MEBIBYTE } from "./units.ts";
 
@@ -5,7 +8,7 @@ import { MEBIBYTE } from "./units.ts";
 export const VIRT_MAP = {
   flash0: { base: 0x0000_0000, size: 64 * MEBIBYTE },
   flash1: { base: 0x0400_0000, size: 64 * MEBIBYTE },
-  gicDistributor: { base: 0x0800_0000, size: 0x1_0000 },
+  gicDistributor: { base: 0x0800_0000, size: DISTRIBUTOR_SIZE },
   gicTranslationService: { base: 0x0808_0000, size: 0x2_0000 },
   gicRedistributors: { base: 0x080a_0000, size: 0xf6_0000 },
   pl011: { base: 0x0900_0000, size: 0x1000 },
@@ -14,7 +17,7 @@ export const VIRT_MAP = {
   pl061: { base: 0x0903_0000, size: 0x1000 },
   securePl011: { base: 0x0904_0000, size: 0x1000 },
   securePl061: { base: 0x090b_0000, size: 0x1000 },
-  virtio: { base: 0x0a00_0000, size: 32 * 0x200 },
+  virtio: { base: 0x0a00_0000, size: 32 * VIRTIO_MMIO_SIZE },
   platformBus: { base: 0x0c00_0000, size: 32 * MEBIBYTE },
   secureRam: { base: 0x0e00_0000, size: 16 * MEBIBYTE },
   pcieMmio: { base: 0x1000_0000, size: 0x2eff_0000 },
@@ -24,10 +27,7 @@ export const VIRT_MAP = {
 } as const satisfies Record<string, AddressRange>;
 
 /** Bytes of one virtio-mmio slot. */
-export const VIRTIO_SLOT_SIZE = 0x200;
-
-/** Bytes of one processing element's redistributor: its RD and SGI frames. */
-export const REDISTRIBUTOR_SIZE = 0x2_0000;
+export const VIRTIO_SLOT_SIZE = VIRTIO_MMIO_SIZE;
 
 /** SPI numbers. */
 export const VIRT_SPI = {
@@ -39,14 +39,14 @@ export const VIRT_SPI = {
   firstVirtio: 16,
 } as const;
 
-/** PPI numbers: 16 less than the INTID. */
+/** PPI numbers. */
 export const VIRT_PPI = {
-  performanceMonitor: 7,
-  gicMaintenance: 9,
-  hypervisorTimer: 10,
-  virtualTimer: 11,
-  securePhysicalTimer: 13,
-  physicalTimer: 14,
+  performanceMonitor: PRIVATE_INTERRUPT.performanceMonitor - FIRST_PPI,
+  gicMaintenance: PRIVATE_INTERRUPT.gicMaintenance - FIRST_PPI,
+  hypervisorTimer: PRIVATE_INTERRUPT.hypervisorTimer - FIRST_PPI,
+  virtualTimer: PRIVATE_INTERRUPT.virtualTimer - FIRST_PPI,
+  securePhysicalTimer: PRIVATE_INTERRUPT.securePhysicalTimer - FIRST_PPI,
+  physicalTimer: PRIVATE_INTERRUPT.physicalTimer - FIRST_PPI,
 } as const;
 
 /** GPIO lines and what hangs on them. */

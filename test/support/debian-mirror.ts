@@ -35,7 +35,7 @@ export async function makePackage(files: Readonly<Record<string, Uint8Array | st
 }
 
 /** An ar archive. */
-export function makeAr(members: Readonly<Record<string, Uint8Array>>): Uint8Array {
+function makeAr(members: Readonly<Record<string, Uint8Array>>): Uint8Array {
   const pieces: Uint8Array[] = [Buffer.from("!<arch>\n")];
   for (const [name, content] of Object.entries(members)) {
     const fields = [name.padEnd(16), "0".padEnd(12), "0".padEnd(6), "0".padEnd(6), "100644".padEnd(8)];

@@ -1,15 +1,13 @@
 /** Numbers of the GICv3 architecture (Arm IHI 0069) and choices made as on QEMU's `virt` board. */
 
-/** Interrupt groups, in the order of {@link GROUP_NAMES}; indices of banked CPU interface state. */
+import { FIRST_PPI, FIRST_SPI, PRIVATE_INTERRUPT } from "../../base/interrupt-ids.ts";
+
+/** Interrupt groups (Group 0, Secure Group 1, Non-secure Group 1); indices of banked CPU interface state. */
 export const GROUP0 = 0;
 export const GROUP1_SECURE = 1;
 export const GROUP1_NON_SECURE = 2;
-export const GROUP_NAMES = ["Group 0", "Secure Group 1", "Non-secure Group 1"] as const;
 export type Group = typeof GROUP0 | typeof GROUP1_SECURE | typeof GROUP1_NON_SECURE;
 
-/** SGIs are INTIDs 0-15, PPIs 16-31, SPIs start here. */
-export const FIRST_PPI = 16;
-export const FIRST_SPI = 32;
 /** INTIDs of the distributor and one redistributor together: 32 private ones and 256 SPIs. */
 export const INTID_COUNT = 288;
 export const SPI_COUNT = INTID_COUNT - FIRST_SPI;
@@ -21,8 +19,8 @@ export const INTID_SPURIOUS = 1023;
 /** INTIDs from here on belong to LPIs, which need an ITS and do not exist yet. */
 export const FIRST_LPI = 8192;
 
-/** The PPI that GICv3 recommends for the maintenance interrupt (INTID 25). */
-export const MAINTENANCE_PPI = 25 - FIRST_PPI;
+/** The PPI of the maintenance interrupt. */
+export const MAINTENANCE_PPI = PRIVATE_INTERRUPT.gicMaintenance - FIRST_PPI;
 
 /** No interrupt, or the running priority of an idle interface. */
 export const IDLE_PRIORITY = 0xff;
@@ -34,6 +32,13 @@ export const PRIORITY_MASK = (0xff << (8 - PRIORITY_BITS)) & 0xff;
 export const MINIMUM_BPR = 7 - PRIORITY_BITS;
 
 export const LIST_REGISTER_COUNT = 4;
+
+/** Bytes of the distributor. */
+export const DISTRIBUTOR_SIZE = 0x10000;
+
+/** Frame sizes of a redistributor: RD_base and SGI_base. LPIs' VLPI frames would follow. */
+export const REDISTRIBUTOR_FRAME = 0x10000;
+export const REDISTRIBUTOR_SIZE = 2 * REDISTRIBUTOR_FRAME;
 
 /** GICD_IIDR and GICR_IIDR: implementer Arm (0x43b), no product, as QEMU's. */
 export const IIDR = 0x43b;

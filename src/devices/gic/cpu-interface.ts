@@ -6,14 +6,8 @@ import type {
   InterruptRegister,
   InterruptSignals,
 } from "../../base/interrupt-controller.ts";
-import {
-  FIRST_PPI,
-  GROUP0,
-  GROUP1_NON_SECURE,
-  GROUP1_SECURE,
-  type Group,
-  MAINTENANCE_PPI,
-} from "./constants.ts";
+import { FIRST_PPI } from "../../base/interrupt-ids.ts";
+import { GROUP0, GROUP1_NON_SECURE, GROUP1_SECURE, type Group, MAINTENANCE_PPI } from "./constants.ts";
 import { type InterruptCore, PhysicalInterface } from "./physical-interface.ts";
 import type { Redistributor } from "./redistributor.ts";
 import { ICC_ROWS, ICH_ROWS } from "./system-registers.ts";

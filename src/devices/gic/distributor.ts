@@ -1,5 +1,6 @@
+import { FIRST_SPI } from "../../base/interrupt-ids.ts";
 import { identificationRows, type Register } from "../register-table.ts";
-import { FIRST_SPI, GICD_CTLR, IIDR, INTID_COUNT, identification } from "./constants.ts";
+import { GICD_CTLR, IIDR, INTID_COUNT, identification } from "./constants.ts";
 import {
   bankRegisters,
   type DistributorControl,
@@ -19,7 +20,6 @@ export interface DistributorState {
   routeChanged(intid: number): void;
 }
 
-export const DISTRIBUTOR_SIZE = 0x10000;
 /** Field value 3 of GICD_NSACR lets Non-secure accesses route an interrupt. */
 const MAY_ROUTE = 3;
 

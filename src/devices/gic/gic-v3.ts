@@ -1,28 +1,24 @@
 import { assert } from "../../base/errors.ts";
 import type { InterruptCpuInterface, InterruptSignals } from "../../base/interrupt-controller.ts";
+import { FIRST_PPI, FIRST_SPI } from "../../base/interrupt-ids.ts";
 import type { InterruptLine } from "../../base/interrupt-line.ts";
 import type { MmioDevice } from "../../memory/mmio-device.ts";
 import { type AccessLog, SILENT_LOG } from "../access-log.ts";
 import { RegisterFile } from "../register-table.ts";
 import {
-  FIRST_PPI,
-  FIRST_SPI,
+  DISTRIBUTOR_SIZE,
   GICD_CTLR,
   GROUP0,
   GROUP1_SECURE,
   INTID_COUNT,
+  REDISTRIBUTOR_SIZE,
   SPI_COUNT,
 } from "./constants.ts";
 import { CpuInterface } from "./cpu-interface.ts";
-import { DISTRIBUTOR_REGISTERS, DISTRIBUTOR_SIZE, type DistributorState } from "./distributor.ts";
+import { DISTRIBUTOR_REGISTERS, type DistributorState } from "./distributor.ts";
 import { type DistributorControl, InterruptBank, securityDisabled } from "./interrupt-bank.ts";
 import type { InterruptCore, SgiRequest } from "./physical-interface.ts";
-import {
-  type Affinity,
-  REDISTRIBUTOR_REGISTERS,
-  REDISTRIBUTOR_SIZE,
-  Redistributor,
-} from "./redistributor.ts";
+import { type Affinity, REDISTRIBUTOR_REGISTERS, Redistributor } from "./redistributor.ts";
 
 export interface GicV3Options {
   readonly peCount: number;

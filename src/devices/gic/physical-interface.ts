@@ -1,8 +1,8 @@
 import type { InterruptContext } from "../../base/interrupt-controller.ts";
+import { FIRST_SPI } from "../../base/interrupt-ids.ts";
 import { activePriorityBit, groupPriorityMask, lowestBit, runningPriority } from "./active-priorities.ts";
 import {
   FIRST_LPI,
-  FIRST_SPI,
   GROUP0,
   GROUP1_NON_SECURE,
   GROUP1_SECURE,

@@ -1,12 +1,13 @@
+import { FIRST_SPI } from "../../base/interrupt-ids.ts";
 import { identificationRows, type Register } from "../register-table.ts";
 import {
-  FIRST_SPI,
   GROUP0,
   type Group,
   IDLE_PRIORITY,
   IIDR,
   INTID_COUNT,
   identification,
+  REDISTRIBUTOR_FRAME,
 } from "./constants.ts";
 import { bankRegisters, type DistributorControl, InterruptBank } from "./interrupt-bank.ts";
 
@@ -19,7 +20,7 @@ export interface Affinity {
 }
 
 /** SGIs can only be edge-triggered. */
-export const SGI_MASK = 0x0000_ffff;
+const SGI_MASK = 0x0000_ffff;
 
 /** The best interrupt for one processing element; `priority` is IDLE_PRIORITY when there is none. */
 export interface PendingInterrupt {
@@ -97,10 +98,6 @@ export class Redistributor {
     }
   }
 }
-
-/** Frame sizes of a redistributor: RD_base and SGI_base. LPIs' VLPI frames would follow. */
-export const REDISTRIBUTOR_FRAME = 0x10000;
-export const REDISTRIBUTOR_SIZE = 2 * REDISTRIBUTOR_FRAME;
 
 const PROCESSOR_SLEEP = 1 << 1;
 const CHILDREN_ASLEEP = 1 << 2;

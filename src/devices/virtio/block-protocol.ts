@@ -37,7 +37,7 @@ export const RANGE_SIZE = 16;
 export const UNMAP = 1;
 
 /** Most segments of a request, besides header and status. */
-export const MOST_SEGMENTS = 254;
+const MOST_SEGMENTS = 254;
 /** Most sectors of one DISCARD or WRITE_ZEROES range, and most ranges of a request. */
 export const MOST_RANGE_SECTORS = 0x3f_ffff;
 export const MOST_RANGES = 16;

@@ -5,12 +5,17 @@ import { type AccessLog, SILENT_LOG } from "../access-log.ts";
 import { type Register, RegisterFile } from "../register-table.ts";
 import type { VirtioDevice, VirtioHost } from "./device.ts";
 import { PackedRing } from "./packed-ring.ts";
-import { DESCRIPTOR_SIZE, FEATURE, featureMask, STATUS, VIRTIO_DEVICE } from "./protocol.ts";
+import {
+  DESCRIPTOR_SIZE,
+  FEATURE,
+  featureMask,
+  STATUS,
+  VIRTIO_DEVICE,
+  VIRTIO_MMIO_SIZE,
+} from "./protocol.ts";
 import { VirtQueue } from "./queue.ts";
 import { SplitRing } from "./split-ring.ts";
 
-/** Bytes of a slot, as on QEMU's `virt`. */
-export const VIRTIO_MMIO_SIZE = 0x200;
 const CONFIGURATION = 0x100;
 
 /** "virt", the version without legacy parts, and our vendor name "ELVI", as little-endian words. */

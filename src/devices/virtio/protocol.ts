@@ -3,6 +3,9 @@
 /** Device types (section 5). 0 marks a slot without a device. */
 export const VIRTIO_DEVICE = { NONE: 0, BLOCK: 2, CONSOLE: 3, ENTROPY: 4 } as const;
 
+/** Bytes of a slot, as on QEMU's `virt`. */
+export const VIRTIO_MMIO_SIZE = 0x200;
+
 /** Bits of the device status (section 2.1). */
 export const STATUS = {
   ACKNOWLEDGE: 1,

@@ -1,6 +1,7 @@
 import { conditionNumber } from "../assembly-kinds/immediates.ts";
 import { encodeBitMask } from "../pseudocode/bitmask-immediate.ts";
-import { SYSTEM_OPERATIONS } from "./system-operations.ts";
+import { decodeRegister } from "../system-registers/definition.ts";
+import { SYSTEM_INSTRUCTIONS } from "../system-registers/system-instructions.ts";
 
 /**
  * Aliases of the manual that the assembler accepts: each gives the instruction meant, or undefined when these
@@ -114,13 +115,18 @@ const shiftBy =
   (operands) =>
     isRegister(operands[2]) ? undefined : immediate(operands);
 
+/** By "dc civac" and the like. */
+const SYSTEM_INSTRUCTION_ENCODINGS: ReadonlyMap<string, number> = new Map(
+  SYSTEM_INSTRUCTIONS.map(({ name, encoding }) => [name.toLowerCase(), encoding]),
+);
+
 /** "dc civac, x0" and siblings are SYS. */
 const systemOperation =
-  (kind: keyof typeof SYSTEM_OPERATIONS): Alias =>
+  (mnemonic: "at" | "dc" | "ic" | "tlbi"): Alias =>
   ([name, register]) => {
-    const place = SYSTEM_OPERATIONS[kind][name ?? ""];
-    if (!place) return undefined;
-    const [op1, CRn, CRm, op2] = place;
+    const encoding = SYSTEM_INSTRUCTION_ENCODINGS.get(`${mnemonic} ${name}`);
+    if (encoding === undefined) return undefined;
+    const [, op1, CRn, CRm, op2] = decodeRegister(encoding);
     return `sys #${op1}, c${CRn}, c${CRm}, #${op2}${register === undefined ? "" : `, ${register}`}`;
   };
 

@@ -3,7 +3,7 @@ import { type EncodingFailure, encode, isMnemonic } from "./encode.ts";
 import { evaluate, type SymbolLookup } from "./expression.ts";
 
 /** Brings operands into the printed form and puts numbers where symbols and expressions stand. */
-export function prepareOperands(text: string, lookup: SymbolLookup): string {
+function prepareOperands(text: string, lookup: SymbolLookup): string {
   let prepared = "";
   // Expressions stand at the start of operands, offsets and immediates only.
   let start = true;

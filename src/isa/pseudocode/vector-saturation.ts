@@ -203,7 +203,7 @@ function halfOrWord({ size }: Shape): 16 | 32 {
 }
 
 /** The elements with odd numbers: high halves of wide elements. */
-export function highHalves(s: Semantics, size: ElementBits, low: V128, high: V128): V128 {
+function highHalves(s: Semantics, size: ElementBits, low: V128, high: V128): V128 {
   return shuffleElements(
     s,
     size,
@@ -213,7 +213,7 @@ export function highHalves(s: Semantics, size: ElementBits, low: V128, high: V12
   );
 }
 /** The elements with even numbers: low halves of wide elements. */
-export function lowHalves(s: Semantics, size: ElementBits, low: V128, high: V128): V128 {
+function lowHalves(s: Semantics, size: ElementBits, low: V128, high: V128): V128 {
   return shuffleElements(
     s,
     size,

@@ -122,7 +122,7 @@ export function multiplyLong(
 }
 
 /** Byte indices for a shuffle from element indices (elements of `b` follow those of `a`). */
-export function byteIndices(size: ElementBits, elements: readonly number[]): number[] {
+function byteIndices(size: ElementBits, elements: readonly number[]): number[] {
   const bytes = size / 8;
   return elements.flatMap((element) => Array.from({ length: bytes }, (_, i) => element * bytes + i));
 }
@@ -166,7 +166,7 @@ export function writeShape(s: Semantics, shape: Shape, d: RegisterOperand<"v">, 
 }
 
 /** Ones in the lowest `bits` bits. */
-export function lowMask(s: Semantics, bits: number): V128 {
+function lowMask(s: Semantics, bits: number): V128 {
   return s.v128(range(16).map((i) => (i * 8 < bits ? 255 : 0)));
 }
 

@@ -9,11 +9,6 @@ export function negate(format: FloatFormat, a: bigint): bigint {
   return a ^ format.signBit;
 }
 
-/** Sign cleared, NaNs included. */
-export function absolute(format: FloatFormat, a: bigint): bigint {
-  return a & ~format.signBit;
-}
-
 export function add(format: FloatFormat, a: bigint, b: bigint, context: FloatingPointContext): bigint {
   return sum(format, a, b, false, context);
 }

@@ -8,13 +8,13 @@ import { invalid, processNaN, unpack } from "./unpacked.ts";
  * The architecture's reciprocal table: `a` is 256 to 511 and stands for 0.5 to 1 in steps of 1/512; the
  * result is 256 to 511 and stands for 1 to 2 in steps of 1/256.
  */
-export function reciprocalEntry(a: number): number {
+function reciprocalEntry(a: number): number {
   const quotient = Math.floor(2 ** 19 / (2 * a + 1));
   return (quotient + 1) >> 1;
 }
 
 /** The reciprocal square root table: `a` is 128 to 511 (0.25 to 1), the result 256 to 511 (1 to 2). */
-export function reciprocalSquareRootEntry(a: number): number {
+function reciprocalSquareRootEntry(a: number): number {
   const middle = a < 256 ? 2 * a + 1 : ((a & ~1) + 1) * 2;
   // The largest b with middle * b^2 < 2^28, which is never reached exactly.
   let root = Math.floor(Math.sqrt(2 ** 28 / middle));

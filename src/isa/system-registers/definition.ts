@@ -84,8 +84,12 @@ export function decodeRegister(encoding: number): Encoding {
   ];
 }
 
-/** The architecture's rule for the level from which an encoding may be reached, by op1. */
 const LEVEL_OF_OP1 = [1, 1, 1, 0, 2, 2, 3, 1] as const satisfies readonly ExceptionLevel[];
+
+/** The architecture's rule for the level from which an encoding may be reached, by op1. */
+export function levelOf([, op1]: Encoding): ExceptionLevel {
+  return LEVEL_OF_OP1[op1] ?? 1;
+}
 
 /** The bits that a field occupies. */
 export function fieldMask(range: BitRange): bigint {
@@ -103,7 +107,7 @@ export function register<const N extends string, S extends Storage>(
   const fields = options.fields ?? {};
   const ranges = Object.values(fields);
   const ofFields = ranges.reduce<bigint>((mask, range) => mask | fieldMask(range), 0n);
-  const level = options.level ?? LEVEL_OF_OP1[place[1]] ?? 1;
+  const level = options.level ?? levelOf(place);
   return {
     name,
     storage,

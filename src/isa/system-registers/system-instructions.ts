@@ -1,5 +1,5 @@
 import type { Feature } from "../instruction.ts";
-import { type Encoding, type ExceptionLevel, encodeRegister } from "./definition.ts";
+import { type Encoding, type ExceptionLevel, encodeRegister, levelOf } from "./definition.ts";
 
 /** One instruction of the SYS space: cache maintenance, address translation, TLB maintenance. */
 export interface SystemInstruction<N extends string = string> {
@@ -14,10 +14,8 @@ export interface SystemInstruction<N extends string = string> {
   readonly needsEl2: boolean;
 }
 
-const LEVEL_OF_OP1 = [1, 1, 1, 0, 2, 2, 3, 1] as const satisfies readonly ExceptionLevel[];
-
 function row<const N extends string>(name: N, place: Encoding, feature?: Feature): SystemInstruction<N> {
-  const level = LEVEL_OF_OP1[place[1]] ?? 1;
+  const level = levelOf(place);
   // Those for EL1 and EL0 by way of stage 2 work at EL3 whatever the security state.
   const needsEl2 = /E2(IS|R|W)?$/.test(name);
   return { name, encoding: encodeRegister(place), level, feature, needsEl2 };

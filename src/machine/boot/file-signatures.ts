@@ -7,7 +7,7 @@ interface Signature {
 }
 
 /** Compressed formats that a kernel comes in, by the names that EFI zboot headers use for them, too. */
-export const COMPRESSIONS = ["gzip", "zstd", "xz", "lz4", "lzma", "lzo", "bzip2"] as const;
+const COMPRESSIONS = ["gzip", "zstd", "xz", "lz4", "lzma", "lzo", "bzip2"] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
 
 const COMPRESSION_SIGNATURES: Readonly<Record<Compression, Signature>> = {

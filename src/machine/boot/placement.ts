@@ -11,7 +11,7 @@ const INITRD_OFFSET = 128 * MEBIBYTE;
 const PAGE = 4096;
 
 /** Old kernels map the 2 MiB that hold the device tree, so it begins on such a boundary. */
-export const DEVICE_TREE_ALIGNMENT = 2 * MEBIBYTE;
+const DEVICE_TREE_ALIGNMENT = 2 * MEBIBYTE;
 
 /**
  * QEMU keeps the first page of RAM for its own start code and moves an image that asks for it up by 2 MiB,

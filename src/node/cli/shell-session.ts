@@ -117,7 +117,7 @@ function terminalSize({ stdout }: Host): { columns: number; rows: number } {
 }
 
 /** The machine's figures, a line each. */
-export function describeStatistics(machine: VirtualMachine): string {
+function describeStatistics(machine: VirtualMachine): string {
   const entries = Object.entries(machine.stats());
   const width = Math.max(0, ...entries.map(([name]) => name.length));
   return entries.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n");

@@ -58,7 +58,7 @@ export async function findMirror(settings: MirrorSettings): Promise<Mirror> {
 }
 
 /** The user's configuration file. */
-export function configurationPath(environment: MirrorSettings["environment"]): string {
+function configurationPath(environment: MirrorSettings["environment"]): string {
   const base = environment["XDG_CONFIG_HOME"] || join(environment["HOME"] || homedir(), ".config");
   return join(base, "elvisor", "config.yaml");
 }
@@ -114,7 +114,7 @@ function checkedAddress(address: string, namedBy: string): string {
  * The Debian suites among apt's sources, and those that a mirror of Debian carries beside them, so that a
  * kernel of another release is found too.
  */
-export function suitesFromApt(sources: readonly AptSource[]): ArchiveSuite[] {
+function suitesFromApt(sources: readonly AptSource[]): ArchiveSuite[] {
   const suites: ArchiveSuite[] = [];
   const add = (suite: ArchiveSuite): void => {
     if (!suites.some((other) => other.url === suite.url && other.suite === suite.suite)) suites.push(suite);

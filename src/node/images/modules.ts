@@ -39,7 +39,7 @@ export const MODULE_DIRECTORIES =
   /^(usr\/)?lib\/modules\/[^/]+\/kernel\/(drivers\/(virtio|block|char|net|cdrom)|fs|lib|crypto|net|arch\/arm64\/(lib|crypto))\/.*\.ko(\.(xz|gz|zst))?$/;
 
 /** The kernel's spelling of a module's name. */
-export function moduleName(name: string): string {
+function moduleName(name: string): string {
   return name.replaceAll("-", "_");
 }
 

@@ -5,7 +5,7 @@ import { type DeviceTree, walkTree } from "./tree.ts";
  * Which cells of which properties are phandles. A blob does not say, so whoever compares trees whose
  * phandles are numbered differently must know. `every: 3` with `at: 0` means cells 0, 3, 6, ...
  */
-export const PHANDLE_CELLS: Readonly<Record<string, { every: number; at: number }>> = {
+const PHANDLE_CELLS: Readonly<Record<string, { every: number; at: number }>> = {
   "interrupt-parent": { every: 1, at: 0 },
   phandle: { every: 1, at: 0 },
   clocks: { every: 1, at: 0 },
