@@ -1,4 +1,5 @@
 import { FAST_CONDITIONS, FAST_REGISTERS } from "../../src/cpu/fast-registers.ts";
+import { REDIRECTIONS } from "../../src/cpu/redirection.ts";
 import { CONTROL_REGISTERS } from "../../src/isa/system-registers/control.ts";
 import { DEBUG_REGISTERS } from "../../src/isa/system-registers/debug.ts";
 import {
@@ -48,6 +49,9 @@ export function systemRegistersPage(): Page {
         "facility of this product and UNDEFINED. Bits outside “writable” keep their reset value or read as RES1 " +
         "says. An encoding that is not in this list is UNDEFINED.",
       ...GROUPS.map(({ title, rows }) => join(`## ${title}`, registerTable(rows))),
+      "## Redirections",
+      "Names that mean another register while the host runs at EL2.",
+      redirectionTable(),
       "## Reached without the processor",
       "MRS and MSR that are a plain load or store in generated code while the condition holds.",
       fastTable(),
@@ -103,6 +107,13 @@ function notes(row: SystemRegister): string {
     row.affects.length === 0 ? "" : `affects ${row.affects.join(", ")}`,
   ];
   return parts.filter((part) => part !== "").join("; ");
+}
+
+function redirectionTable(): string {
+  const rows = Object.entries(REDIRECTIONS).flatMap(([condition, pairs]) =>
+    pairs.map(([from, to]) => [from, condition, to]),
+  );
+  return table(["Name", "At", "Means"], rows);
 }
 
 function fastTable(): string {
