@@ -1,4 +1,4 @@
-import { Bug } from "../base/errors.ts";
+import { Bug, UserError } from "../base/errors.ts";
 import { FAST_REGISTERS } from "../cpu/fast-registers.ts";
 import { featureSet } from "../cpu/feature-set.ts";
 import { type AccessLog, SILENT_LOG } from "../devices/access-log.ts";
@@ -10,11 +10,12 @@ import { callPsci, type PowerController, PSCI_POWER_STATE, PSCI_STATUS } from ".
 import { DECODER, IMPLEMENTED_FEATURES } from "../isa/table.ts";
 import { Bus } from "../memory/bus.ts";
 import { FrameTable } from "../memory/frame-table.ts";
-import { MachineMemory } from "../memory/machine-memory.ts";
+import { MAXIMUM_MEMORY_SIZE, MachineMemory } from "../memory/machine-memory.ts";
 import { PhysicalMap } from "../memory/physical-map.ts";
 import { TracedMemory } from "../memory/traced-memory.ts";
 import { TracedStore } from "../memory/traced-store.ts";
 import { TlbGroup } from "../mmu/tlb-maintenance.ts";
+import { formatBytes, MEBIBYTE } from "../platform/units.ts";
 import { cpuAffinity } from "../platform/virt-board.ts";
 import { VIRT_MAP } from "../platform/virt-map.ts";
 import { VirtBoard } from "./board.ts";
@@ -53,6 +54,16 @@ export type PowerRequest = "off" | "reset";
 const AFFINITY_MASK = 0xff_00ff_ffffn;
 const MASK64 = (1n << 64n) - 1n;
 
+/** One linear memory holds the guest's RAM and everything else of a machine. */
+function checkHostMemory(memoryBytes: number, overhead: number): void {
+  const most = Math.floor((MAXIMUM_MEMORY_SIZE - overhead) / MEBIBYTE);
+  if (memoryBytes <= most * MEBIBYTE) return;
+  throw new UserError(
+    `A machine cannot have ${formatBytes(memoryBytes)} of memory here; give at most --memory ${most}M.`,
+    { exitStatus: 2 },
+  );
+}
+
 /** Memory, processing elements, engine and board of one machine, put together; no host, no time of its own. */
 export class Machine implements PowerController {
   readonly memory: MachineMemory;
@@ -73,12 +84,12 @@ export class Machine implements PowerController {
   constructor(parts: MachineParts) {
     this.#parts = parts;
     const { memoryBytes, cpus, secure, virtualization, plan, clock, log = SILENT_LOG } = parts;
-    this.memory = new MachineMemory(
-      memoryBytes +
-        (secure ? VIRT_MAP.secureRam.size : 0) +
-        FlashContents.romBytes(plan.flash) +
-        overheadBytes(cpus, parts.profile ?? false),
-    );
+    const overhead =
+      (secure ? VIRT_MAP.secureRam.size : 0) +
+      FlashContents.romBytes(plan.flash) +
+      overheadBytes(cpus, parts.profile ?? false);
+    checkHostMemory(memoryBytes, overhead);
+    this.memory = new MachineMemory(memoryBytes + overhead);
     const frames = new FrameTable(this.memory);
     const map = new PhysicalMap(this.memory, frames);
     this.store = new TracedStore(this.memory, frames);

@@ -5,7 +5,8 @@ export const FRAME_SIZE = 4096;
 export const FRAME_SHIFT = 12;
 
 const WASM_PAGE_SIZE = 65536;
-const MAXIMUM_SIZE = 2 ** 32;
+/** Bytes that one memory can have. */
+export const MAXIMUM_MEMORY_SIZE = 2 ** 32;
 
 /**
  * One shared WebAssembly memory, allocated once and never grown, and the bump allocator that hands it out.
@@ -26,7 +27,7 @@ export class MachineMemory {
 
   /** `size` in bytes, above 0 and at most 4 GiB; rounded up to 64 KiB. */
   constructor(size: number) {
-    assert(size > 0 && size <= MAXIMUM_SIZE, `a machine memory cannot have ${size} bytes`);
+    assert(size > 0 && size <= MAXIMUM_MEMORY_SIZE, `a machine memory cannot have ${size} bytes`);
     const pages = Math.ceil(size / WASM_PAGE_SIZE);
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.size = pages * WASM_PAGE_SIZE;
