@@ -1,4 +1,5 @@
 import type { Alarm, Clock } from "../base/clock.ts";
+import { PRIVATE_INTERRUPT } from "../base/interrupt-ids.ts";
 import type { InterruptLine } from "../base/interrupt-line.ts";
 import { COUNTER_MASK, EVENT_COUNTERS } from "../isa/system-registers/performance-monitors.ts";
 import { fieldOf } from "../isa/system-registers/table.ts";
@@ -7,7 +8,7 @@ import { type ElementState, SLOT } from "./element-state.ts";
 import type { Privilege } from "./privilege.ts";
 
 /** Private peripheral interrupt of the performance monitors on `virt`. */
-export const PERFORMANCE_MONITOR_INTERRUPT = 23;
+export const PERFORMANCE_MONITOR_INTERRUPT = PRIVATE_INTERRUPT.performanceMonitor;
 
 /** Common events (DDI 0487, D13.12.3) that are counted; all others read as zero counts. */
 const EVENT = { SW_INCR: 0x00, INST_RETIRED: 0x08, CPU_CYCLES: 0x11, CHAIN: 0x1e } as const;
