@@ -5,6 +5,7 @@ import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { VirtioEntropy } from "../devices/virtio/entropy.ts";
 import { VIRTIO_MMIO_SLOTS } from "../platform/virt-board.ts";
 import type { Machine } from "./machine.ts";
+import { OrderedDrives } from "./ordered-drives.ts";
 import type { OutputQueue } from "./output-queue.ts";
 import type {
   ByteInput,
@@ -19,6 +20,8 @@ export class Peripherals {
   readonly serial: ByteInput;
   readonly console: VirtioConsole | undefined;
   readonly ports: ReadonlyMap<string, VirtioPort>;
+  /** For a deterministic machine, which has to wait for its drives. */
+  readonly orderedDrives: OrderedDrives | undefined;
   readonly #wake: () => void;
   readonly #devices: VirtioDevice[] = [];
 
@@ -29,8 +32,10 @@ export class Peripherals {
     this.console = this.#connectConsole(options, output);
     this.ports = this.#connectPorts(options, output);
     this.#devices.push(new VirtioEntropy(entropySource(options)));
+    this.orderedDrives = options.deterministic === true ? new OrderedDrives() : undefined;
     (options.drives ?? []).forEach((drive, index) => {
-      this.#devices.push(new VirtioBlock(blockStore(drive, index)));
+      const store = blockStore(drive, index);
+      this.#devices.push(new VirtioBlock(this.orderedDrives?.inOrder(store) ?? store));
     });
     if (this.#devices.length > VIRTIO_MMIO_SLOTS) {
       throw new UserError(

@@ -6,6 +6,7 @@ import type { HostTime } from "./host-time.ts";
 import { InstructionTime } from "./instruction-time.ts";
 import { Machine } from "./machine.ts";
 import { MachineClock, type TimeSource } from "./machine-clock.ts";
+import type { OrderedDrives } from "./ordered-drives.ts";
 import { OutputQueue } from "./output-queue.ts";
 import { Peripherals } from "./peripherals.ts";
 import { machineStatistics } from "./statistics.ts";
@@ -63,8 +64,11 @@ class RunningMachine implements VirtualMachine {
   readonly #output = new OutputQueue();
   readonly #started: number;
   readonly #onReboot: "restart" | "end";
+  readonly #orderedDrives: OrderedDrives | undefined;
   #stopped = false;
   #nap: { wake(): void } | undefined;
+  /** Something arrived since the last burst: no time to sleep. */
+  #woken = false;
   #resets = 0;
   #idleMilliseconds = 0;
 
@@ -81,6 +85,7 @@ class RunningMachine implements VirtualMachine {
     this.serial = peripherals.serial;
     this.console = peripherals.console;
     this.ports = peripherals.ports;
+    this.#orderedDrives = peripherals.orderedDrives;
   }
 
   async run(): Promise<ExitReason> {
@@ -88,8 +93,12 @@ class RunningMachine implements VirtualMachine {
     for (;;) {
       if (this.#stopped) return { kind: "stopped" };
       const deadline = this.#host.now() + BURST;
-      const end = this.#machine.loop.burst(() => this.#host.now() >= deadline);
+      const end = this.#machine.loop.burst(
+        () => this.#host.now() >= deadline || this.#orderedDrives?.busy === true,
+      );
+      this.#woken = false;
       await this.#output.drain();
+      await this.#orderedDrives?.settle(() => this.#host.breathe());
       const { powerRequest } = this.#machine;
       if (powerRequest === "off") return { kind: "power-off" };
       if (powerRequest === "reset") {
@@ -106,7 +115,10 @@ class RunningMachine implements VirtualMachine {
   async #sleep(until: number | undefined): Promise<void> {
     const milliseconds =
       until === undefined ? LONGEST_SLEEP : (until - this.#clock.ticks()) / TICKS_PER_MILLISECOND;
-    if (milliseconds <= 0) return;
+    if (milliseconds <= 0 || this.#woken) {
+      await this.#host.breathe();
+      return;
+    }
     const began = this.#host.now();
     const nap = this.#host.sleep(Math.min(milliseconds, LONGEST_SLEEP));
     this.#nap = nap;
@@ -116,6 +128,7 @@ class RunningMachine implements VirtualMachine {
   }
 
   #wake(): void {
+    this.#woken = true;
     this.#nap?.wake();
   }
 
@@ -165,4 +178,4 @@ function makeMachine(
 }
 
 /** Jumps to a piece of code before it is translated. */
-const TRANSLATION_THRESHOLD = 1000;
+const TRANSLATION_THRESHOLD = 4000;
