@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { COUNTER_MASK, EVENT_COUNTERS } from "../isa/system-registers/performance-monitors.ts";
 import { type ComputedRegisterName, systemRegister } from "../isa/system-registers/table.ts";
+import { HCR_TDZ, SCTLR_DZE } from "./control-bits.ts";
 import { DAIF, type ElementState, SLOT } from "./element-state.ts";
 import { cacheSize, ZERO_BLOCK_ID } from "./identification.ts";
 import type { PerformanceMonitor } from "./performance-monitor.ts";
@@ -114,9 +115,6 @@ function identification({ state, privilege, identity }: ComputedParts) {
     DCZID_EL0: { read: () => ZERO_BLOCK_ID | (zeroingProhibited(state, privilege) ? 16n : 0n) },
   } satisfies Record<string, ComputedRegister>;
 }
-
-const HCR_TDZ = 1n << 28n;
-const SCTLR_DZE = 14;
 
 /** DCZID_EL0.DZP: DC ZVA would trap. */
 function zeroingProhibited(state: ElementState, privilege: Privilege): boolean {

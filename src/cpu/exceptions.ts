@@ -1,3 +1,4 @@
+import { SCTLR_SPAN } from "./control-bits.ts";
 import { DAIF, type ElementState, SLOT } from "./element-state.ts";
 import type { Privilege } from "./privilege.ts";
 
@@ -23,7 +24,6 @@ const BANKED = {
   3: { spsr: SLOT.SPSR_EL3, elr: SLOT.ELR_EL3, esr: SLOT.ESR_EL3, far: SLOT.FAR_EL3, vbar: SLOT.VBAR_EL3 },
 } as const;
 
-const SCTLR_SPAN = 23;
 const SPSR = { IL: 20, SS: 21, PAN: 22, UAO: 23 } as const;
 
 /** PSTATE as SPSR_ELx keeps it. */

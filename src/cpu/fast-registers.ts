@@ -1,6 +1,7 @@
 import { type SystemRegisterName, systemRegister } from "../isa/system-registers/table.ts";
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { systemRegisterOffset } from "../memory/system-register-offset.ts";
+import { HCR_TRVM, HCR_TVM } from "./control-bits.ts";
 import type { ElementState } from "./element-state.ts";
 import type { Privilege } from "./privilege.ts";
 
@@ -75,7 +76,7 @@ const BIT = Object.fromEntries(FAST_CONDITIONS.map((name, index) => [name, 1 << 
   FastCondition,
   number
 >;
-const TVM_OR_TRVM = (1n << 26n) | (1n << 30n);
+const TVM_OR_TRVM = HCR_TVM | HCR_TRVM;
 
 /** The word for PE_LAYOUT.FAST_REGISTERS, to be renewed when EL, SPSel, HCR_EL2 or SCR_EL3 change. */
 export function fastConditions(state: ElementState, privilege: Privilege): number {

@@ -1,4 +1,5 @@
 import type { InterruptSignals } from "../base/interrupt-controller.ts";
+import { HCR_AMO, HCR_FMO, HCR_IMO, HCR_VF, HCR_VI, HCR_VSE, SCR_FIQ, SCR_IRQ } from "./control-bits.ts";
 import { DAIF, type ElementState, SLOT } from "./element-state.ts";
 import type { Privilege } from "./privilege.ts";
 
@@ -6,15 +7,6 @@ export interface PendingInterrupt {
   readonly kind: "irq" | "fiq" | "virtualSError";
   readonly target: 1 | 2 | 3;
 }
-
-const SCR_IRQ = 1;
-const SCR_FIQ = 2;
-const HCR_FMO = 1n << 3n;
-const HCR_IMO = 1n << 4n;
-const HCR_AMO = 1n << 5n;
-const HCR_VF = 1n << 6n;
-const HCR_VI = 1n << 7n;
-const HCR_VSE = 1n << 8n;
 
 /**
  * The interrupt to take now, if any. Where several are pending: FIQ, IRQ, virtual IRQ, virtual FIQ, virtual

@@ -5,11 +5,13 @@ import type { InterruptLine } from "../base/interrupt-line.ts";
 import type { Feature } from "../isa/instruction.ts";
 import type { ProcessorOperation } from "../isa/semantics.ts";
 import type { Affects } from "../isa/system-registers/definition.ts";
+import { systemInstruction } from "../isa/system-registers/system-instructions.ts";
 import {
   indexOf,
   registerIndex,
   type StoredRegisterName,
   SYSTEM_REGISTERS,
+  systemRegister,
 } from "../isa/system-registers/table.ts";
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { STORE_RESULT } from "../mmu/data-access.ts";
@@ -18,6 +20,17 @@ import type { Mmu } from "../mmu/mmu.ts";
 import { doubleWord, type TranslationRegisters } from "../mmu/translation-registers.ts";
 import { computedRegisters } from "./computed-registers.ts";
 import type { ConditionContext } from "./condition.ts";
+import {
+  HCR_AMO,
+  HCR_FMO,
+  HCR_IMO,
+  HCR_VF,
+  HCR_VI,
+  HCR_VSE,
+  SCR_EA,
+  SCTLR_SA,
+  SCTLR_SA0,
+} from "./control-bits.ts";
 import { DebugUnit } from "./debug-unit.ts";
 import { DAIF, type ElementMemory, ElementState, SLOT } from "./element-state.ts";
 import { enterException, returnFromException, VECTOR } from "./exceptions.ts";
@@ -818,20 +831,11 @@ export class Processor {
 const INSTRUCTION_LENGTH_32 = 1 << 25;
 /** DFSC and IFSC of a debug exception. */
 const DEBUG_STATUS = 0x22;
-const SCTLR_SA = 3;
-const SCTLR_SA0 = 4;
-const SCR_EA = 3;
-const HCR_FMO = 1n << 3n;
-const HCR_IMO = 1n << 4n;
-const HCR_AMO = 1n << 5n;
-const HCR_VF = 1n << 6n;
-const HCR_VI = 1n << 7n;
-const HCR_VSE = 1n << 8n;
-const DC_ZVA = (1 << 14) | (3 << 11) | (7 << 7) | (4 << 3) | 1;
-const DAIF_ENCODING = (3 << 14) | (3 << 11) | (4 << 7) | (2 << 3) | 1;
-const SPSEL_ENCODING = (3 << 14) | (4 << 7) | (2 << 3);
-const PAN_ENCODING = SPSEL_ENCODING | 3;
-const UAO_ENCODING = SPSEL_ENCODING | 4;
+const DC_ZVA = systemInstruction("DC ZVA").encoding;
+const DAIF_ENCODING = systemRegister("DAIF").encoding;
+const SPSEL_ENCODING = systemRegister("SPSel").encoding;
+const PAN_ENCODING = systemRegister("PAN").encoding;
+const UAO_ENCODING = systemRegister("UAO").encoding;
 
 /** LDXR, LDAXR, LDXP, LDAXP. */
 function isLoadExclusive(word: number): boolean {

@@ -7,6 +7,7 @@ import type { Affects, SystemRegister } from "../isa/system-registers/definition
 import { indexOf, REGISTER_BY_ENCODING, registerNamed } from "../isa/system-registers/table.ts";
 import type { ComputedRegister } from "./computed-registers.ts";
 import type { ConditionContext } from "./condition.ts";
+import { HCR_FMO, HCR_IMO, SCR_FIQ, SCR_IRQ } from "./control-bits.ts";
 import { floatingPointTrapTarget } from "./floating-point-access.ts";
 import { REDIRECTED_AT_EL2, REDIRECTED_FOR_HOST_EL0 } from "./redirection.ts";
 import { isReachable, type TrapTable } from "./trap-evaluation.ts";
@@ -36,11 +37,6 @@ interface Plan {
   readonly access: Access;
   readonly isFloatingPoint: boolean;
 }
-
-const HCR_IMO = 1n << 4n;
-const HCR_FMO = 1n << 3n;
-const SCR_IRQ = 1;
-const SCR_FIQ = 2;
 
 /** MRS and MSR (register): existence, traps, redirection, and the access itself. */
 export class RegisterAccess {

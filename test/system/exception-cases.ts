@@ -500,6 +500,69 @@ const secure: ExceptionCase[] = ([0, 1] as const).flatMap((level) =>
   ),
 );
 
+/** Routing controls under which a physical interrupt is tried. */
+const ROUTINGS: Readonly<Record<string, Registers>> = {
+  "no routing": {},
+  "SCR_EL3.IRQ": { scr_el3: base("scr_el3") | at(1) },
+  "SCR_EL3.FIQ": { scr_el3: base("scr_el3") | at(2) },
+  "SCR_EL3.IRQ and FIQ": { scr_el3: base("scr_el3") | at(1, 2) },
+  IMO: hcr(IMO),
+  FMO: hcr(FMO),
+  "IMO and FMO": hcr(IMO, FMO),
+  TGE: hcr(TGE),
+  "TGE, E2H": hcr(TGE, E2H),
+  "IMO, FMO, SCR_EL3.IRQ and FIQ": { ...hcr(IMO, FMO), scr_el3: base("scr_el3") | at(1, 2) },
+  Secure: { scr_el3: 0x500n },
+  "Secure, SCR_EL3.FIQ": { scr_el3: 0x504n },
+};
+
+/** The physical timer fires at once, as Group 0 (FIQ) or Non-secure Group 1. */
+function timerInterrupt(group: 0 | 1): string {
+  return `
+  ldr x0, =0x08000000
+  mov w1, #0x37
+  str w1, [x0]
+  ldr x0, =0x080a0000
+  str wzr, [x0, #0x14]
+  ldr x0, =0x080b0000
+  ${group === 1 ? "mov w1, #-1" : "mov w1, #0"}
+  str w1, [x0, #0x80]
+  str wzr, [x0, #0xd00]
+  movz w1, #0x4000, lsl #16
+  str w1, [x0, #0x100]
+  mov x0, #15
+  msr icc_sre_el3, x0
+  msr icc_sre_el2, x0
+  isb
+  mov x0, #255
+  msr icc_pmr_el1, x0
+  mov x0, #3
+  msr icc_igrpen1_el3, x0
+  mov x0, #1
+  msr icc_igrpen0_el1, x0
+  msr cntp_cval_el0, xzr
+  msr cntp_ctl_el0, x0
+  isb`;
+}
+
+const physicalInterrupts: ExceptionCase[] = LEVELS.flatMap((level) =>
+  Object.entries(ROUTINGS).flatMap(([routing, registers]) =>
+    ([0, 1] as const).flatMap((group) =>
+      [0, 0x3c0].map(
+        (status): ExceptionCase => ({
+          name: `Group ${group} interrupt at EL${level}, ${routing}${status === 0 ? "" : ", masked"}`,
+          ...{ level, registers, status },
+          prepare: timerInterrupt(group),
+          code: "  mov x1, #1000\n1: subs x1, x1, #1\n  b.ne 1b\n  svc #1",
+        }),
+      ),
+    ),
+  ),
+).filter(({ name, level }) => {
+  const toDisabledLevel = level === 2 && name.includes("Secure");
+  return !toDisabledLevel && !(level === 1 && name.includes("TGE"));
+});
+
 /** WFI without anybody to trap it would sleep for ever. */
 function sleeps({ name }: ExceptionCase): boolean {
   return name === "WFI at EL3, SCR_EL3.TWI" || name === "Secure EL1:  wfi";
@@ -514,6 +577,7 @@ const ALL_CASES: readonly ExceptionCase[] = [
   ...privileged,
   ...stage2Cases,
   ...virtualInterrupts,
+  ...physicalInterrupts,
   ...debug,
   ...secure,
 ];

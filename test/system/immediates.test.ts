@@ -1,0 +1,14 @@
+import { describe, expect, it } from "vitest";
+import { BareMachine } from "./bare-machine.ts";
+import { immediateProgram } from "./immediate-program.ts";
+import { runOnQemu } from "./qemu.ts";
+
+describe("BRK and HLT", () => {
+  it("with all 65,536 immediates raise QEMU's exceptions", async () => {
+    const program = immediateProgram();
+    const theirs = await runOnQemu(program, { timeoutSeconds: 120 });
+    const ours = new BareMachine(program).run(3e7);
+    expect(theirs.trim().split("\n")).toHaveLength(3);
+    expect(ours).toBe(theirs);
+  });
+});
