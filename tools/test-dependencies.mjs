@@ -11,6 +11,7 @@ const PACKAGES = {
   "device-tree-compiler": "dtc",
   "gdb-multiarch": "gdb-multiarch",
   tmux: "tmux",
+  chromium: "chromium",
   gpgv: "gpgv",
   "debian-archive-keyring": undefined,
   "xz-utils": "xz",

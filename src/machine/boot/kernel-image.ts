@@ -63,10 +63,15 @@ const ZBOOT_NAMES: Readonly<Record<string, Compression>> = {
 
 /** Recognises a kernel, unpacking it first if need be. Unfit files are {@link UserError}s. */
 export async function readKernelImage(file: BootFile, decompressors: Decompressors): Promise<KernelImage> {
+  return recogniseUnpacked(await unpackKernel(file, decompressors));
+}
+
+/** A kernel without its compression, if it has one. Files that cannot be unpacked are {@link UserError}s. */
+export async function unpackKernel(file: BootFile, decompressors: Decompressors): Promise<BootFile> {
   let { bytes } = file;
   for (let layer = 0; layer < MAXIMUM_LAYERS; layer++) {
     const packed = findPacked(file.name, bytes);
-    if (packed === undefined) return recogniseUnpacked({ name: file.name, bytes });
+    if (packed === undefined) return { name: file.name, bytes };
     bytes = await unpack(file.name, packed, decompressors);
   }
   throw new UserError(
