@@ -1,3 +1,4 @@
+import { Bug } from "../../base/errors.ts";
 import type { Feature } from "../instruction.ts";
 import { type Encoding, type ExceptionLevel, encodeRegister, levelOf } from "./definition.ts";
 
@@ -85,3 +86,10 @@ const ROWS = [
 
 export type SystemInstructionName = (typeof ROWS)[number]["name"];
 export const SYSTEM_INSTRUCTIONS: readonly SystemInstruction<SystemInstructionName>[] = ROWS;
+
+/** The row of an instruction. */
+export function systemInstruction(name: SystemInstructionName): SystemInstruction {
+  const row = SYSTEM_INSTRUCTIONS.find((candidate) => candidate.name === name);
+  if (row === undefined) throw new Bug(`no system instruction is called ${name}`);
+  return row;
+}
