@@ -20,7 +20,10 @@ interface Home {
 }
 
 /** The operand that a register handle stands for in one instruction. */
-export function resolveRegister({ handler, decoded }: RegionInstruction, handle: RegisterOperand): RegisterOperand {
+export function resolveRegister(
+  { handler, decoded }: RegionInstruction,
+  handle: RegisterOperand,
+): RegisterOperand {
   const name = handler.plan.nameOf(handle);
   if (name === undefined) return handle;
   const operand: Operand | undefined = decoded.operands[name];
