@@ -450,8 +450,8 @@ function writeRunExactly(
   body.if();
   body.get(record).call(decode);
   body.end();
+  // FUEL still counts this instruction, as it does in `run`: it has not completed while others look.
   body.get(fuel).i32(1).op("i32.sub").set(fuel);
-  body.get(pe).get(fuel).memory("i32.store", PE_LAYOUT.FUEL);
   body.get(pe).get(record).get(pc);
   body.get(record).memory("i32.load16_u").callIndirect(handlerType).op("i32.eqz");
   body.if();
