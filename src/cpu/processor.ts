@@ -54,6 +54,7 @@ import {
 import { SystemInstructions, type SystemResult } from "./system-instructions.ts";
 import { TIMER_NAMES, Timer, type TimerName } from "./timers.ts";
 import { TrapTable } from "./trap-evaluation.ts";
+import { zeroBlockFast } from "./zero-block.ts";
 
 /** How generated code goes on after an operation. */
 export const FLOW = {
@@ -134,6 +135,8 @@ export class Processor {
   readonly #traps = new TrapTable();
   readonly #context: ConditionContext;
   #signals: InterruptSignals = NO_SIGNALS;
+  /** DC ZVA traps nowhere at the current level. */
+  #zeroesFreely = false;
   #eventRegister = false;
   /** Software step: an instruction was let through and has not completed yet. */
   #stepping = false;
@@ -337,6 +340,7 @@ export class Processor {
       case "systemInstructionResult":
         return this.#systemResult(a, b);
       case "zeroCacheLine":
+        if (this.#zeroesFreely && zeroBlockFast(state, a)) return FLOW.NEXT;
         return this.#settleSystem(this.#system.execute(DC_ZVA, state.x(a)), DC_ZVA, a);
       case "stackAlignmentCheck":
         return this.#stackAlignment();
@@ -743,6 +747,7 @@ export class Processor {
     this.mmu.stateChanged();
     this.#refreshFloatingPoint();
     state.setWord("FAST_REGISTERS", fastConditions(state, privilege));
+    this.#zeroesFreely = this.#zeroTrapIsOff();
     this.#refreshDebug();
     if (state.word("IL") === 1 || this.pendingInterrupt() !== undefined) this.raiseAttention();
   }
@@ -757,6 +762,7 @@ export class Processor {
           if (what === "byteOrder" && affects.includes("translation")) break;
           state.setWord("NON_SECURE", privilege.secure ? 0 : 1);
           state.setWord("FAST_REGISTERS", fastConditions(state, privilege));
+          this.#zeroesFreely = this.#zeroTrapIsOff();
           this.mmu.contextChanged();
           break;
         case "interrupts":
@@ -778,6 +784,12 @@ export class Processor {
           break;
       }
     }
+  }
+
+  #zeroTrapIsOff(): boolean {
+    const { el } = this.state;
+    if (el >= 2 || (el === 1 && !this.privilege.hasEl2)) return true;
+    return this.#traps.access(DC_ZVA, "write", this.#context) === "execute";
   }
 
   /** Tells the interrupt controller on which side the element runs. */
