@@ -13,7 +13,7 @@ export type OnProgress = (file: ServedFile, received: number) => void;
 
 /** Fetches the guest that is described at `address`. */
 export async function loadGuest(address: string, onProgress: OnProgress): Promise<LoadedGuest> {
-  const guest = (await (await request(address, "guest's description")).json()) as ServedGuest;
+  const guest = (await (await request(address, "the guest's description")).json()) as ServedGuest;
   const load = async (file: ServedFile): Promise<BootFile> => {
     const bytes = await loadFile(new URL(file.path, address).href, file, onProgress);
     return { name: file.name, bytes };
@@ -29,7 +29,10 @@ async function loadFile(address: string, file: ServedFile, onProgress: OnProgres
   const reader = body?.getReader();
   for (;;) {
     const part = await reader?.read().catch((cause: unknown) => {
-      throw new UserError(`${file.name} stopped coming after ${received} bytes; try again.`, { cause });
+      throw new UserError(
+        `Fetching ${file.name} failed after ${received} bytes; is "npm run web" still running?`,
+        { cause },
+      );
     });
     if (part === undefined || part.done) break;
     if (received + part.value.length > file.size) throw changed(file);
@@ -42,7 +45,9 @@ async function loadFile(address: string, file: ServedFile, onProgress: OnProgres
 }
 
 function changed(file: ServedFile): UserError {
-  return new UserError(`${file.name} does not have the ${file.size} bytes that were announced; try again.`);
+  return new UserError(
+    `Fetching ${file.name} brought another number of bytes than the ${file.size} announced; load the page again.`,
+  );
 }
 
 async function request(address: string, name: string): Promise<Response> {
@@ -50,10 +55,10 @@ async function request(address: string, name: string): Promise<Response> {
   try {
     response = await fetch(address);
   } catch (cause) {
-    throw new UserError(`The ${name} cannot be fetched; is "npm run web" still running?`, { cause });
+    throw new UserError(`Fetching ${name} failed; is "npm run web" still running?`, { cause });
   }
   if (!response.ok) {
-    throw new UserError(`The ${name} cannot be fetched: the server answers ${response.status}.`);
+    throw new UserError(`Fetching ${name} failed: the server answers ${response.status}.`);
   }
   return response;
 }

@@ -96,4 +96,19 @@ describe("the page", { timeout: 3 * BOOT }, () => {
     expect(wrong).toEqual([]);
     await page.close();
   });
+
+  test("a guest that does not come is a sentence, and can be tried again", async () => {
+    const page = await browser.newPage();
+    await page.route("**/guest/initrd", (route) => route.fulfill({ status: 500 }));
+    await page.goto(server.url);
+    const again = page.getByRole("button", { name: "Start again" });
+    await again.waitFor({ timeout: 60_000 });
+    expect(await page.locator("#end-sentence").textContent()).toBe(
+      "Fetching the default initial file system failed: the server answers 500.",
+    );
+    await page.unroute("**/guest/initrd");
+    await again.click();
+    await shows(page, /^\[ +\d+\.\d+\] /m, 60_000);
+    await page.close();
+  });
 });
