@@ -1,0 +1,42 @@
+import type { BootPlan } from "../../src/machine/boot/boot-plan.ts";
+import { startState } from "../../src/machine/boot/start-state.ts";
+import { InstructionTime } from "../../src/machine/instruction-time.ts";
+import { Machine } from "../../src/machine/machine.ts";
+import { MachineClock } from "../../src/machine/machine-clock.ts";
+import { virtBoard } from "../../src/platform/virt-board.ts";
+import { VIRT_MAP } from "../../src/platform/virt-map.ts";
+
+const MEMORY_BYTES = 16 * 2 ** 20;
+
+/** A small deterministic machine with every level, whose memory the caller fills before it starts. */
+export function fuzzedMachine(options: {
+  memory: Uint8Array;
+  cpus: number;
+  translationThreshold: number | undefined;
+}): Machine {
+  const { memory, cpus, translationThreshold } = options;
+  const board = { memoryBytes: MEMORY_BYTES, cpus, secure: true, virtualization: true };
+  const plan: BootPlan = {
+    platform: virtBoard({ ...board, psciConduit: "none" }),
+    deviceTree: new Uint8Array(0),
+    loads: [{ what: "noise", address: VIRT_MAP.ram.base, bytes: memory, size: memory.length }],
+    flash: undefined,
+    firmwareConfiguration: undefined,
+    start: startState({ secure: true, virtualization: true }, 3, VIRT_MAP.ram.base),
+    secondaries: "start",
+    psciConduit: "none",
+    interruptsNonSecure: false,
+  };
+  const instructionTime = new InstructionTime(0);
+  const machine = new Machine({
+    ...board,
+    plan,
+    clock: new MachineClock(instructionTime),
+    instructionTime,
+    serial: { write: () => {} },
+    translationThreshold,
+  });
+  machine.board.connectVirtio([]);
+  machine.start();
+  return machine;
+}
