@@ -6,12 +6,13 @@ export const GROUPS = {
     title: "Boot of Debian's 6.1 cloud kernel to the shell's prompt",
     floor: 0.5,
     goal: 1,
+    least: undefined,
   },
-  integer: { title: "Integer loops", floor: 1.5, goal: 2.5 },
-  vector: { title: "Floating point and SIMD loops", floor: 4, goal: 8 },
-  memory: { title: "Large memory", floor: undefined, goal: undefined },
-  system: { title: "System calls, signals, processes, memory maps", floor: 1.5, goal: 4 },
-  userland: { title: "Loops in a Linux process", floor: undefined, goal: undefined },
+  integer: { title: "Integer loops", floor: 1.5, goal: 2.5, least: 0.9 },
+  vector: { title: "Floating point and SIMD loops", floor: 4, goal: 8, least: undefined },
+  memory: { title: "Large memory", floor: undefined, goal: undefined, least: undefined },
+  system: { title: "System calls, signals, processes, memory maps", floor: 1.5, goal: 4, least: undefined },
+  userland: { title: "Loops in a Linux process", floor: undefined, goal: undefined, least: undefined },
 } as const satisfies Record<string, Group>;
 
 interface Group {
@@ -19,6 +20,8 @@ interface Group {
   /** How many times as fast as QEMU the group's geometric mean must be, where that is laid down. */
   readonly floor: number | undefined;
   readonly goal: number | undefined;
+  /** What every single item must be. */
+  readonly least: number | undefined;
 }
 
 export type GroupName = keyof typeof GROUPS;
@@ -75,40 +78,40 @@ function system(group: GroupName, name: string, iterations: number): SystemItem 
 
 export const ITEMS: readonly Item[] = [
   { kind: "boot", name: "boot", group: "boot" },
-  kernel("integer", "crc32", 200),
-  kernel("integer", "matrix-integer", 200, { source: "matrix", element: "int32_t" }),
-  kernel("integer", "quicksort", 200),
+  kernel("integer", "crc32", 400),
+  kernel("integer", "matrix-integer", 150, { source: "matrix", element: "int32_t" }),
+  kernel("integer", "quicksort", 400),
   kernel("integer", "linked-list", 100_000),
-  kernel("integer", "sieve", 100),
+  kernel("integer", "sieve", 60),
   kernel("integer", "state-machine", 1000),
-  kernel("integer", "bytecode", 100),
-  kernel("integer", "indirect-calls", 10_000),
-  kernel("integer", "recursion", 1000),
-  kernel("integer", "strings", 1000),
-  kernel("integer", "atomics", 10_000),
-  kernel("integer", "atomics-lse", 10_000, { source: "atomics", largeSystemExtensions: true }),
-  kernel("integer", "multiply64", 10_000),
-  kernel("integer", "divide64", 1000),
-  kernel("integer", "mixed", 1000),
-  kernel("vector", "nbody-double", 100, { source: "nbody", element: "double", rounds: true }),
-  kernel("vector", "nbody-single", 100, { source: "nbody", element: "float", rounds: true }),
-  kernel("vector", "mandelbrot-double", 100, { source: "mandelbrot", element: "double", rounds: true }),
-  kernel("vector", "mandelbrot-single", 100, { source: "mandelbrot", element: "float", rounds: true }),
-  kernel("vector", "matrix-double", 100, { source: "matrix", element: "double", rounds: true }),
-  kernel("vector", "matrix-single", 100, { source: "matrix", element: "float", rounds: true }),
-  kernel("vector", "saxpy", 10_000, { vectorise: true, rounds: true }),
+  kernel("integer", "bytecode", 150),
+  kernel("integer", "indirect-calls", 4000),
+  kernel("integer", "recursion", 200),
+  kernel("integer", "strings", 1500),
+  kernel("integer", "atomics", 15_000),
+  kernel("integer", "atomics-lse", 15_000, { source: "atomics", largeSystemExtensions: true }),
+  kernel("integer", "multiply64", 15_000),
+  kernel("integer", "divide64", 4000),
+  kernel("integer", "mixed", 3000),
+  kernel("vector", "nbody-double", 150, { source: "nbody", element: "double", rounds: true }),
+  kernel("vector", "nbody-single", 150, { source: "nbody", element: "float", rounds: true }),
+  kernel("vector", "mandelbrot-double", 40, { source: "mandelbrot", element: "double", rounds: true }),
+  kernel("vector", "mandelbrot-single", 40, { source: "mandelbrot", element: "float", rounds: true }),
+  kernel("vector", "matrix-double", 12, { source: "matrix", element: "double", rounds: true }),
+  kernel("vector", "matrix-single", 12, { source: "matrix", element: "float", rounds: true }),
+  kernel("vector", "saxpy", 5000, { vectorise: true, rounds: true }),
   kernel("vector", "dot-product", 10_000, { vectorise: true }),
   kernel("vector", "pixels", 10_000, { vectorise: true }),
-  kernel("memory", "memory-copy", 10, { vectorise: true }),
-  kernel("memory", "pointer-chase", 500),
-  system("system", "system-call", 200_000),
-  system("system", "signal", 50_000),
-  system("system", "ping-pong", 20_000),
+  kernel("memory", "memory-copy", 4, { vectorise: true }),
+  kernel("memory", "pointer-chase", 150),
+  system("system", "system-call", 100_000),
+  system("system", "signal", 30_000),
+  system("system", "ping-pong", 5000),
   system("system", "fork", 500),
   system("system", "fork-exec", 300),
-  system("system", "map-touch-unmap", 500),
-  system("userland", "clock", 1_000_000),
-  system("userland", "string-functions", 2000),
+  system("system", "map-touch-unmap", 100),
+  system("userland", "clock", 5_000_000),
+  system("userland", "string-functions", 10_000),
 ];
 
 /** The items that names of groups and items stand for, in the table's order; all for no names. */

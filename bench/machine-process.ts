@@ -6,7 +6,7 @@ import { createMachine } from "../src/node/create-machine.ts";
 import { KERNEL_DECOMPRESSORS } from "../src/node/kernel-decompressors.ts";
 import { MarkerReader } from "./measure/markers.ts";
 import { BOOT_ITEM } from "./measure/run-process.ts";
-import type { MachineRequest } from "./workload.ts";
+import { GUEST_MEMORY, type MachineRequest } from "./workload.ts";
 
 const REPORT = 3;
 
@@ -18,7 +18,7 @@ const atStart = new Map<string, Counts>();
 const counts: Record<string, Counts> = {};
 
 const machine = await createMachine({
-  memoryBytes: request.memoryBytes,
+  memoryBytes: GUEST_MEMORY,
   cpus: 1,
   engine: request.engine,
   kernel: { name: request.kernel, bytes: await readFile(request.kernel) },

@@ -5,6 +5,7 @@ import { CommanderError } from "commander";
 import { UserError } from "../src/base/errors.ts";
 import { kernelWorkload } from "./build/kernel-workload.ts";
 import { bootWorkload, type LinuxImages, linuxImages, systemWorkload } from "./build/linux-workloads.ts";
+import { takeSnapshot } from "./build/snapshot.ts";
 import { CONTENDER_NAMES } from "./contenders.ts";
 import { ITEMS, type Item, type SystemItem, selectItems } from "./items.ts";
 import { type Measured, measure } from "./measure-items.ts";
@@ -14,7 +15,7 @@ import { writeProfile } from "./profile.ts";
 import { report } from "./report.ts";
 import { checksumDifferences } from "./results.ts";
 import { describeSurroundings } from "./surroundings.ts";
-import type { Workload } from "./workload.ts";
+import { GUEST_MEMORY, type Workload } from "./workload.ts";
 
 const RESULTS = join(BENCH, "results.md");
 
@@ -37,7 +38,13 @@ async function measureAndReport(names: readonly string[], options: BenchOptions)
   const { items } = selectItems(names);
   const images = items.some(({ kind }) => kind !== "kernel") ? await linuxImages() : undefined;
   const workloads = await prepare(items, options.scale, images);
-  const measured = await measure(workloads, options.with, options.runs, say);
+  const { machineProcess, remove } = takeSnapshot();
+  let measured: Measured;
+  try {
+    measured = await measure(workloads, options.with, { runs: options.runs, machineProcess, say });
+  } finally {
+    remove();
+  }
   const wrong = measured.results.flatMap(checksumDifferences);
   const text = document(measured, wrong, options, images);
   process.stdout.write(text);
@@ -75,11 +82,11 @@ function document(
   options: BenchOptions,
   images: LinuxImages | undefined,
 ): string {
-  const kernel =
-    images && `${images.kernel.package} ${images.kernel.version}, 512 MiB, one processing element`;
+  const kernel = images && `${images.kernel.package} ${images.kernel.version}, one processing element`;
   const facts = [
     `Medians of ${options.runs} ${options.runs === 1 ? "run" : "runs"}${options.scale === 1 ? "" : `, ${options.scale} times the usual work`}, ${new Date().toISOString().slice(0, 10)}`,
     ...describeSurroundings(kernel),
+    `Every guest has ${GUEST_MEMORY / 2 ** 20} MiB of memory.`,
   ];
   const problems = [...wrong, ...measured.failures];
   return [
@@ -88,7 +95,7 @@ function document(
     ...(problems.length === 0
       ? []
       : [`## Wrong or unfinished\n\n${problems.map((text) => `- ${text}`).join("\n")}\n`]),
-    report(measured.results, options.with),
+    report(measured.results, options.with, options.by),
   ].join("\n");
 }
 

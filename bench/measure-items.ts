@@ -4,6 +4,13 @@ import { type Measurement, RunFailure, runProcess } from "./measure/run-process.
 import type { ItemResult } from "./results.ts";
 import { commandFor, type Workload } from "./workload.ts";
 
+export interface MeasureSettings {
+  readonly runs: number;
+  /** The program that runs our machine. */
+  readonly machineProcess: string;
+  readonly say: (line: string) => void;
+}
+
 /** What came out of a measurement. */
 export interface Measured {
   readonly results: readonly ItemResult[];
@@ -18,8 +25,7 @@ export interface Measured {
 export async function measure(
   workloads: readonly Workload[],
   contenders: readonly ContenderName[],
-  runs: number,
-  say: (line: string) => void,
+  { runs, machineProcess, say }: MeasureSettings,
 ): Promise<Measured> {
   const results: ItemResult[] = [];
   const failures: string[] = [];
@@ -28,7 +34,7 @@ export async function measure(
     for (let run = 0; run < runs; run++) {
       const repetition = new Map<ContenderName, Map<string, Measurement>>();
       for (const contender of rotate(contenders, run)) {
-        const command = commandFor(CONTENDERS[contender], workload);
+        const command = commandFor(CONTENDERS[contender], workload, machineProcess);
         if (command === undefined) continue;
         try {
           const measured = await runProcess(command, workload.limitSeconds);

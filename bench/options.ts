@@ -1,11 +1,13 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { CONTENDER_NAMES, type ContenderName, isContenderName } from "./contenders.ts";
 import { GROUPS, type GroupName, ITEMS, selectItems } from "./items.ts";
+import type { Basis } from "./results.ts";
 
 export interface BenchOptions {
   readonly runs: number;
   readonly with: readonly ContenderName[];
   readonly scale: number;
+  readonly by: Basis;
   readonly write?: boolean;
   readonly json?: string;
 }
@@ -22,24 +24,28 @@ export function buildBenchProgram(actions: Actions): Command {
   const program = new Command("bench")
     .usage("[options] [GROUP or ITEM...]")
     .description(
-      "Measures our machine beside QEMU's (TCG) and, where that makes sense, beside the host itself: every run a\n" +
-        "process of its own, contenders in turn, medians of ratios of wall time. Without names everything is\n" +
+      "Measures our machine beside QEMU's (TCG) and, where that makes sense, beside the host itself: every run a " +
+        "process of its own, contenders in turn, medians of ratios of wall time. Without names everything is " +
         "measured, and bench/results.md is written.",
     )
-    .argument("[NAME...]", "groups and items", checkNames, [])
+    .argument("[NAME...]", "groups and items", checkNames)
     .option("--runs <N>", "repeat each measurement N times", parseRuns, DEFAULT_RUNS)
-    .option(
-      "--with <NAMES>",
-      `contenders, with commas between (default: ${CONTENDER_NAMES.join(",")})`,
-      parseContenders,
-      CONTENDER_NAMES,
+    .addOption(
+      new Option("--with <NAMES>", "contenders, with commas between")
+        .argParser(parseContenders)
+        .default(CONTENDER_NAMES, CONTENDER_NAMES.join(",")),
+    )
+    .addOption(
+      new Option("--by <TIME>", "what ratios are of; processor time is steadier on a busy host")
+        .choices(["wall", "cpu"])
+        .default("wall"),
     )
     .option("--scale <FACTOR>", "do FACTOR times the work", parseScale, 1)
     .option("--write", "write bench/results.md although not everything was measured")
     .option("--json <FILE>", "write every single measurement to this file")
     .helpOption("--help", "print help")
     .helpCommand(false)
-    .action(async (names: string[], options: BenchOptions) => {
+    .action(async (names: string[] = [], options: BenchOptions) => {
       await actions.measure(names, options);
     });
   program
@@ -75,7 +81,7 @@ function listItems(): string {
     .join("\n");
 }
 
-function checkNames(name: string, before: readonly string[]): string[] {
+function checkNames(name: string, before: readonly string[] = []): string[] {
   if (selectItems([name]).unknown.length > 0) {
     throw new InvalidArgumentError(`There is no group or item of that name; --help lists them.`);
   }

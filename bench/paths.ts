@@ -7,10 +7,10 @@ import { Bug } from "../src/base/errors.ts";
 export const ROOT: string = findRoot();
 /** C sources and results. */
 export const BENCH: string = join(ROOT, "bench");
+/** The built package. */
+export const DIST: string = join(ROOT, "dist");
 /** What was compiled, from one run to the next. */
 export const BUILD: string = join(ROOT, ".cache", "bench");
-/** The program that runs our machine in a process of its own. */
-export const MACHINE_PROCESS: string = join(ROOT, "dist", "bench", "machine-process.js");
 
 function findRoot(): string {
   for (let directory = dirname(fileURLToPath(import.meta.url)); ; directory = dirname(directory)) {

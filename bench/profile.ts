@@ -9,6 +9,7 @@ import { KERNEL_DECOMPRESSORS } from "../src/node/kernel-decompressors.ts";
 import { bootWorkload, linuxImages } from "./build/linux-workloads.ts";
 import { MarkerReader } from "./measure/markers.ts";
 import { ROOT } from "./paths.ts";
+import { GUEST_MEMORY } from "./workload.ts";
 
 const HOT_WORDS = join(ROOT, "src", "engine", "interpreter", "hot-words.ts");
 /** Handlers that become arms of the switch: more of them make it slower for all. */
@@ -43,7 +44,7 @@ async function profileBoot(): Promise<{ word: number; count: number }[]> {
   const markers = new MarkerReader();
   let prompted = false;
   const plan = await prepareBoot({
-    memoryBytes: guest.memoryBytes,
+    memoryBytes: GUEST_MEMORY,
     cpus: 1,
     deterministic: true,
     kernel: { name: guest.kernel, bytes: await readFile(guest.kernel) },
@@ -52,7 +53,7 @@ async function profileBoot(): Promise<{ word: number; count: number }[]> {
     decompressors: KERNEL_DECOMPRESSORS,
   });
   const machine = new Machine({
-    memoryBytes: guest.memoryBytes,
+    memoryBytes: GUEST_MEMORY,
     cpus: 1,
     secure: false,
     virtualization: false,
@@ -81,7 +82,9 @@ async function profileBoot(): Promise<{ word: number; count: number }[]> {
 export function hotWordsFile(words: readonly number[], share: number): string {
   const lines: string[] = [];
   for (let at = 0; at < words.length; at += WORDS_IN_LINE) {
-    const line = words.slice(at, at + WORDS_IN_LINE).map((word) => `0x${word.toString(16).padStart(8, "0")}`);
+    const line = words
+      .slice(at, at + WORDS_IN_LINE)
+      .map((word) => `0x${(word >>> 0).toString(16).padStart(8, "0")}`);
     lines.push(`  ${line.join(", ")},`);
   }
   return `/**

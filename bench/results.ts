@@ -12,10 +12,17 @@ export interface ItemResult {
   readonly repetitions: readonly Repetition[];
 }
 
+/** Which time is compared: by the host's clock, or of its processors. */
+export type Basis = "wall" | "cpu";
+
+function secondsOf(measurement: Measurement | undefined, basis: Basis): number | undefined {
+  return basis === "wall" ? measurement?.seconds : measurement?.cpuSeconds;
+}
+
 /** Seconds of the faster QEMU in a repetition. */
-function fastestQemu(repetition: Repetition): number | undefined {
+function fastestQemu(repetition: Repetition, basis: Basis): number | undefined {
   const seconds = [...repetition].flatMap(([name, measurement]) =>
-    CONTENDERS[name].kind === "qemu" ? [measurement.seconds] : [],
+    CONTENDERS[name].kind === "qemu" ? (secondsOf(measurement, basis) ?? []) : [],
   );
   return seconds.length === 0 ? undefined : Math.min(...seconds);
 }
@@ -33,26 +40,34 @@ export function medianOf(
   );
 }
 
-export function medianSeconds(result: ItemResult, name: ContenderName): number | undefined {
-  return medianOf(result, (repetition) => repetition.get(name)?.seconds);
+export function medianSeconds(result: ItemResult, name: ContenderName, basis: Basis): number | undefined {
+  return medianOf(result, (repetition) => secondsOf(repetition.get(name), basis));
 }
 
 /** How many times as fast as the faster QEMU. */
-export function speedup(result: ItemResult, name: ContenderName): number | undefined {
-  return medianOf(result, (repetition) => {
-    const own = repetition.get(name)?.seconds;
-    const qemu = fastestQemu(repetition);
-    return own === undefined || qemu === undefined ? undefined : qemu / own;
-  });
+export function speedup(result: ItemResult, name: ContenderName, basis: Basis): number | undefined {
+  return medianOf(result, (repetition) =>
+    ratio(fastestQemu(repetition, basis), secondsOf(repetition.get(name), basis)),
+  );
 }
 
 /** How many times as slow as the host's own program. */
-export function slowdown(result: ItemResult, name: ContenderName): number | undefined {
-  return medianOf(result, (repetition) => {
-    const own = repetition.get(name)?.seconds;
-    const native = repetition.get("native")?.seconds;
-    return own === undefined || native === undefined ? undefined : own / native;
-  });
+export function slowdown(result: ItemResult, name: ContenderName, basis: Basis): number | undefined {
+  return medianOf(result, (repetition) => quotient(repetition, name, "native", basis));
+}
+
+/** One contender's time in units of another's. */
+export function quotient(
+  repetition: Repetition,
+  name: ContenderName,
+  unit: ContenderName,
+  basis: Basis,
+): number | undefined {
+  return ratio(secondsOf(repetition.get(name), basis), secondsOf(repetition.get(unit), basis));
+}
+
+function ratio(above: number | undefined, below: number | undefined): number | undefined {
+  return above === undefined || below === undefined ? undefined : above / below;
 }
 
 /** What our machine counted, in words of the report. */

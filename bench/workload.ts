@@ -1,10 +1,9 @@
 import { availableParallelism } from "node:os";
-import { assertNever, Bug } from "../src/base/errors.ts";
+import { assertNever } from "../src/base/errors.ts";
 import type { VirtualMachineOptions } from "../src/machine/virtual-machine-interface.ts";
 import type { Contender } from "./contenders.ts";
 import type { Item } from "./items.ts";
 import type { Command } from "./measure/run-process.ts";
-import { MACHINE_PROCESS } from "./paths.ts";
 
 /** Something that runs in one process and measures one or more items. */
 export interface Workload {
@@ -24,7 +23,6 @@ export interface GuestFiles {
   readonly kernel: string;
   readonly initrd?: string;
   readonly commandLine?: string;
-  readonly memoryBytes: number;
 }
 
 /** What `machine-process` is told. */
@@ -32,12 +30,19 @@ export interface MachineRequest extends GuestFiles {
   readonly engine: NonNullable<VirtualMachineOptions["engine"]>;
 }
 
+/** Bytes of memory of every guest. */
+export const GUEST_MEMORY: number = 512 * 2 ** 20;
+
 /** Both machines get the same two host processors, if there are more. */
 const PROCESSORS = 2;
 const MEBIBYTE = 2 ** 20;
 
-/** How `contender` runs `workload`; undefined where it cannot. */
-export function commandFor(contender: Contender, workload: Workload): Command | undefined {
+/** How `contender` runs `workload`, our machine by `machineProcess`; undefined where it cannot. */
+export function commandFor(
+  contender: Contender,
+  workload: Workload,
+  machineProcess: string,
+): Command | undefined {
   switch (contender.kind) {
     case "native":
       return workload.native && bound({ ...workload.native, reports: false });
@@ -52,7 +57,7 @@ export function commandFor(contender: Contender, workload: Workload): Command | 
       const request: MachineRequest = { ...workload.guest, engine: contender.engine };
       return bound({
         program: process.execPath,
-        arguments: [MACHINE_PROCESS, JSON.stringify(request)],
+        arguments: [machineProcess, JSON.stringify(request)],
         reports: true,
       });
     }
@@ -62,10 +67,9 @@ export function commandFor(contender: Contender, workload: Workload): Command | 
 }
 
 function qemuArguments(cpu: string, guest: GuestFiles): string[] {
-  if (guest.memoryBytes % MEBIBYTE !== 0) throw new Bug("QEMU's memory is measured in MiB");
   return [
     ...["-M", "virt,gic-version=3,dtb-randomness=off", "-accel", "tcg", "-cpu", cpu, "-smp", "1"],
-    ...["-m", String(guest.memoryBytes / MEBIBYTE), "-nodefaults", "-display", "none", "-no-reboot"],
+    ...["-m", String(GUEST_MEMORY / MEBIBYTE), "-nodefaults", "-display", "none", "-no-reboot"],
     ...["-serial", "stdio", "-kernel", guest.kernel],
     ...(guest.initrd === undefined ? [] : ["-initrd", guest.initrd]),
     ...(guest.commandLine === undefined ? [] : ["-append", guest.commandLine]),

@@ -2,7 +2,6 @@ import type { KernelItem } from "../items.ts";
 import type { Workload } from "../workload.ts";
 import { compile, type Target } from "./compile.ts";
 
-const MEMORY = 512 * 2 ** 20;
 const LIMIT = 600;
 
 const BARE = [
@@ -33,7 +32,7 @@ export async function kernelWorkload(item: KernelItem, scale: number): Promise<W
   return {
     title: item.name,
     items: [item],
-    guest: { kernel: guest, memoryBytes: MEMORY },
+    guest: { kernel: guest },
     native: { program: host, arguments: [] },
     largeSystemExtensions: item.largeSystemExtensions ?? false,
     limitSeconds: LIMIT,

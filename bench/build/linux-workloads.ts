@@ -12,7 +12,6 @@ import { BUILD } from "../paths.ts";
 import type { Workload } from "../workload.ts";
 import { compile } from "./compile.ts";
 
-const MEMORY = 512 * 2 ** 20;
 const BOOT_LIMIT = 300;
 const SYSTEM_LIMIT = 900;
 
@@ -68,7 +67,6 @@ export async function bootWorkload(item: BootItem, images: LinuxImages): Promise
       kernel: images.kernelFile,
       initrd: await keep("boot-initrd", Buffer.concat([usual, changed])),
       commandLine: "console=ttyAMA0",
-      memoryBytes: MEMORY,
     },
     native: undefined,
     largeSystemExtensions: false,
@@ -100,7 +98,6 @@ export async function systemWorkload(
       initrd: await keep("system-initrd", initrd),
       // What the kernel does not know goes to process 1: words with "=" into its environment.
       commandLine: `console=ttyAMA0 quiet BENCH=${tests.join(",")}`,
-      memoryBytes: MEMORY,
     },
     native: { program: host, arguments: [tests.join(",")] },
     largeSystemExtensions: false,

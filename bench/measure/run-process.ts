@@ -30,7 +30,8 @@ export class RunFailure extends Error {}
 /** Name under which a boot is measured: from the start of the process to the prompt. */
 export const BOOT_ITEM = "boot";
 
-const OUTPUT_KEPT = 2000;
+/** Characters of a failed process's output to show. */
+const OUTPUT_KEPT = 600;
 /** Milliseconds for a process to end after it was asked to. */
 const END_LIMIT = 10_000;
 
