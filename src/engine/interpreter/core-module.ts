@@ -2,7 +2,8 @@ import { RUNTIME_FUNCTIONS, type RuntimeFunctionName } from "../../isa/runtime-f
 import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
 import type { FunctionBody, Label } from "../../wasm/function-body.ts";
 import { ModuleWriter, type Signature } from "../../wasm/module-writer.ts";
-import { HandlerEmitter, type HandlerFrame, type HandlerImports } from "./emitter.ts";
+import { HandlerEmitter } from "./emitter.ts";
+import type { HandlerFrame, HandlerImports } from "./handler-frame.ts";
 import type { Handler } from "./handler-set.ts";
 import {
   FIRST_HANDLER,

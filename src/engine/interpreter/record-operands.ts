@@ -2,7 +2,7 @@ import type { FlagName, VectorPart } from "../../isa/ir.ts";
 import type { ImmediateOperand, RegisterOperand } from "../../isa/operands.ts";
 import { PE_LAYOUT } from "../../memory/pe-layout.ts";
 import type { FunctionBody } from "../../wasm/function-body.ts";
-import type { OperandAccess } from "./emitter.ts";
+import type { OperandAccess } from "./handler-frame.ts";
 import { type RecordPlan, registerSlot } from "./record.ts";
 
 /** Where the PE's block keeps each of the four flag values. */

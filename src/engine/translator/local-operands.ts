@@ -2,7 +2,7 @@ import { Bug } from "../../base/errors.ts";
 import type { FlagName, VectorPart } from "../../isa/ir.ts";
 import type { ImmediateOperand, Operand, RegisterOperand } from "../../isa/operands.ts";
 import type { FunctionBody } from "../../wasm/function-body.ts";
-import type { OperandAccess } from "../interpreter/emitter.ts";
+import type { OperandAccess } from "../interpreter/handler-frame.ts";
 import { registerSlot } from "../interpreter/record.ts";
 import { FLAG_SLOT } from "../interpreter/record-operands.ts";
 import type { Region, RegionInstruction } from "./region.ts";

@@ -1,7 +1,8 @@
 import { Bug } from "../../base/errors.ts";
 import { PE_LAYOUT } from "../../memory/pe-layout.ts";
 import type { FunctionBody, Label } from "../../wasm/function-body.ts";
-import { HandlerEmitter, type HandlerFrame, type HandlerImports } from "../interpreter/emitter.ts";
+import { HandlerEmitter } from "../interpreter/emitter.ts";
+import type { HandlerFrame, HandlerImports } from "../interpreter/handler-frame.ts";
 import { analyse, type ControlFlow } from "./control-flow.ts";
 import { LocalOperands } from "./local-operands.ts";
 import type { BasicBlock, Region, RegionInstruction } from "./region.ts";

@@ -1,0 +1,54 @@
+import type { FlagName, VectorPart } from "../../isa/ir.ts";
+import type { ImmediateOperand, RegisterOperand } from "../../isa/operands.ts";
+import type { RuntimeFunctionName } from "../../isa/runtime-functions.ts";
+import type { FunctionBody } from "../../wasm/function-body.ts";
+
+/** Functions outside that handlers call, by index in the module at hand. */
+export interface HandlerImports {
+  readonly slowLoad: number;
+  readonly slowStore: number;
+  readonly prepareWrite: number;
+  readonly processor: number;
+  runtime(name: RuntimeFunctionName): number;
+}
+
+/** How a meaning's operands and the flags are reached: through a record, or as locals and constants. */
+export interface OperandAccess {
+  pushRegister(register: RegisterOperand<"x" | "sp">, bits: 32 | 64): void;
+  /** `push` leaves an i64 (bits 64) or i32 (bits 32, zero-extended here). */
+  writeRegister(register: RegisterOperand<"x" | "sp">, bits: 32 | 64, push: () => void): void;
+  pushVector(register: RegisterOperand<"v">, part: VectorPart): void;
+  /** The rest of the register becomes zero. */
+  writeVector(register: RegisterOperand<"v">, part: VectorPart, push: () => void): void;
+  pushImmediate(operand: ImmediateOperand, type: "i32" | "i64"): void;
+  pushFlag(flag: FlagName): void;
+  writeFlag(flag: FlagName, push: () => void): void;
+}
+
+/** Where a handler's code stands: a function of its own, or an arm of the interpreter's switch. */
+export interface HandlerFrame {
+  readonly body: FunctionBody;
+  readonly imports: HandlerImports;
+  readonly operands: OperandAccess;
+  /** Local with the PE's base address. */
+  readonly pe: number;
+  /** Local, i32, 0 at entry: set when the loop must be left after this instruction. */
+  readonly leave: number;
+  /** Pushes the instruction's address (i64). */
+  pushPc(): void;
+  /** Pushes the soft TLB's bank for ordinary accesses. */
+  pushBank(): void;
+  /** Stores PC and fuel before something outside may look at them. */
+  spill(): void;
+  /** Leaves: PC in the PE's block is where to go on. */
+  exit(): void;
+  /**
+   * True where stores that miss the soft TLB ask `prepareWrite` for a place to write (and leave when there is
+   * none), false where they go through SCRATCH and `slowStore`.
+   */
+  readonly storesInPlace: boolean;
+  /** Goes on at PC + (i32 on the stack), a target known to lie in this page. Undefined where not offered. */
+  readonly jumpInPage: (() => void) | undefined;
+  /** Goes on with the next instruction. */
+  next(): void;
+}
