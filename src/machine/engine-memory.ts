@@ -6,8 +6,8 @@ import { PE_LAYOUT, SOFT_TLB } from "../memory/pe-layout.ts";
 export const RECORD_PAGES = 4096;
 /** Soft-TLB banks of one element: regimes, exception levels, PAN. */
 const BANKS = 32;
-/** Tables whose size does not depend on the guest: physical map, frame table. */
-const TABLES = 24 << 20;
+/** Physical map and frame table (20 bytes a page) of the largest machine. */
+const TABLES = 40 << 20;
 
 /** Bytes of linear memory that a machine needs beside RAM and ROM. */
 export function overheadBytes(cpus: number, profile: boolean): number {

@@ -24,6 +24,8 @@ export class MachineMemory {
   /** Indexed by byte address >>> 3. */
   readonly doubleWords: BigUint64Array<SharedArrayBuffer>;
   #next = FRAME_SIZE;
+  /** First byte that was handed out from the end. */
+  #end: number;
 
   /** `size` in bytes, above 0 and at most 4 GiB; rounded up to 64 KiB. */
   constructor(size: number) {
@@ -31,6 +33,7 @@ export class MachineMemory {
     const pages = Math.ceil(size / WASM_PAGE_SIZE);
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.size = pages * WASM_PAGE_SIZE;
+    this.#end = this.size;
     const buffer = this.memory.buffer;
     if (!(buffer instanceof SharedArrayBuffer)) throw new Bug("the machine memory is not shared");
     this.view = new DataView(buffer);
@@ -41,14 +44,25 @@ export class MachineMemory {
 
   /** Bytes not handed out yet. */
   get available(): number {
-    return this.size - this.#next;
+    return this.#end - this.#next;
   }
 
   /** Byte address of `bytes` zeroed bytes; `alignment` is a power of two. The board sizes the memory beforehand. */
   allocate(bytes: number, alignment = 8): number {
     const address = Math.ceil(this.#next / alignment) * alignment;
-    assert(address + bytes <= this.size, `the machine memory has no room for ${bytes} more bytes`);
+    assert(address + bytes <= this.#end, `the machine memory has no room for ${bytes} more bytes`);
     this.#next = address + bytes;
+    return address;
+  }
+
+  /**
+   * Like {@link allocate}, from the end: for guest memory, so that everything that code holds as a signed
+   * number, records and tables, stays below 2 GiB whatever the size of the guest.
+   */
+  allocateFromEnd(bytes: number, alignment = 8): number {
+    const address = Math.floor((this.#end - bytes) / alignment) * alignment;
+    assert(address >= this.#next, `the machine memory has no room for ${bytes} more bytes`);
+    this.#end = address;
     return address;
   }
 }

@@ -128,7 +128,7 @@ export class PhysicalMap {
     const { address, bytes, kind, secure } = range;
     assert(address % FRAME_SIZE === 0 && bytes % FRAME_SIZE === 0, "RAM and ROM come in whole pages");
     assert(bytes > 0 && address + bytes <= MEMORY_ADDRESS_LIMIT, "RAM and ROM lie below 2^44");
-    const host = this.memory.allocate(bytes, FRAME_SIZE);
+    const host = this.memory.allocateFromEnd(bytes, FRAME_SIZE);
     const flag = kind === MAP_ENTRY.RAM ? FRAME_FLAGS.KIND_RAM : FRAME_FLAGS.KIND_ROM;
     for (let offset = 0; offset < bytes; offset += FRAME_SIZE) {
       const page = address + offset;

@@ -55,7 +55,7 @@ export class RecordCache {
     this.#base = base;
     this.#capacity = capacity;
     this.#host = host;
-    this.#pageOfFrame = new Int32Array(buffer.byteLength >> FRAME_SHIFT).fill(NO_PAGE);
+    this.#pageOfFrame = new Int32Array(Math.ceil(buffer.byteLength / 2 ** FRAME_SHIFT)).fill(NO_PAGE);
     this.#frameOfPage = new Int32Array(capacity).fill(NO_PAGE);
     this.#writes = new Uint8Array(capacity);
   }

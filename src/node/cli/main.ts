@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { createMachine } from "../create-machine.ts";
 import { main } from "./entry.ts";
 
 process.exitCode = await main(process.argv.slice(2), {
@@ -7,7 +6,8 @@ process.exitCode = await main(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   environment: process.env,
-  createMachine,
+  // The machine is loaded when one is made, so that everything else is quick.
+  createMachine: async (options) => (await import("../create-machine.ts")).createMachine(options),
 });
 // What was piped to us may not have been read to its end, which must not keep the process.
 process.exit();
