@@ -1,18 +1,8 @@
-import type { Clock } from "../base/clock.ts";
-import { Bug } from "../base/errors.ts";
-import type { InterruptCpuInterface, InterruptSignals } from "../base/interrupt-controller.ts";
-import type { InterruptLine } from "../base/interrupt-line.ts";
-import type { Feature } from "../isa/instruction.ts";
+import type { InterruptSignals } from "../base/interrupt-controller.ts";
 import type { ProcessorOperation } from "../isa/semantics.ts";
 import type { Affects } from "../isa/system-registers/definition.ts";
 import { systemInstruction } from "../isa/system-registers/system-instructions.ts";
-import {
-  indexOf,
-  registerIndex,
-  type StoredRegisterName,
-  SYSTEM_REGISTERS,
-  systemRegister,
-} from "../isa/system-registers/table.ts";
+import { registerIndex, systemRegister } from "../isa/system-registers/table.ts";
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { STORE_RESULT } from "../mmu/data-access.ts";
 import type { MemoryFault } from "../mmu/memory-fault.ts";
@@ -20,92 +10,27 @@ import type { Mmu } from "../mmu/mmu.ts";
 import { doubleWord, type TranslationRegisters } from "../mmu/translation-registers.ts";
 import { computedRegisters } from "./computed-registers.ts";
 import type { ConditionContext } from "./condition.ts";
-import {
-  HCR_AMO,
-  HCR_FMO,
-  HCR_IMO,
-  HCR_VF,
-  HCR_VI,
-  HCR_VSE,
-  SCR_EA,
-  SCTLR_SA,
-  SCTLR_SA0,
-} from "./control-bits.ts";
 import { DebugUnit } from "./debug-unit.ts";
+import { DerivedState } from "./derived-state.ts";
 import { DAIF, type ElementMemory, ElementState, SLOT } from "./element-state.ts";
-import { enterException, returnFromException, VECTOR } from "./exceptions.ts";
+import { ExceptionTaker } from "./exception-taker.ts";
 import { fastConditions } from "./fast-registers.ts";
-import type { ProcessorOptions } from "./feature-set.ts";
 import { floatingPointTrapTarget } from "./floating-point-access.ts";
-import { identificationValues, MAIN_IDENTIFIER, multiprocessorAffinity } from "./identification.ts";
-import { type PendingInterrupt, pendingInterrupt, wakesUp } from "./interrupts.ts";
+import { FLOW, type Flow } from "./flow.ts";
+import { MAIN_IDENTIFIER, multiprocessorAffinity } from "./identification.ts";
+import type { PendingInterrupt } from "./interrupts.ts";
 import { PerformanceMonitor } from "./performance-monitor.ts";
 import { Privilege } from "./privilege.ts";
+import type { ProcessorParts, ProcessorStart } from "./processor-parts.ts";
 import { type AccessResult, RegisterAccess } from "./register-access.ts";
-import {
-  abortIss,
-  classFrom,
-  describeTransfer,
-  EXCEPTION_CLASS,
-  FLOATING_POINT_ISS,
-  systemRegisterIss,
-  waitIss,
-} from "./syndrome.ts";
+import { resetRegisters } from "./reset-values.ts";
+import { EXCEPTION_CLASS, waitIss } from "./syndrome.ts";
 import { SystemInstructions, type SystemResult } from "./system-instructions.ts";
-import { TIMER_NAMES, Timer, type TimerName } from "./timers.ts";
+import { Timer, type TimerName } from "./timers.ts";
 import { TrapTable } from "./trap-evaluation.ts";
 import { zeroBlockFast } from "./zero-block.ts";
 
-/** How generated code goes on after an operation. */
-export const FLOW = {
-  /** With the next instruction; PC and the translation context are as before. */
-  NEXT: 0,
-  /** At PC, looking everything up again. */
-  CHANGED: 1,
-} as const;
-export type Flow = (typeof FLOW)[keyof typeof FLOW];
-
-/** What the machine around the element does for it. */
-export interface ProcessorHooks {
-  /**
-   * An HVC or SMC that built-in firmware may answer. True: it did, and the instruction is complete. Asked
-   * before the architecture's own rules, HCR_EL2.TSC excepted.
-   */
-  readonly conduit?: (kind: "hvc" | "smc", immediate: number) => boolean;
-  /** HLT at EL2 and EL3: true when the host gate took it, and the instruction is complete. */
-  readonly hostGate?: (immediate: number) => boolean;
-  /** SEV: the event register of every element is to be set ({@link Processor.signalEvent}). */
-  readonly broadcastEvent?: () => void;
-  /** A word for the debug communication channel; false when nobody listens. */
-  readonly debugTransmit?: (value: number) => boolean;
-}
-
-export interface ProcessorParts {
-  readonly memory: ElementMemory;
-  /** Byte address of the element's block. */
-  readonly base: number;
-  /** Index of the element in the machine, from 0. */
-  readonly index: number;
-  readonly mmu: Mmu;
-  readonly clock: Clock;
-  readonly interrupts: InterruptCpuInterface;
-  /** Lines of the timers and of the performance monitor to the interrupt controller. */
-  readonly lines: Readonly<Record<TimerName | "performanceMonitor", InterruptLine>>;
-  readonly features: ReadonlySet<Feature>;
-  readonly options: ProcessorOptions;
-  readonly hooks?: ProcessorHooks;
-}
-
-/** How an element begins; see `startState` of the machine room. */
-export interface ProcessorStart {
-  readonly pc: number;
-  readonly arguments: readonly bigint[];
-  readonly level: 1 | 2 | 3;
-  readonly systemRegisters: readonly { readonly name: StoredRegisterName; readonly bits: bigint }[];
-}
-
-const ATTENTION = 0x8000_0000;
-const NO_SIGNALS: InterruptSignals = { irq: false, fiq: false, virq: false, vfiq: false };
+export type { ProcessorHooks, ProcessorParts, ProcessorStart } from "./processor-parts.ts";
 
 /** The registers that address translation reads, for the Mmu of the element whose block is at `base`. */
 export function translationRegisters(memory: ElementMemory, base: number): TranslationRegisters {
@@ -123,30 +48,17 @@ export class Processor {
   readonly debug: DebugUnit;
   readonly monitor: PerformanceMonitor;
   readonly timers: Readonly<Record<TimerName, Timer>>;
-  /** Waiting for an interrupt (WFI): the run loop gives it no time until {@link wake}. */
-  sleeping = false;
   /** Has executed WFE or YIELD lately: another element may have better use for the time. Cleared by the run loop. */
   yielded = false;
-  /** The run loop must call {@link beforeInstruction} before each instruction. */
-  needsCarefulMode = false;
   readonly #parts: ProcessorParts;
   readonly #registers: RegisterAccess;
   readonly #system: SystemInstructions;
   readonly #traps = new TrapTable();
   readonly #context: ConditionContext;
-  #signals: InterruptSignals = NO_SIGNALS;
-  /** DC ZVA traps nowhere at the current level. */
-  #zeroesFreely = false;
+  readonly #derived: DerivedState;
+  readonly #exceptions: ExceptionTaker;
   #eventRegister = false;
-  /** Software step: an instruction was let through and has not completed yet. */
-  #stepping = false;
-  #stepCompleted = false;
-  #steppedExclusive = false;
-  /** Instructions completed when the step began: the engine may ask twice before the same instruction. */
-  #stepBegan = 0;
   #resetVector = 0n;
-  #sawEl3 = false;
-  #sawNonSecure = false;
 
   constructor(parts: ProcessorParts) {
     const { memory, base, index, mmu, clock, options, features, interrupts, lines, hooks } = parts;
@@ -172,15 +84,21 @@ export class Processor {
       privilege,
       hypervisorInterruptControl: () => interrupts.hypervisorControl,
     };
+    const { debug, monitor, timers } = this;
+    this.#derived = new DerivedState({
+      context: this.#context,
+      ...{ mmu, debug, monitor, timers, traps: this.#traps, interrupts },
+    });
+    this.#exceptions = new ExceptionTaker({ state, privilege, mmu, debug, monitor, derived: this.#derived });
     const computed = computedRegisters({
       state,
       privilege,
       clock,
-      timers: this.timers,
-      monitor: this.monitor,
+      timers,
+      monitor,
       identity: { midr: MAIN_IDENTIFIER, mpidr: multiprocessorAffinity(index) },
       resetVector: () => this.#resetVector,
-      pending: () => this.#pendingStatus(),
+      pending: () => this.#derived.pendingStatus(),
       transmit: (value) => hooks?.debugTransmit?.(value) ?? false,
     });
     this.#registers = new RegisterAccess({
@@ -194,38 +112,31 @@ export class Processor {
       this.debug.watchpointMatches(doubleWord(low, high), size, isWrite);
   }
 
+  /** Waiting for an interrupt (WFI): there is no use in running it before an interrupt pends. */
+  get sleeping(): boolean {
+    return this.#derived.sleeping;
+  }
+
+  /** The run loop must call {@link beforeInstruction} before each instruction. */
+  get needsCarefulMode(): boolean {
+    return this.#derived.needsCarefulMode;
+  }
+
   // Reset and start.
 
   /** Cold reset at the highest exception level; the first instruction is at `vector`. */
   reset(vector = 0): void {
     const { state, privilege } = this;
-    const first = (this.base + PE_LAYOUT.X) >>> 3;
-    state.doubleWords.fill(0n, first, (this.base + PE_LAYOUT.SIZE) >>> 3);
-    for (const row of SYSTEM_REGISTERS) {
-      const slot = indexOf(row);
-      if (slot !== undefined) state.write(slot, row.reset | row.ones);
-    }
-    const { features, options } = this.#parts;
-    for (const [name, value] of identificationValues(features, options))
-      state.write(registerIndex(name), value);
-    state.write(SLOT.VPIDR_EL2, MAIN_IDENTIFIER);
-    state.write(SLOT.VMPIDR_EL2, multiprocessorAffinity(this.index));
+    resetRegisters(state, this.#parts);
     this.#resetVector = BigInt(vector);
     state.setWord("DAIF", DAIF.ALL);
     state.selectLevel(privilege.hasEl3 ? 3 : privilege.hasEl2 ? 2 : 1, 1);
     state.nzcv = 0;
     state.pc = this.#resetVector;
-    this.sleeping = false;
     this.yielded = false;
     this.#eventRegister = false;
-    this.#stepping = false;
-    this.#stepCompleted = false;
-    for (const name of TIMER_NAMES) this.timers[name].reset();
-    this.monitor.update();
-    this.#sawEl3 = state.el === 3;
-    this.#sawNonSecure = !privilege.secureBelowEl3;
-    this.#parts.interrupts.executionStateChanged(state.el, !privilege.secure);
-    this.#refresh(["translation", "interrupts", "floatingPoint", "debug", "timers"]);
+    this.#exceptions.reset();
+    this.#derived.reset();
   }
 
   /** Puts the element, just reset, where software begins. */
@@ -240,7 +151,7 @@ export class Processor {
     });
     state.selectLevel(start.level, 1);
     state.pc = BigInt(start.pc);
-    this.#refresh(["translation", "interrupts", "floatingPoint", "debug", "timers"]);
+    this.#derived.everythingChanged();
   }
 
   // The engine's questions (see engine/interpreter): accesses, fetches, operations.
@@ -248,21 +159,21 @@ export class Processor {
   /** Host address of the bytes, or 0 after an exception was taken. */
   load(low: number, high: number, size: number, flags: number): number {
     const host = this.mmu.access.load(low, high, size, flags);
-    if (host === 0) this.#takeAccessFault();
+    if (host === 0) this.#exceptions.takeAccessFault();
     return host;
   }
 
   /** A STORE_RESULT; after FAULT an exception was taken. */
   store(low: number, high: number, size: number, flags: number): number {
     const result = this.mmu.access.store(low, high, size, flags);
-    if (result === STORE_RESULT.FAULT) this.#takeAccessFault("write");
+    if (result === STORE_RESULT.FAULT) this.#exceptions.takeAccessFault("write");
     return result;
   }
 
   /** As {@link load}, for a location that will be written. */
   prepareWrite(low: number, high: number, size: number, flags: number): number {
     const host = this.mmu.access.prepareWrite(low, high, size, flags);
-    if (host === 0) this.#takeAccessFault();
+    if (host === 0) this.#exceptions.takeAccessFault();
     return host;
   }
 
@@ -278,11 +189,11 @@ export class Processor {
     const low = state.words[at]!;
     if ((low & 3) !== 0) {
       const pc = state.pc;
-      this.#takeSynchronous(EXCEPTION_CLASS.PC_ALIGNMENT, 0, { faultAddress: pc });
+      this.#exceptions.takeSynchronous(EXCEPTION_CLASS.PC_ALIGNMENT, 0, { faultAddress: pc });
       return 0;
     }
     const host = this.mmu.access.fetch(low, state.words[at + 1]!);
-    if (host === 0) this.#takeAccessFault();
+    if (host === 0) this.#exceptions.takeAccessFault();
     return host;
   }
 
@@ -296,11 +207,11 @@ export class Processor {
       case "undefinedInstruction":
       case "debugSwitch":
       case "debugRestore":
-        return this.#undefined();
+        return this.#exceptions.takeUndefined();
       case "floatingPointTrap":
-        return this.#floatingPointTrap();
+        return this.#exceptions.takeFloatingPointTrap(floatingPointTrapTarget(state, this.privilege));
       case "supervisorCall":
-        return this.#call(EXCEPTION_CLASS.SUPERVISOR_CALL, a, this.privilege.defaultTarget());
+        return this.#exceptions.takeCall(EXCEPTION_CLASS.SUPERVISOR_CALL, a, this.privilege.defaultTarget());
       case "hypervisorCall":
         return this.#hypervisorCall(a);
       case "secureMonitorCall":
@@ -309,9 +220,9 @@ export class Processor {
         return this.#breakpointInstruction(a);
       case "halt":
         if (state.el >= 2 && this.#parts.hooks?.hostGate?.(a & 0xffff)) return this.#next();
-        return this.#undefined();
+        return this.#exceptions.takeUndefined();
       case "exceptionReturn":
-        return state.el === 0 ? this.#undefined() : this.#exceptionReturn();
+        return state.el === 0 ? this.#exceptions.takeUndefined() : this.#exceptionReturn();
       case "waitForInterrupt":
         return this.#waitForInterrupt();
       case "waitForEvent":
@@ -340,10 +251,10 @@ export class Processor {
       case "systemInstructionResult":
         return this.#systemResult(a, b);
       case "zeroCacheLine":
-        if (this.#zeroesFreely && zeroBlockFast(state, a)) return FLOW.NEXT;
+        if (this.#derived.zeroesFreely && zeroBlockFast(state, a)) return FLOW.NEXT;
         return this.#settleSystem(this.#system.execute(DC_ZVA, state.x(a)), DC_ZVA, a);
       case "stackAlignmentCheck":
-        return this.#stackAlignment();
+        return this.#exceptions.checkStackAlignment();
     }
   }
 
@@ -352,41 +263,19 @@ export class Processor {
    * taken instead.
    */
   beforeInstruction(): boolean {
-    this.#completeStep();
-    if (this.#stepping) return false;
-    const { state, debug } = this;
-    const stepActive = debug.stepActive;
-    if (stepActive && state.word("SS") === 0) {
-      const valid = this.#stepCompleted ? 1 << 24 : 0;
-      const exclusive = this.#stepCompleted && this.#steppedExclusive ? 1 << 6 : 0;
-      this.#stepCompleted = false;
-      this.#takeDebug(EXCEPTION_CLASS.STEP, valid | exclusive | DEBUG_STATUS);
-      return true;
-    }
-    this.#stepCompleted = false;
-    if (debug.hasBreakpoints && debug.breakpointMatches(state.pc)) {
-      this.#takeDebug(EXCEPTION_CLASS.BREAKPOINT, DEBUG_STATUS);
-      return true;
-    }
-    if (stepActive) {
-      this.#stepping = true;
-      this.#stepBegan = this.monitor.instructions();
-      this.#steppedExclusive = isLoadExclusive(this.#instructionWord());
-    }
-    return false;
+    return this.#exceptions.beforeInstruction();
   }
 
   // Interrupts and attention.
 
   /** The interrupt controller's outputs to this element. */
   setInterruptSignals(signals: InterruptSignals): void {
-    this.#signals = signals;
-    this.#lookAtInterrupts();
+    this.#derived.setSignals(signals);
   }
 
   /** Makes generated code return to the run loop at the next opportunity. */
   raiseAttention(): void {
-    this.state.setWord("ATTENTION", ATTENTION);
+    this.#derived.raiseAttention();
   }
 
   /**
@@ -396,8 +285,8 @@ export class Processor {
   serviceAttention(): void {
     this.state.setWord("ATTENTION", 0);
     if (this.state.word("IL") === 1) {
-      this.#completeStep();
-      this.#takeSynchronous(EXCEPTION_CLASS.ILLEGAL_STATE, 0, {});
+      this.#exceptions.completeStep();
+      this.#exceptions.takeSynchronous(EXCEPTION_CLASS.ILLEGAL_STATE, 0, {});
       return;
     }
     this.takeInterruptIfPending();
@@ -407,14 +296,14 @@ export class Processor {
   takeInterruptIfPending(): boolean {
     const pending = this.pendingInterrupt();
     if (pending === undefined) return false;
-    this.#completeStep();
-    this.#takeInterrupt(pending);
+    this.#exceptions.completeStep();
+    this.#exceptions.takeInterrupt(pending);
     return true;
   }
 
   /** The interrupt that would be taken now: pending, routed here and not masked. */
   pendingInterrupt(): PendingInterrupt | undefined {
-    return pendingInterrupt(this.state, this.privilege, this.#signals);
+    return this.#derived.pendingInterrupt();
   }
 
   /** Sets the event register: SEV anywhere, and what else wakes WFE. */
@@ -424,36 +313,12 @@ export class Processor {
 
   /** Ends a WFI. */
   wake(): void {
-    this.sleeping = false;
+    this.#derived.sleeping = false;
   }
 
   /** Takes a fault of an access by the instruction at PC, or of its fetch (access "execute"). */
   takeMemoryFault(fault: MemoryFault, isMaintenance = false): void {
-    const { state, privilege } = this;
-    if (fault.kind === "debug") {
-      const watch = DEBUG_STATUS | abortIss(fault, isMaintenance);
-      this.#takeDebug(EXCEPTION_CLASS.WATCHPOINT, watch, fault.virtualAddress);
-      return;
-    }
-    const isFetch = fault.access === "execute";
-    const isExternal = fault.kind === "externalAbort" || fault.kind === "externalAbortOnWalk";
-    const toEl3 = isExternal && privilege.hasEl3 && state.bit(SLOT.SCR_EL3, SCR_EA) === 1;
-    const target = toEl3 ? 3 : fault.stage === 2 ? 2 : privilege.defaultTarget();
-    let iss = abortIss(fault, isMaintenance);
-    const described = fault.stage === 2 && !isFetch && !isMaintenance && !fault.onStage1Walk && !isExternal;
-    if (described) iss |= describeTransfer(this.#instructionWord());
-    const exceptionClass = isFetch ? EXCEPTION_CLASS.INSTRUCTION_ABORT : EXCEPTION_CLASS.DATA_ABORT;
-    this.#takeSynchronous(exceptionClass, iss, {
-      target,
-      faultAddress: fault.virtualAddress,
-      ...(fault.stage === 2 && { intermediateAddress: (BigInt(fault.intermediateAddress) >> 12n) << 4n }),
-    });
-  }
-
-  #takeAccessFault(access?: "write"): void {
-    const { fault } = this.mmu.access;
-    if (fault === undefined) throw new Bug("an access failed without saying why");
-    this.takeMemoryFault(access === undefined ? fault : { ...fault, access });
+    this.#exceptions.takeMemoryFault(fault, isMaintenance);
   }
 
   // Operations.
@@ -465,80 +330,48 @@ export class Processor {
     return FLOW.CHANGED;
   }
 
-  #undefined(): Flow {
-    return this.#takeSynchronous(EXCEPTION_CLASS.UNKNOWN, 0, {});
-  }
-
-  /** An exception that the current instruction causes on purpose: it returns behind the instruction. */
-  #call(exceptionClass: number, immediate: number, target: 1 | 2 | 3): Flow {
-    if (this.#stepping) this.state.setWord("SS", 0);
-    const returnAddress = this.state.pc + 4n;
-    return this.#takeSynchronous(exceptionClass, immediate & 0xffff, { target, returnAddress });
-  }
-
   #hypervisorCall(immediate: number): Flow {
     if (this.state.el !== 0 && this.#parts.hooks?.conduit?.("hvc", immediate & 0xffff)) {
       return this.#next(true);
     }
-    if (this.#traps.event("HVC", this.#context) !== "execute") return this.#undefined();
-    if (!this.privilege.hasEl2) return this.#undefined();
-    return this.#call(EXCEPTION_CLASS.HYPERVISOR_CALL, immediate, this.state.el === 3 ? 3 : 2);
+    if (this.#traps.event("HVC", this.#context) !== "execute") return this.#exceptions.takeUndefined();
+    if (!this.privilege.hasEl2) return this.#exceptions.takeUndefined();
+    return this.#exceptions.takeCall(EXCEPTION_CLASS.HYPERVISOR_CALL, immediate, this.state.el === 3 ? 3 : 2);
   }
 
   #monitorCall(immediate: number): Flow {
     const verdict = this.#traps.event("SMC", this.#context);
     if (typeof verdict === "number") {
-      return this.#takeSynchronous(EXCEPTION_CLASS.MONITOR_CALL, immediate & 0xffff, { target: verdict });
+      return this.#exceptions.takeSynchronous(EXCEPTION_CLASS.MONITOR_CALL, immediate & 0xffff, {
+        target: verdict,
+      });
     }
     if (this.state.el !== 0 && this.#parts.hooks?.conduit?.("smc", immediate & 0xffff)) {
       return this.#next(true);
     }
-    if (verdict === "undefined") return this.#undefined();
-    return this.#call(EXCEPTION_CLASS.MONITOR_CALL, immediate, 3);
+    if (verdict === "undefined") return this.#exceptions.takeUndefined();
+    return this.#exceptions.takeCall(EXCEPTION_CLASS.MONITOR_CALL, immediate, 3);
   }
 
   #breakpointInstruction(immediate: number): Flow {
     const { el } = this.state;
     const debugTarget = this.debug.currentTarget;
     const target = el > debugTarget ? this.privilege.defaultTarget() : debugTarget;
-    return this.#takeSynchronous(EXCEPTION_CLASS.BRK, immediate & 0xffff, { target });
-  }
-
-  #floatingPointTrap(): Flow {
-    const target = floatingPointTrapTarget(this.state, this.privilege);
-    if (target === undefined) throw new Bug("a floating-point trap while the unit is on");
-    return this.#trapFloatingPoint(target);
-  }
-
-  #trapFloatingPoint(target: 1 | 2 | 3): Flow {
-    // A trap by CPACR_EL1 that HCR_EL2.TGE reroutes is reported without a syndrome.
-    const rerouted = target === 2 && this.privilege.tge && !this.privilege.e2h;
-    if (rerouted && this.state.el < 2 && !this.#hypervisorTrapsFloatingPoint()) {
-      return this.#takeSynchronous(EXCEPTION_CLASS.UNKNOWN, 0, { target });
-    }
-    return this.#takeSynchronous(EXCEPTION_CLASS.FLOATING_POINT, FLOATING_POINT_ISS, { target });
-  }
-
-  #hypervisorTrapsFloatingPoint(): boolean {
-    return ((this.state.low(SLOT.CPACR_EL1) >>> 20) & 3) === 3;
+    return this.#exceptions.takeSynchronous(EXCEPTION_CLASS.BRK, immediate & 0xffff, { target });
   }
 
   #exceptionReturn(): Flow {
-    if (this.monitor.active) this.monitor.synchronize();
-    returnFromException(this.state, this.privilege, (spsr) => this.debug.stepAfterReturn(spsr));
-    this.#stepping = false;
     this.#eventRegister = true;
-    this.#levelChanged();
-    return FLOW.CHANGED;
+    return this.#exceptions.returnFromException();
   }
 
   #waitForInterrupt(): Flow {
-    if (wakesUp(this.state, this.privilege, this.#signals)) return FLOW.NEXT;
+    if (this.#derived.wakesUp) return FLOW.NEXT;
     const verdict = this.#traps.event("WFI", this.#context);
     if (typeof verdict === "number") {
-      return this.#takeSynchronous(EXCEPTION_CLASS.WAIT, waitIss("WFI"), { target: verdict });
+      return this.#exceptions.takeSynchronous(EXCEPTION_CLASS.WAIT, waitIss("WFI"), { target: verdict });
     }
-    this.sleeping = true;
+    this.#derived.sleeping = true;
     return this.#next(true);
   }
 
@@ -550,7 +383,7 @@ export class Processor {
     }
     const verdict = this.#traps.event("WFE", this.#context);
     if (typeof verdict === "number") {
-      return this.#takeSynchronous(EXCEPTION_CLASS.WAIT, waitIss("WFE"), { target: verdict });
+      return this.#exceptions.takeSynchronous(EXCEPTION_CLASS.WAIT, waitIss("WFE"), { target: verdict });
     }
     this.yielded = true;
     return this.#next(true);
@@ -561,15 +394,15 @@ export class Processor {
     const { state } = this;
     switch ((op1 << 3) | op2) {
       case 0o03:
-        if (state.el === 0) return this.#undefined();
+        if (state.el === 0) return this.#exceptions.takeUndefined();
         state.setWord("UAO", value & 1);
         return this.#stateWritten(["translation"]);
       case 0o04:
-        if (state.el === 0) return this.#undefined();
+        if (state.el === 0) return this.#exceptions.takeUndefined();
         state.setWord("PAN", value & 1);
         return this.#stateWritten(["translation"]);
       case 0o05:
-        if (state.el === 0) return this.#undefined();
+        if (state.el === 0) return this.#exceptions.takeUndefined();
         state.selectLevel(state.el, value & 1);
         return this.#stateWritten([]);
       case 0o36:
@@ -578,8 +411,7 @@ export class Processor {
         if (typeof verdict === "number") {
           // The syndrome shows the instruction's own fields: op0 0, CRm the immediate, Rt 31.
           const encoding = (op1 << 11) | (4 << 7) | (value << 3) | op2;
-          const iss = systemRegisterIss(encoding, 31, "write");
-          return this.#takeSynchronous(EXCEPTION_CLASS.SYSTEM_REGISTER, iss, { target: verdict });
+          return this.#exceptions.takeSystemRegisterTrap(verdict, { encoding, rt: 31, direction: "write" });
         }
         const daif = state.word("DAIF");
         state.setWord("DAIF", op2 === 6 ? daif | value : daif & ~value & DAIF.ALL);
@@ -587,7 +419,7 @@ export class Processor {
         return this.#masksWritten();
       }
       default:
-        return this.#undefined();
+        return this.#exceptions.takeUndefined();
     }
   }
 
@@ -600,7 +432,7 @@ export class Processor {
 
   /** After a change of PSTATE.DAIF. */
   #masksWritten(): Flow {
-    this.#refreshDebug();
+    this.#derived.refreshDebug();
     if (this.pendingInterrupt() !== undefined) return this.#next(true);
     return this.needsCarefulMode ? this.#next(true) : FLOW.NEXT;
   }
@@ -613,13 +445,11 @@ export class Processor {
       case "written":
         return this.#registerWritten(encoding, result.affects);
       case "undefined":
-        return this.#undefined();
+        return this.#exceptions.takeUndefined();
       case "floatingPointTrap":
-        return this.#trapFloatingPoint(result.target);
-      case "trap": {
-        const iss = systemRegisterIss(encoding, rt, direction);
-        return this.#takeSynchronous(EXCEPTION_CLASS.SYSTEM_REGISTER, iss, { target: result.target });
-      }
+        return this.#exceptions.takeFloatingPointTrap(result.target);
+      case "trap":
+        return this.#exceptions.takeSystemRegisterTrap(result.target, { encoding, rt, direction });
     }
   }
 
@@ -629,7 +459,7 @@ export class Processor {
     if (encoding === PAN_ENCODING || encoding === UAO_ENCODING) return this.#stateWritten(["translation"]);
     // Where an interrupt controller's or timer's register was written, the controller reports what follows.
     if (affects.length === 0) return FLOW.NEXT;
-    this.#refresh(affects);
+    this.#derived.refresh(affects);
     return this.#next();
   }
 
@@ -640,14 +470,12 @@ export class Processor {
       case "changed":
         return this.#next();
       case "undefined":
-        return this.#undefined();
+        return this.#exceptions.takeUndefined();
       case "fault":
         this.takeMemoryFault(result.fault, encoding !== DC_ZVA);
         return FLOW.CHANGED;
-      case "trap": {
-        const iss = systemRegisterIss(encoding, rt, "write");
-        return this.#takeSynchronous(EXCEPTION_CLASS.SYSTEM_REGISTER, iss, { target: result.target });
-      }
+      case "trap":
+        return this.#exceptions.takeSystemRegisterTrap(result.target, { encoding, rt, direction: "write" });
     }
   }
 
@@ -657,199 +485,15 @@ export class Processor {
     if (crn === 11 || crn === 15) {
       const verdict = this.#traps.implementationDefined(this.#context);
       if (typeof verdict === "number") {
-        const iss = systemRegisterIss(encoding, rt, "read");
-        return this.#takeSynchronous(EXCEPTION_CLASS.SYSTEM_REGISTER, iss, { target: verdict });
+        return this.#exceptions.takeSystemRegisterTrap(verdict, { encoding, rt, direction: "read" });
       }
     }
-    return this.#undefined();
-  }
-
-  #stackAlignment(): Flow {
-    const { state, privilege } = this;
-    const bit = state.el === 0 ? SCTLR_SA0 : SCTLR_SA;
-    if (state.bit(privilege.sctlr(state.el), bit) === 0) return FLOW.NEXT;
-    return this.#takeSynchronous(EXCEPTION_CLASS.SP_ALIGNMENT, 0, {});
-  }
-
-  // Taking exceptions.
-
-  #takeSynchronous(
-    exceptionClass: number,
-    iss: number,
-    options: {
-      target?: 1 | 2 | 3;
-      returnAddress?: bigint;
-      faultAddress?: bigint;
-      intermediateAddress?: bigint;
-    },
-  ): Flow {
-    const { state, privilege } = this;
-    const target = options.target ?? privilege.defaultTarget();
-    const reported = classFrom(exceptionClass, state.el, target);
-    if (this.monitor.active) this.monitor.synchronize();
-    enterException(state, privilege, {
-      target,
-      vector: VECTOR.SYNCHRONOUS,
-      returnAddress: options.returnAddress ?? state.pc,
-      syndrome: (reported << 26) | INSTRUCTION_LENGTH_32 | iss,
-      ...(options.faultAddress !== undefined && { faultAddress: options.faultAddress }),
-      ...(options.intermediateAddress !== undefined && { intermediateAddress: options.intermediateAddress }),
-    });
-    this.#stepping = false;
-    this.#levelChanged();
-    return FLOW.CHANGED;
-  }
-
-  #takeDebug(exceptionClass: number, iss: number, faultAddress?: bigint): void {
-    const target = this.debug.currentTarget;
-    this.#takeSynchronous(exceptionClass, iss, {
-      target,
-      ...(faultAddress !== undefined && { faultAddress }),
-    });
-  }
-
-  #takeInterrupt({ kind, target }: PendingInterrupt): void {
-    const { state, privilege } = this;
-    if (this.monitor.active) this.monitor.synchronize();
-    const syndrome = (EXCEPTION_CLASS.SERROR << 26) | INSTRUCTION_LENGTH_32;
-    if (kind === "virtualSError") state.write(SLOT.HCR_EL2, state.read(SLOT.HCR_EL2) & ~HCR_VSE);
-    enterException(state, privilege, {
-      target,
-      vector: kind === "virtualSError" ? VECTOR.SERROR : kind === "fiq" ? VECTOR.FIQ : VECTOR.IRQ,
-      returnAddress: state.pc,
-      ...(kind === "virtualSError" && { syndrome }),
-    });
-    this.#stepping = false;
-    this.sleeping = false;
-    this.#levelChanged();
-  }
-
-  #completeStep(): void {
-    if (!this.#stepping || this.monitor.instructions() === this.#stepBegan) return;
-    this.#stepping = false;
-    this.#stepCompleted = true;
-    this.state.setWord("SS", 0);
-  }
-
-  #instructionWord(): number {
-    const bytes = this.mmu.reader.read(this.state.pc, 4);
-    if (bytes.length < 4) return 0;
-    return (bytes[0]! | (bytes[1]! << 8) | (bytes[2]! << 16) | (bytes[3]! << 24)) >>> 0;
-  }
-
-  // What follows from changes of state.
-
-  /** After an exception or a return: everything that depends on EL, PSTATE and the security state. */
-  #levelChanged(): void {
-    const { state, privilege } = this;
-    this.#announceSecurity();
-    state.setWord("NON_SECURE", privilege.secure ? 0 : 1);
-    this.mmu.stateChanged();
-    this.#refreshFloatingPoint();
-    state.setWord("FAST_REGISTERS", fastConditions(state, privilege));
-    this.#zeroesFreely = this.#zeroTrapIsOff();
-    this.#refreshDebug();
-    if (state.word("IL") === 1 || this.pendingInterrupt() !== undefined) this.raiseAttention();
-  }
-
-  /** After writes to system registers. */
-  #refresh(affects: readonly Affects[]): void {
-    const { state, privilege } = this;
-    for (const what of affects) {
-      switch (what) {
-        case "translation":
-        case "byteOrder":
-          if (what === "byteOrder" && affects.includes("translation")) break;
-          state.setWord("NON_SECURE", privilege.secure ? 0 : 1);
-          state.setWord("FAST_REGISTERS", fastConditions(state, privilege));
-          this.#zeroesFreely = this.#zeroTrapIsOff();
-          this.mmu.contextChanged();
-          break;
-        case "interrupts":
-          this.#announceSecurity();
-          this.#lookAtInterrupts();
-          break;
-        case "floatingPoint":
-          this.#refreshFloatingPoint();
-          break;
-        case "debug":
-          this.#refreshDebug();
-          break;
-        case "counters":
-          this.monitor.synchronize();
-          this.monitor.update();
-          break;
-        case "timers":
-          for (const name of TIMER_NAMES) this.timers[name].update();
-          break;
-      }
-    }
-  }
-
-  #zeroTrapIsOff(): boolean {
-    const { el } = this.state;
-    if (el >= 2 || (el === 1 && !this.privilege.hasEl2)) return true;
-    return this.#traps.access(DC_ZVA, "write", this.#context) === "execute";
-  }
-
-  /** Tells the interrupt controller on which side the element runs. */
-  #announceSecurity(): void {
-    const { state, privilege } = this;
-    if (!privilege.hasEl3) return;
-    const inEl3 = state.el === 3;
-    const nonSecure = !privilege.secureBelowEl3;
-    if (inEl3 === this.#sawEl3 && nonSecure === this.#sawNonSecure) return;
-    this.#sawEl3 = inEl3;
-    this.#sawNonSecure = nonSecure;
-    this.#parts.interrupts.executionStateChanged(state.el, nonSecure);
-  }
-
-  #refreshFloatingPoint(): void {
-    const enabled = floatingPointTrapTarget(this.state, this.privilege) === undefined;
-    this.state.setWord("FP_ENABLED", enabled ? 1 : 0);
-  }
-
-  #refreshDebug(): void {
-    const { debug, mmu } = this;
-    const careful = debug.stepActive || debug.hasBreakpoints;
-    if (careful !== this.needsCarefulMode) {
-      this.needsCarefulMode = careful;
-      this.raiseAttention();
-    }
-    const watched = debug.hasWatchpoints;
-    if (watched !== mmu.context.slowOnly) mmu.context.setSlowOnly(watched);
-  }
-
-  #lookAtInterrupts(): void {
-    if (this.sleeping && wakesUp(this.state, this.privilege, this.#signals)) {
-      this.wake();
-      this.raiseAttention();
-    }
-    if (this.pendingInterrupt() !== undefined) this.raiseAttention();
-  }
-
-  /** ISR_EL1: pending physical interrupts, or the virtual ones at EL1 where HCR_EL2 routes the physical away. */
-  #pendingStatus(): number {
-    const { irq, fiq, virq, vfiq } = this.#signals;
-    const { hcr } = this.privilege;
-    const isGuest = this.state.el < 2;
-    const irqPending = isGuest && hcr & HCR_IMO ? virq || (hcr & HCR_VI) !== 0n : irq;
-    const fiqPending = isGuest && hcr & HCR_FMO ? vfiq || (hcr & HCR_VF) !== 0n : fiq;
-    const errorPending = isGuest && (hcr & HCR_AMO) !== 0n && (hcr & HCR_VSE) !== 0n;
-    return (errorPending ? DAIF.A : 0) | (irqPending ? DAIF.I : 0) | (fiqPending ? DAIF.F : 0);
+    return this.#exceptions.takeUndefined();
   }
 }
 
-const INSTRUCTION_LENGTH_32 = 1 << 25;
-/** DFSC and IFSC of a debug exception. */
-const DEBUG_STATUS = 0x22;
 const DC_ZVA = systemInstruction("DC ZVA").encoding;
 const DAIF_ENCODING = systemRegister("DAIF").encoding;
 const SPSEL_ENCODING = systemRegister("SPSel").encoding;
 const PAN_ENCODING = systemRegister("PAN").encoding;
 const UAO_ENCODING = systemRegister("UAO").encoding;
-
-/** LDXR, LDAXR, LDXP, LDAXP. */
-function isLoadExclusive(word: number): boolean {
-  return (word & 0x3f40_0000) === 0x0840_0000 && (word & 0x0080_0000) === 0;
-}

@@ -1,0 +1,48 @@
+import type { Clock } from "../base/clock.ts";
+import type { InterruptCpuInterface } from "../base/interrupt-controller.ts";
+import type { InterruptLine } from "../base/interrupt-line.ts";
+import type { Feature } from "../isa/instruction.ts";
+import type { StoredRegisterName } from "../isa/system-registers/table.ts";
+import type { Mmu } from "../mmu/mmu.ts";
+import type { ElementMemory } from "./element-state.ts";
+import type { ProcessorOptions } from "./feature-set.ts";
+import type { TimerName } from "./timers.ts";
+
+/** What the machine around the element does for it. */
+export interface ProcessorHooks {
+  /**
+   * An HVC or SMC that built-in firmware may answer. True: it did, and the instruction is complete. Asked
+   * before the architecture's own rules, HCR_EL2.TSC excepted.
+   */
+  readonly conduit?: (kind: "hvc" | "smc", immediate: number) => boolean;
+  /** HLT at EL2 and EL3: true when the host gate took it, and the instruction is complete. */
+  readonly hostGate?: (immediate: number) => boolean;
+  /** SEV: the event register of every element is to be set ({@link Processor.signalEvent}). */
+  readonly broadcastEvent?: () => void;
+  /** A word for the debug communication channel; false when nobody listens. */
+  readonly debugTransmit?: (value: number) => boolean;
+}
+
+export interface ProcessorParts {
+  readonly memory: ElementMemory;
+  /** Byte address of the element's block. */
+  readonly base: number;
+  /** Index of the element in the machine, from 0. */
+  readonly index: number;
+  readonly mmu: Mmu;
+  readonly clock: Clock;
+  readonly interrupts: InterruptCpuInterface;
+  /** Lines of the timers and of the performance monitor to the interrupt controller. */
+  readonly lines: Readonly<Record<TimerName | "performanceMonitor", InterruptLine>>;
+  readonly features: ReadonlySet<Feature>;
+  readonly options: ProcessorOptions;
+  readonly hooks?: ProcessorHooks;
+}
+
+/** How an element begins; see `startState` of the machine room. */
+export interface ProcessorStart {
+  readonly pc: number;
+  readonly arguments: readonly bigint[];
+  readonly level: 1 | 2 | 3;
+  readonly systemRegisters: readonly { readonly name: StoredRegisterName; readonly bits: bigint }[];
+}
