@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
+import { ACCESS_FAULTS } from "../support/access-faults.ts";
 import { EngineContest } from "../support/engine-contest.ts";
 import { Random } from "../support/random.ts";
-import { PROGRAM_ROWS, ProgramMaker } from "../support/random-program.ts";
+import { ACCESSING_ROWS, PROGRAM_ROWS, ProgramMaker, writePointer } from "../support/random-program.ts";
 
 const FULL = process.env["ELVISOR_FULL"] === "1";
 const TIME_LIMIT = 3_600_000;
@@ -39,4 +40,41 @@ test("random programs do the same in both engines", { timeout: TIME_LIMIT }, asy
     `${((100 * inRegions) / instructions).toFixed(0)} % of ${instructions} instructions in regions`,
   );
   expect(inRegions).toBeGreaterThan(instructions / 2);
+});
+
+/** Programs whose every access is disturbed in turn, and how many ways are tried on each access. */
+const DISTURBED_PROGRAMS = FULL ? 400 : 8;
+const WAYS = FULL ? ACCESS_FAULTS.length : 8;
+
+test("each access in turn made to fault does the same in both engines", { timeout: TIME_LIMIT }, async () => {
+  const random = Random.ofThisRun();
+  console.log(`${DISTURBED_PROGRAMS} programs, seed ${random.seed}`);
+  const maker = new ProgramMaker(random, ACCESSING_ROWS);
+  const met = new Set<string>();
+  let contest = new EngineContest();
+  let next = random.below(ACCESS_FAULTS.length);
+  for (let number = 0; number < DISTURBED_PROGRAMS; number++) {
+    if (number % PROGRAMS_OF_A_PAIR === PROGRAMS_OF_A_PAIR - 1) contest = new EngineContest();
+    const program = maker.make();
+    contest.load(program);
+    contest.run(random, program.data, 1000, 100);
+    for (const [index, site] of program.sites.entries()) {
+      for (let way = 0; way < WAYS; way++) {
+        const fault = ACCESS_FAULTS[next++ % ACCESS_FAULTS.length]!;
+        const target = fault.target(site, random);
+        if (target === undefined) continue;
+        const data = program.data.slice();
+        writePointer(data, index, site, target);
+        const difference = contest.run(random, data, 600, 400);
+        const where = `access ${index} (${site.row}) ${fault.name}, program ${number} of seed ${random.seed}`;
+        expect(difference, where).toBeUndefined();
+        for (const exception of contest.plain.exceptions) {
+          met.add(/ESR_EL1 (\w+)/.exec(exception)?.[1] ?? "");
+        }
+      }
+    }
+    await breathe();
+  }
+  console.log(`${contest.instructions} instructions, ${met.size} kinds of syndrome`);
+  expect(met.size).toBeGreaterThan(15);
 });

@@ -36,6 +36,15 @@ export const PROGRAM_ROWS: readonly EncodedInstruction[] = DECODER.rows.filter(
     !/branch/.test(instruction.name),
 );
 
+/** Those of them that access memory through a base register, exclusive and atomic ones more often. */
+export const ACCESSING_ROWS: readonly EncodedInstruction[] = PROGRAM_ROWS.filter(({ pattern }) =>
+  pattern.fields.some(({ name }) => name === "Rn"),
+).flatMap((row) => {
+  const { name } = row.instruction;
+  if (/^STX|^LDX|comswap|memop/.test(name)) return new Array<EncodedInstruction>(6).fill(row);
+  return /ldst|asisdls/.test(name) ? [row] : [];
+});
+
 /** System instructions that EL0 may execute: regions end before them. */
 const SYSTEM_LINES = [
   "mrs x3, nzcv",

@@ -263,7 +263,9 @@ export class MemoryEmitter {
         .op("i64.eq")
         .op("i32.and");
     }
-    body.get(pe).i32(0).memory("i32.store", PE_LAYOUT.EXCLUSIVE_ADDRESS);
+    const openMonitor = () => body.get(pe).i32(0).memory("i32.store", PE_LAYOUT.EXCLUSIVE_ADDRESS);
+    // A region may yet leave the instruction to the interpreter, which needs the monitor as it was.
+    if (!this.#frame.storesInPlace) openMonitor();
     body.if();
     const locals = values.map((value) => {
       const local = this.#values.temporary("i64");
@@ -277,7 +279,9 @@ export class MemoryEmitter {
       access,
       parts.map((local, index) => ({ offset: index * bytes, bytes, local })),
     );
-    body.i32(0).set(status).end().get(status);
+    body.i32(0).set(status).end();
+    if (this.#frame.storesInPlace) openMonitor();
+    body.get(status);
   }
 }
 
