@@ -27,7 +27,7 @@ export function stderrProgress(stderr: Host["stderr"]): Progress {
         format: `{label} [{bar}] {percentage}% of ${mebibytes(total)} MiB, {eta_formatted} left`,
         stream: stderr,
         barsize: 24,
-        hideCursor: true,
+        hideCursor: false,
         clearOnComplete: false,
         gracefulExit: false,
       });

@@ -79,7 +79,8 @@ if [ "$MODE" = command ]; then
   sh /etc/elvisor/command <&3 >&4 2>&5 3<&- 4>&- 5>&- 9>&-
   echo $? >&9
 else
-  exec </dev/hvc0 >/dev/hvc0 2>&1 || exec </dev/console >/dev/console 2>&1
+  for console in /dev/hvc0 /dev/ttyAMA0 /dev/console; do [ -c "$console" ] && break; done
+exec <"$console" >"$console" 2>&1
   [ "$ROWS" ] && stty rows "$ROWS" cols "$COLUMNS"
   unset MODE ROWS COLUMNS
   export TERM

@@ -8,7 +8,7 @@ export interface ReleaseFile {
   readonly size: number;
 }
 
-/** The signed index of a suite (Release, see https://wiki.debian.org/DebianRepository/Format). */
+/** The signed index of a suite (Release; Debian wiki, "DebianRepository/Format"). */
 export interface Release {
   readonly codename: string;
   readonly files: ReadonlyMap<string, ReleaseFile>;
