@@ -311,6 +311,11 @@ export class Processor {
     this.#eventRegister = true;
   }
 
+  /** As WFI does, from outside: a power controller's CPU_SUSPEND. */
+  sleep(): void {
+    this.#derived.sleeping = true;
+  }
+
   /** Ends a WFI. */
   wake(): void {
     this.#derived.sleeping = false;

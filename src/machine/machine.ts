@@ -224,7 +224,7 @@ export class Machine implements PowerController {
   }
 
   suspend(): void {
-    if (this.#caller !== undefined) this.#caller.processor.sleeping = true;
+    if (this.#caller !== undefined) this.#caller.processor.sleep();
   }
 
   affinityInfo(affinity: bigint) {

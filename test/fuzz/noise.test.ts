@@ -58,7 +58,7 @@ function disturb(machine: ReturnType<typeof fuzzedMachine>, random: Random): voi
       processor.state.write(slot, BigInt(VIRT_MAP.ram.base + random.below(CODE_BYTES / 2048) * 2048));
     }
     processor.state.pc = BigInt(VIRT_MAP.ram.base + random.below(CODE_BYTES / 4) * 4);
-    processor.sleeping = false;
+    processor.wake();
   }
 }
 
