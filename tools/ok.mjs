@@ -1,4 +1,4 @@
-// The one gate: format and lint, types, order of rooms, unit tests. `npm run ok`
+// The one gate: format and lint, types, order of rooms, sizes, unit tests. `npm run ok`
 import { spawnSync } from "node:child_process";
 import process from "node:process";
 
@@ -6,6 +6,7 @@ const steps = [
   ["format and lint", "npx", ["biome", "check", "--error-on-warnings", "."]],
   ["types and build", "npx", ["tsc", "-b"]],
   ["order of rooms", process.execPath, ["dist/tools/check-layers.js"]],
+  ["sizes of files", process.execPath, ["dist/tools/check-sizes.js"]],
   ["unit tests", "npx", ["vitest", "run", "src"]],
 ];
 

@@ -24,6 +24,7 @@ await installTestDependencies();
 step("format and lint", "npx", ["biome", "check", "--error-on-warnings", "."]);
 step("types and build", "npx", ["tsc", "-b"]);
 step("order of rooms", process.execPath, ["dist/tools/check-layers.js"]);
+step("sizes of files", process.execPath, ["dist/tools/check-sizes.js"]);
 
 const folder = mkdtempSync(join(tmpdir(), "elvisor-test-"));
 const report = join(folder, "report.json");
