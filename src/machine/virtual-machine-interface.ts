@@ -57,6 +57,10 @@ export interface VirtualMachineOptions {
   readonly virtualization?: boolean;
   /** Time follows the instruction count and nothing is random. */
   readonly deterministic?: boolean;
+  /**
+   * "translator" (unless given): what is jumped to often becomes WebAssembly functions, the rest is
+   * interpreted. "interpreter": everything is. Both do exactly the same.
+   */
   readonly engine?: "interpreter" | "translator";
   /** virtio-blk devices, in their order. */
   readonly drives?: readonly Drive[];

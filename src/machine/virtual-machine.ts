@@ -166,7 +166,7 @@ function makeMachine(
       instructionTime,
       serial: output.sink(options.serial),
       onSignal,
-      translationThreshold: options.engine === "translator" ? TRANSLATION_THRESHOLD : undefined,
+      translationThreshold: options.engine === "interpreter" ? undefined : TRANSLATION_THRESHOLD,
     });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;

@@ -34,7 +34,7 @@ describe("wrong usage ends with status 2", () => {
     [["run", "--cpus", "0"], /'0' is invalid. It must be a whole number from 1 up/],
     [["run", "--cpus", "two"], /'two' is invalid/],
     [["run", "--timeout", "soon"], /'soon' is invalid. It must be a number of seconds/],
-    [["run", "--engine", "warp"], /'warp' is invalid. Allowed choices are interpreter/],
+    [["run", "--engine", "warp"], /'warp' is invalid. Allowed choices are translator, interpreter/],
     [["run", "--console", "vga"], /'vga' is invalid/],
     [["run", "kernel:6.1-cloud", "another"], /too many arguments/],
     [["run", "kernel:5"], /There is no image "kernel:5"; the images are kernel:6\.1-cloud/],

@@ -51,8 +51,8 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
     .option("--drive <FILE[,readonly]>", "add a disk, a raw image (may be repeated)", collect)
     .addOption(
       new Option("--engine <NAME>", "how instructions are run")
-        .choices(["interpreter"])
-        .default("interpreter"),
+        .choices(["translator", "interpreter"])
+        .default("translator"),
     )
     .option("--deterministic", "let time follow the instruction count: equal runs are equal to the last bit")
     .addOption(

@@ -19,7 +19,7 @@ export interface RunOptions extends GuestChoice {
   readonly memory: number;
   readonly cpus: number;
   readonly drive?: readonly string[] | undefined;
-  readonly engine: "interpreter";
+  readonly engine: "translator" | "interpreter";
   readonly deterministic?: boolean;
   readonly secure?: boolean;
   readonly virtualization?: boolean;
