@@ -141,7 +141,10 @@ function readBlock(
       case "call":
         return { start, instructions, terminator: { kind: "exit", target: flow.target } };
       case "conditional":
-        return { start, instructions, terminator: { kind: "conditional", taken: flow.target, next: index } };
+        // A branch to the next instruction has one way to go: two edges to a block would have it emitted twice.
+        return flow.target === index
+          ? { start, instructions, terminator: { kind: "goto", target: index } }
+          : { start, instructions, terminator: { kind: "conditional", taken: flow.target, next: index } };
     }
   }
 }
