@@ -40,6 +40,10 @@ start-stop-daemon -S -b -p /run/session -x /bin/setsid -- sh /etc/elvisor/sessio
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
 mount -t tmpfs shm /dev/shm
+ln -s /proc/self/fd /dev/fd
+ln -s fd/0 /dev/stdin
+ln -s fd/1 /dev/stdout
+ln -s fd/2 /dev/stderr
 ifconfig lo up
 while :; do
   sleep 2147483647 &
@@ -80,7 +84,7 @@ if [ "$MODE" = command ]; then
   echo $? >&9
 else
   for console in /dev/hvc0 /dev/ttyAMA0 /dev/console; do [ -c "$console" ] && break; done
-exec <"$console" >"$console" 2>&1
+  exec <"$console" >"$console" 2>&1
   [ "$ROWS" ] && stty rows "$ROWS" cols "$COLUMNS"
   unset MODE ROWS COLUMNS
   export TERM
