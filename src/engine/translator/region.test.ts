@@ -1,0 +1,110 @@
+import { describe, expect, test } from "vitest";
+import { assemble } from "../../isa/assembler.ts";
+import { DECODER, IMPLEMENTED_FEATURES } from "../../isa/table.ts";
+import { type Handler, HandlerSet } from "../interpreter/handler-set.ts";
+import { findRegion, type Region, type RegionSource, successors } from "./region.ts";
+
+const UNDEFINED = 0;
+
+/** A page with a program at its start, else undefined words. */
+function pageOf(source: string, at = 0): RegionSource & { readonly made: Handler[] } {
+  const { bytes } = assemble(source, { origin: BigInt(at * 4) });
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const made: Handler[] = [];
+  return {
+    made,
+    decode: (word) => DECODER.decode(word, IMPLEMENTED_FEATURES),
+    handlers: new HandlerSet(),
+    word: (index) =>
+      index >= at && index < at + bytes.length / 4 ? view.getUint32((index - at) * 4, true) : UNDEFINED,
+    onNewHandler: (handler) => made.push(handler),
+  };
+}
+
+/** Each block as "start +length terminator". */
+function shape({ blocks }: Region): string[] {
+  return [...blocks.values()]
+    .sort((a, b) => a.start - b.start)
+    .map(({ start, instructions, terminator }) => {
+      const { kind } = terminator;
+      const where =
+        kind === "leave" ? [terminator.at] : kind === "exit" ? [terminator.target] : successors(terminator);
+      return [start, `+${instructions.length}`, kind, ...where].join(" ");
+    });
+}
+
+describe("findRegion", () => {
+  test("ends straight code before what the interpreter must do", () => {
+    expect(shape(findRegion(pageOf("add x0, x0, #1\nsub x1, x1, #1\nsvc #0"), 0))).toEqual(["0 +2 leave 2"]);
+    expect(shape(findRegion(pageOf("add x0, x0, #1\nmrs x0, nzcv"), 0))).toEqual(["0 +1 leave 1"]);
+  });
+
+  test("ends straight code before an undefined word", () => {
+    expect(shape(findRegion(pageOf("add x0, x0, #1"), 0))).toEqual(["0 +1 leave 1"]);
+  });
+
+  test("is empty where its first instruction is the interpreter's", () => {
+    expect(shape(findRegion(pageOf("svc #0"), 0))).toEqual(["0 +0 leave 0"]);
+  });
+
+  test("follows both ways of a conditional branch, and splits what is branched into", () => {
+    const page = pageOf("1: add x0, x0, #1\n cbz x0, 2f\n sub x1, x1, #1\n2: sub x2, x2, #1\n b 1b");
+    expect(shape(findRegion(page, 0))).toEqual(["0 +2 conditional 3 2", "2 +1 goto 3", "3 +2 goto 0"]);
+  });
+
+  test("splits a block that a later branch goes back into", () => {
+    const page = pageOf("add x0, x0, #1\n1: add x0, x0, #2\n cbnz x0, 1b\n ret");
+    expect(shape(findRegion(page, 0))).toEqual(["0 +1 goto 1", "1 +2 conditional 1 3", "3 +1 indirect"]);
+  });
+
+  test("begins in the middle of a loop", () => {
+    const page = pageOf("1: add x0, x0, #1\n add x0, x0, #2\n cbnz x0, 1b\n ret");
+    expect(shape(findRegion(page, 1))).toEqual(["0 +1 goto 1", "1 +2 conditional 0 3", "3 +1 indirect"]);
+  });
+
+  test("a branch to the next instruction is one edge", () => {
+    expect(shape(findRegion(pageOf("b.eq 1f\n1: tbz w0, #3, 1f\n1: ret"), 0))).toEqual([
+      "0 +1 goto 1",
+      "1 +1 goto 2",
+      "2 +1 indirect",
+    ]);
+  });
+
+  test("stays linear in a chain of branches to the next instruction", () => {
+    const { blocks } = findRegion(pageOf("b.eq . + 4\n".repeat(60)), 0);
+    expect(blocks.size).toBeLessThanOrEqual(61);
+  });
+
+  test("a branch to itself is a loop of one block", () => {
+    expect(shape(findRegion(pageOf("b ."), 0))).toEqual(["0 +1 goto 0"]);
+  });
+
+  test("calls and returns leave it", () => {
+    expect(shape(findRegion(pageOf("add x0, x0, #1\n bl . + 40"), 0))).toEqual(["0 +2 exit 11"]);
+    expect(shape(findRegion(pageOf("blr x3"), 0))).toEqual(["0 +1 indirect"]);
+    expect(shape(findRegion(pageOf("br x3"), 0))).toEqual(["0 +1 indirect"]);
+  });
+
+  test("ends with its page, on both sides", () => {
+    expect(shape(findRegion(pageOf("add x0, x0, #1", 1023), 1023))).toEqual(["1023 +1 leave 1024"]);
+    expect(shape(findRegion(pageOf("b.eq . - 8"), 0))).toEqual(["0 +1 conditional -2 1", "1 +0 leave 1"]);
+    expect(shape(findRegion(pageOf("b . + 8", 1023), 1023))).toEqual(["1023 +1 goto 1025"]);
+  });
+
+  test("is bounded in instructions and blocks", () => {
+    const long = findRegion(pageOf("add x0, x0, #1\n".repeat(1000)), 0);
+    expect([...long.blocks.values()][0]!.instructions.length).toBe(400);
+    const wide = findRegion(pageOf("cbz x0, . + 8\n".repeat(1000)), 0);
+    expect(wide.blocks.size).toBeLessThanOrEqual(64);
+    const count = [...wide.blocks.values()].reduce((sum, { instructions }) => sum + instructions.length, 0);
+    expect(count).toBeLessThanOrEqual(400);
+  });
+
+  test("tells of each handler once", () => {
+    const page = pageOf("add x0, x0, #1\n add x1, x1, #1\n sub x2, x2, #3");
+    findRegion(page, 0);
+    findRegion(page, 1);
+    expect(page.made.length).toBe(new Set(page.made).size);
+    expect(page.made.length).toBe(page.handlers.size);
+  });
+});
