@@ -1,5 +1,6 @@
 import { createReadStream } from "node:fs";
-import { join } from "node:path";
+import { readdir, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { UserError } from "../../base/errors.ts";
 import type { ImageDescription } from "./catalogue.ts";
 import { compressionOf, decompress } from "./compression.ts";
@@ -25,6 +26,7 @@ export class Archive {
   readonly #signatures: SignatureSettings;
   readonly #listDirectory: string;
   readonly #progress: Progress;
+  readonly #lists = new Set<string>();
   readonly #releases = new Map<ArchiveSuite, Promise<Release | undefined>>();
 
   /** `listDirectory` keeps the lists of packages between runs. */
@@ -68,6 +70,13 @@ export class Archive {
     );
   }
 
+  /** Removes the lists that this run did not need: newer ones have taken their places. */
+  async forgetOtherLists(): Promise<void> {
+    for (const name of await readdir(this.#listDirectory)) {
+      if (!this.#lists.has(name)) await rm(join(this.#listDirectory, name), { force: true });
+    }
+  }
+
   async #search(suite: ArchiveSuite, image: ImageDescription): Promise<FoundPackage[] | undefined> {
     let pending = this.#releases.get(suite);
     if (pending === undefined) {
@@ -77,6 +86,7 @@ export class Archive {
     const release = await pending;
     if (release === undefined) return undefined;
     const list = await this.#fetchList(suite, release);
+    this.#lists.add(basename(list));
     const records = await selectPackages(decompress(createReadStream(list), compressionOf(list)), (name) =>
       image.packageName.test(name),
     );

@@ -103,6 +103,10 @@ describe("pullImages()", () => {
     const [image] = await pullImages(["kernel:6.1-cloud"], how);
     expect(image!.version).toBe("6.1.11-1");
     expect((await how.cache.list()).map(({ version }) => version)).toEqual(["6.1.11-1"]);
+    // The lists of the two suites, and nothing older.
+    await mirror.addSuite("bookworm", [packages.busybox], key);
+    await pullImages(["kernel:6.1-cloud"], how);
+    expect(filesBelow(how.cache.lists)).toHaveLength(2);
   });
 
   test("fetches nothing again that is there", async () => {

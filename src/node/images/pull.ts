@@ -70,6 +70,7 @@ export async function pullImages(
       if (present?.packageSha256 === found.sha256) images.push(present);
       else images.push(await pullPackage(description, found, settings));
     }
+    await archive?.forgetOtherLists();
     return images;
   } finally {
     lock.release();
