@@ -230,7 +230,10 @@ function debugRegisters({ state, privilege, transmit }: ComputedParts) {
 /** A set of counters seen through one name that sets and one that clears. Both keep it in `slot`. */
 function setAndClear(parts: ComputedParts, slot: number): { set: ComputedRegister; clear: ComputedRegister } {
   const { state, monitor } = parts;
-  const read = () => state.read(slot) & monitor.accessible();
+  const read = () => {
+    monitor.synchronize();
+    return state.read(slot) & monitor.accessible();
+  };
   return {
     set: { read, write: (value) => state.write(slot, state.read(slot) | (value & monitor.accessible())) },
     clear: { read, write: (value) => state.write(slot, state.read(slot) & ~(value & monitor.accessible())) },
@@ -243,11 +246,15 @@ function monitorRegisters(parts: ComputedParts) {
   const overflowed = setAndClear(parts, SLOT.PMOVSCLR_EL0);
   const interrupting = setAndClear(parts, SLOT.PMINTENSET_EL1);
   const plain = (slot: number): ComputedRegister => ({
-    read: () => state.read(slot),
+    read: () => {
+      monitor.synchronize();
+      return state.read(slot);
+    },
     write: (value) => state.write(slot, value),
   });
   const selected = (kind: "counter" | "type"): ComputedRegister => ({
     read: () => {
+      monitor.synchronize();
       const slot = monitor.selected(kind);
       return slot === undefined ? 0n : state.read(slot);
     },
@@ -285,7 +292,10 @@ function numberedCounters({ state, monitor }: ComputedParts): [string, ComputedR
       return [
         name,
         {
-          read: () => (reachable() ? state.read(slot) : 0n),
+          read: () => {
+            monitor.synchronize();
+            return reachable() ? state.read(slot) : 0n;
+          },
           write: (value) => {
             if (reachable()) state.write(slot, value);
           },

@@ -4,7 +4,8 @@ import type { InterruptLine } from "../base/interrupt-line.ts";
 import type { Feature } from "../isa/instruction.ts";
 import type { StoredRegisterName } from "../isa/system-registers/table.ts";
 import type { Mmu } from "../mmu/mmu.ts";
-import type { ElementMemory } from "./element-state.ts";
+import type { TranslationRegisters } from "../mmu/translation-registers.ts";
+import { type ElementMemory, ElementState, SLOT } from "./element-state.ts";
 import type { ProcessorOptions } from "./feature-set.ts";
 import type { TimerName } from "./timers.ts";
 
@@ -45,4 +46,10 @@ export interface ProcessorStart {
   readonly arguments: readonly bigint[];
   readonly level: 1 | 2 | 3;
   readonly systemRegisters: readonly { readonly name: StoredRegisterName; readonly bits: bigint }[];
+}
+
+/** The registers that address translation reads, for the Mmu of the element whose block is at `base`. */
+export function translationRegisters(memory: ElementMemory, base: number): TranslationRegisters {
+  const state = new ElementState(memory, base);
+  return { read: (name) => state.read(SLOT[name]) };
 }

@@ -7,12 +7,12 @@ import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { STORE_RESULT } from "../mmu/data-access.ts";
 import type { MemoryFault } from "../mmu/memory-fault.ts";
 import type { Mmu } from "../mmu/mmu.ts";
-import { doubleWord, type TranslationRegisters } from "../mmu/translation-registers.ts";
+import { doubleWord } from "../mmu/translation-registers.ts";
 import { computedRegisters } from "./computed-registers.ts";
 import type { ConditionContext } from "./condition.ts";
 import { DebugUnit } from "./debug-unit.ts";
 import { DerivedState } from "./derived-state.ts";
-import { DAIF, type ElementMemory, ElementState, SLOT } from "./element-state.ts";
+import { DAIF, ElementState } from "./element-state.ts";
 import { ExceptionTaker } from "./exception-taker.ts";
 import { fastConditions } from "./fast-registers.ts";
 import { floatingPointTrapTarget } from "./floating-point-access.ts";
@@ -26,17 +26,16 @@ import { type AccessResult, RegisterAccess } from "./register-access.ts";
 import { resetRegisters } from "./reset-values.ts";
 import { EXCEPTION_CLASS, waitIss } from "./syndrome.ts";
 import { SystemInstructions, type SystemResult } from "./system-instructions.ts";
-import { Timer, type TimerName } from "./timers.ts";
+import { makeTimers, type Timer, type TimerName } from "./timers.ts";
 import { TrapTable } from "./trap-evaluation.ts";
 import { zeroBlockFast } from "./zero-block.ts";
 
-export type { ProcessorHooks, ProcessorParts, ProcessorStart } from "./processor-parts.ts";
-
-/** The registers that address translation reads, for the Mmu of the element whose block is at `base`. */
-export function translationRegisters(memory: ElementMemory, base: number): TranslationRegisters {
-  const state = new ElementState(memory, base);
-  return { read: (name) => state.read(SLOT[name]) };
-}
+export {
+  type ProcessorHooks,
+  type ProcessorParts,
+  type ProcessorStart,
+  translationRegisters,
+} from "./processor-parts.ts";
 
 /** One processing element: everything an instruction does that is not arithmetic or plain memory access. */
 export class Processor {
@@ -71,14 +70,7 @@ export class Processor {
     const { state, privilege } = this;
     this.debug = new DebugUnit(state, privilege);
     this.monitor = new PerformanceMonitor({ state, privilege, clock, line: lines.performanceMonitor });
-    const timer = (name: TimerName) => new Timer(name, { state, privilege, clock, line: lines[name] });
-    this.timers = {
-      physical: timer("physical"),
-      virtual: timer("virtual"),
-      hypervisor: timer("hypervisor"),
-      hypervisorVirtual: timer("hypervisorVirtual"),
-      secure: timer("secure"),
-    };
+    this.timers = makeTimers({ state, privilege, clock }, lines);
     this.#context = {
       state,
       privilege,

@@ -40,6 +40,13 @@ const CONTROL_WRITABLE = 3n;
 /** Counter values from here on never come. */
 const NEVER = 2n ** 53n;
 
+/** What all timers of an element share. */
+interface TimerParts {
+  readonly state: ElementState;
+  readonly privilege: Privilege;
+  readonly clock: Clock;
+}
+
 /** One timer: a comparator on the system counter that drives a level-sensitive line (DDI 0487, D11.2.4). */
 export class Timer {
   readonly #state: ElementState;
@@ -49,10 +56,7 @@ export class Timer {
   readonly #registers: TimerRegisters;
   #alarm: Alarm | undefined;
 
-  constructor(
-    name: TimerName,
-    parts: { state: ElementState; privilege: Privilege; clock: Clock; line: InterruptLine },
-  ) {
+  constructor(name: TimerName, parts: TimerParts & { line: InterruptLine }) {
     this.#state = parts.state;
     this.#privilege = parts.privilege;
     this.#clock = parts.clock;
@@ -121,4 +125,19 @@ export class Timer {
     this.#state.write(this.#registers.compare, 0n);
     this.update();
   }
+}
+
+/** Every timer of an element, each with its line to the interrupt controller. */
+export function makeTimers(
+  parts: TimerParts,
+  lines: Readonly<Record<TimerName, InterruptLine>>,
+): Readonly<Record<TimerName, Timer>> {
+  const timer = (name: TimerName) => new Timer(name, { ...parts, line: lines[name] });
+  return {
+    physical: timer("physical"),
+    virtual: timer("virtual"),
+    hypervisor: timer("hypervisor"),
+    hypervisorVirtual: timer("hypervisorVirtual"),
+    secure: timer("secure"),
+  };
 }

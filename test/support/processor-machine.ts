@@ -172,6 +172,14 @@ export class ProcessorMachine {
     processor.execute("exceptionReturn", 0, 0, 0);
   }
 
+  /** As if the engine had executed the instruction at PC, and it did nothing else. */
+  completeInstruction(): void {
+    const { state, base } = this.processor;
+    const at = (base + PE_LAYOUT.INSTRUCTIONS) >>> 3;
+    state.doubleWords[at] = (state.doubleWords[at] ?? 0n) + 1n;
+    state.pc += 4n;
+  }
+
   /** MRS by name; undefined where it raised an exception. */
   get(name: SystemRegisterName): bigint {
     const { processor } = this;
