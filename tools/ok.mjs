@@ -7,7 +7,7 @@ const steps = [
   ["types and build", "npx", ["tsc", "-b"]],
   ["order of rooms", process.execPath, ["dist/tools/check-layers.js"]],
   ["sizes of files", process.execPath, ["dist/tools/check-sizes.js"]],
-  ["unit tests", "npx", ["vitest", "run", "src"]],
+  ["unit tests, reference", "npx", ["vitest", "run", "src", "test/reference.test.ts"]],
 ];
 
 for (const [name, command, parameters] of steps) {
