@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { assemble } from "../../src/isa/assembler.ts";
 import { writeElf } from "./elf-writer.ts";
 import { runHostProgram } from "./host-program.ts";
+import { READ_ALL, WRITE_ALL } from "./linux-calls.ts";
 import type { ProcessorState } from "./machine-under-test.ts";
 import { withTemporaryFolder } from "./temporary-folder.ts";
 
@@ -65,16 +66,7 @@ function pairs(count: number, line: (n: number) => string): string {
 const PROGRAM = `
 next:   ldr x20, =record
         mov x21, #${RECORD_SIZE}
-1:      mov x0, #0
-        mov x1, x20
-        mov x2, x21
-        mov x8, #63             // read
-        svc #0
-        cmp x0, #0
-        b.le finished
-        add x20, x20, x0
-        subs x21, x21, x0
-        b.ne 1b
+${READ_ALL}
         ldr x20, =record
         ldr x0, [x20, #${RECORD.ADDRESS}]
         add x1, x20, #${RECORD.WINDOW}
@@ -133,16 +125,7 @@ saved:  ${pairs(28, (n) => `stp x${n}, x${n + 1}, [x30, #${RECORD.X + n * 8}]`)}
         b.ne 1b
         mov x20, x30
         mov x21, #${RECORD_SIZE}
-1:      mov x0, #1
-        mov x1, x20
-        mov x2, x21
-        mov x8, #64             // write
-        svc #0
-        cmp x0, #0
-        b.le finished
-        add x20, x20, x0
-        subs x21, x21, x0
-        b.ne 1b
+${WRITE_ALL}
         b next
 finished:
         mov x8, #94             // exit_group

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { assemble } from "../../src/isa/assembler.ts";
 import { writeElf } from "./elf-writer.ts";
 import { runHostProgram } from "./host-program.ts";
+import { READ_ALL, WRITE_ALL } from "./linux-calls.ts";
 import { withTemporaryFolder } from "./temporary-folder.ts";
 
 /** Words tried in one go: each stands before a word that is always UNDEFINED. */
@@ -38,16 +39,7 @@ batch:  mov x2, #3              // readable, writable
         bl protect
         ldr x20, =words
         ldr x21, =${BATCH_BYTES}
-1:      mov x0, #0
-        mov x1, x20
-        mov x2, x21
-        mov x8, #63             // read
-        svc #0
-        cmp x0, #0
-        b.le finished
-        add x20, x20, x0
-        subs x21, x21, x0
-        b.ne 1b
+${READ_ALL}
         mov x2, #5              // readable, executable
         bl protect
         ldr x20, =current
@@ -81,16 +73,7 @@ handler:
         b.ne execute
         ldr x20, =results
         ldr x21, =${BATCH}
-1:      mov x0, #1
-        mov x1, x20
-        mov x2, x21
-        mov x8, #64             // write
-        svc #0
-        cmp x0, #0
-        b.le finished
-        add x20, x20, x0
-        subs x21, x21, x0
-        b.ne 1b
+${WRITE_ALL}
         b batch
 
 install:
