@@ -1,3 +1,4 @@
+import { MASK64 } from "../base/bits.ts";
 import { type SystemRegisterName, systemRegister } from "../isa/system-registers/table.ts";
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { systemRegisterOffset } from "../memory/system-register-offset.ts";
@@ -37,8 +38,6 @@ export interface FastRegister {
   readonly mask: bigint;
 }
 
-const ALL = (1n << 64n) - 1n;
-
 function fast(
   name: SystemRegisterName,
   direction: "read" | "write",
@@ -46,7 +45,7 @@ function fast(
   offset: number,
 ): FastRegister {
   const { encoding, writable } = systemRegister(name);
-  const mask = direction === "write" ? writable : ALL;
+  const mask = direction === "write" ? writable : MASK64;
   return { encoding, direction, condition: FAST_CONDITIONS.indexOf(condition), offset, mask };
 }
 

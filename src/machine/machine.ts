@@ -1,3 +1,4 @@
+import { MASK64 } from "../base/bits.ts";
 import { Bug, UserError } from "../base/errors.ts";
 import { FAST_REGISTERS } from "../cpu/fast-registers.ts";
 import { featureSet } from "../cpu/feature-set.ts";
@@ -52,7 +53,6 @@ export interface MachineParts {
 export type PowerRequest = "off" | "reset";
 
 const AFFINITY_MASK = 0xff_00ff_ffffn;
-const MASK64 = (1n << 64n) - 1n;
 
 /** One linear memory holds the guest's RAM and everything else of a machine. */
 function checkHostMemory(memoryBytes: number, overhead: number): void {

@@ -1,3 +1,4 @@
+import { MASK64 } from "../../src/base/bits.ts";
 import { FAST_CONDITIONS, FAST_REGISTERS } from "../../src/cpu/fast-registers.ts";
 import { REDIRECTIONS } from "../../src/cpu/redirection.ts";
 import { CONTROL_REGISTERS } from "../../src/isa/system-registers/control.ts";
@@ -33,8 +34,6 @@ const GROUPS: readonly { readonly title: string; readonly rows: readonly SystemR
   { title: "Implementation defined", rows: IMPLEMENTATION_DEFINED_REGISTERS },
   { title: "Reserved identification", rows: RESERVED_IDENTIFICATION_REGISTERS },
 ];
-
-const ALL_BITS = (1n << 64n) - 1n;
 
 export function systemRegistersPage(): Page {
   return {
@@ -79,7 +78,7 @@ function registerTable(rows: readonly SystemRegister[]): string {
 
 function writableText({ access, storage, writable }: SystemRegister): string {
   if (access === "RO" || storage === "alias" || storage === "zero" || storage === "absent") return "";
-  return writable === ALL_BITS ? "all" : code(hexadecimal(writable));
+  return writable === MASK64 ? "all" : code(hexadecimal(writable));
 }
 
 function encodingText(encoding: number): string {

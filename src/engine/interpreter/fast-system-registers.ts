@@ -1,27 +1,15 @@
+import { MASK64 } from "../../base/bits.ts";
+import type { FastRegister } from "../../cpu/fast-registers.ts";
 import type { Decoded } from "../../isa/decoder.ts";
 import type { Instruction, OperandValues } from "../../isa/instruction.ts";
 import { IrBuilder, semanticsOf } from "../../isa/ir-builder.ts";
 import { type ImmediateOperand, imm32, imm64, type RegisterOperand, x } from "../../isa/operands.ts";
 
-/**
- * One way to do an MRS or MSR without the processor: a plain load or store of a u64 in the element's block
- * while a bit of PE_LAYOUT.FAST_REGISTERS is set. src/cpu says which exist.
- */
-export interface FastAccess {
-  readonly encoding: number;
-  readonly direction: "read" | "write";
-  readonly condition: number;
-  readonly offset: number;
-  readonly mask: bigint;
-}
-
-const ALL = (1n << 64n) - 1n;
-
 /** Recognises MRS and MSR of registers that may be reached directly. */
 export class FastSystemRegisters {
-  readonly #ways = new Map<string, FastAccess[]>();
+  readonly #ways = new Map<string, FastRegister[]>();
 
-  constructor(ways: readonly FastAccess[]) {
+  constructor(ways: readonly FastRegister[]) {
     for (const way of ways) {
       const key = `${way.direction}${way.encoding}`;
       this.#ways.set(key, [...(this.#ways.get(key) ?? []), way]);
@@ -47,7 +35,7 @@ export class FastSystemRegisters {
 }
 
 function operandsOf(
-  ways: readonly FastAccess[],
+  ways: readonly FastRegister[],
   register: ImmediateOperand,
   t: ImmediateOperand,
 ): OperandValues {
@@ -55,7 +43,7 @@ function operandsOf(
   ways.forEach(({ condition, offset, mask }, index) => {
     operands[`condition${index}`] = condition;
     operands[`offset${index}`] = imm32(offset);
-    operands[`masked${index}`] = mask !== ALL;
+    operands[`masked${index}`] = mask !== MASK64;
     operands[`mask${index}`] = imm64(mask);
   });
   return operands;
@@ -64,7 +52,7 @@ function operandsOf(
 function fastInstruction(
   plain: Instruction,
   direction: "read" | "write",
-  ways: readonly FastAccess[],
+  ways: readonly FastRegister[],
 ): Instruction {
   return {
     ...plain,

@@ -1,4 +1,5 @@
 import { Bug } from "../../base/errors.ts";
+import type { FastRegister } from "../../cpu/fast-registers.ts";
 import type { Decoded, Decoder } from "../../isa/decoder.ts";
 import type { Feature } from "../../isa/instruction.ts";
 import type { ImmediateOperand } from "../../isa/operands.ts";
@@ -7,7 +8,7 @@ import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
 import { REGION_SLOTS } from "../translator/region-memory.ts";
 import { Translator } from "../translator/translator.ts";
 import { coreModule, HOST, type HotArm, handlerModule } from "./core-module.ts";
-import { type FastAccess, FastSystemRegisters } from "./fast-system-registers.ts";
+import { FastSystemRegisters } from "./fast-system-registers.ts";
 import { type Handler, HandlerSet } from "./handler-set.ts";
 import { type EngineOperation, PROCESSOR_OPERATIONS } from "./processor-operations.ts";
 import {
@@ -50,7 +51,7 @@ export interface InterpreterOptions {
   /** Features whose rows are implemented and switched on. */
   readonly features: ReadonlySet<Feature>;
   /** System registers that may be reached without the processor. */
-  readonly fastRegisters: readonly FastAccess[];
+  readonly fastRegisters: readonly FastRegister[];
   /** Instruction words whose handlers become arms of the switch, hottest first. */
   readonly hotWords: readonly number[];
   /** Words whose handlers are compiled at the start, as functions. */

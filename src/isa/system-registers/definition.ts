@@ -1,3 +1,4 @@
+import { MASK64 } from "../../base/bits.ts";
 import type { Feature } from "../instruction.ts";
 
 /** A field's highest and lowest bit, or its only bit. */
@@ -116,7 +117,7 @@ export function register<const N extends string, S extends Storage>(
     level,
     writeLevel: options.writeLevel ?? level,
     fields,
-    writable: options.writable ?? (ranges.length > 0 ? ofFields : (1n << 64n) - 1n),
+    writable: options.writable ?? (ranges.length > 0 ? ofFields : MASK64),
     ones: options.ones ?? 0n,
     reset: options.reset ?? 0n,
     feature: options.feature,
