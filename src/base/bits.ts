@@ -1,5 +1,6 @@
 /** Bit arithmetic. Words are unsigned 32-bit numbers, double words are unsigned 64-bit bigints. */
 
+/** The low 64 bits. */
 export const MASK64 = (1n << 64n) - 1n;
 
 /** The low `width` bits (1 to 32) of `value` as a signed number. */

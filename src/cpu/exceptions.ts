@@ -5,6 +5,7 @@ import type { Privilege } from "./privilege.ts";
 /** Vector offsets of the kinds of exceptions within a group (DDI 0487, D1.3.1.5). */
 export const VECTOR = { SYNCHRONOUS: 0x000, IRQ: 0x080, FIQ: 0x100, SERROR: 0x180 } as const;
 
+/** An exception about to be taken. */
 export interface Exception {
   readonly target: 1 | 2 | 3;
   readonly vector: (typeof VECTOR)[keyof typeof VECTOR];

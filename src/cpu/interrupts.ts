@@ -3,6 +3,7 @@ import { HCR_AMO, HCR_FMO, HCR_IMO, HCR_VF, HCR_VI, HCR_VSE, SCR_FIQ, SCR_IRQ } 
 import { DAIF, type ElementState, SLOT } from "./element-state.ts";
 import type { Privilege } from "./privilege.ts";
 
+/** The interrupt that would be taken now, and where. */
 export interface PendingInterrupt {
   readonly kind: "irq" | "fiq" | "virtualSError";
   readonly target: 1 | 2 | 3;

@@ -9,6 +9,7 @@ export interface FlashStorage {
   write(offset: number, bytes: Uint8Array): void;
 }
 
+/** What a flash chip holds and is wired to. */
 export interface FlashOptions {
   readonly name?: string;
   /** Bytes of the bank: a multiple of 256 KiB, at most 64 MiB. */

@@ -12,6 +12,7 @@ export interface FirmwareFile {
   readonly written?: () => void;
 }
 
+/** What the firmware configuration device offers. */
 export interface FwCfgOptions {
   readonly memory: GuestMemory;
   readonly files?: readonly FirmwareFile[];

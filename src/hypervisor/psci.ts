@@ -11,10 +11,12 @@ export const PSCI_STATUS = {
   DISABLED: -8,
   INVALID_ADDRESS: -9,
 } as const;
+/** One of {@link PSCI_STATUS}. */
 export type PsciStatus = (typeof PSCI_STATUS)[keyof typeof PSCI_STATUS];
 
 /** What AFFINITY_INFO answers about one processing element. */
 export const PSCI_POWER_STATE = { ON: 0, OFF: 1, ON_PENDING: 2 } as const;
+/** One of {@link PSCI_POWER_STATE}. */
 export type PsciPowerState = (typeof PSCI_POWER_STATE)[keyof typeof PSCI_POWER_STATE];
 
 /** Who turns processing elements and the machine on and off. Elements are named by MPIDR_EL1's affinity fields. */

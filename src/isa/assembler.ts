@@ -16,6 +16,7 @@ export interface Assembly {
   readonly globals: ReadonlySet<string>;
 }
 
+/** Where a program goes and what it may name. */
 export interface AssemblyOptions {
   /** Address of the first byte; 0 when not given. A multiple of 4. */
   readonly origin?: bigint;

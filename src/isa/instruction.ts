@@ -57,7 +57,9 @@ export interface Instruction {
   readonly execute: ((operands: OperandValues, s: Semantics) => void) | undefined;
 }
 
+/** Unsigned field values by name. */
 export type FieldValues = Readonly<Record<string, number>>;
+/** Operands by name. */
 export type OperandValues = Readonly<Record<string, Operand>>;
 
 /** Declares one row; field names and operand names are checked by the compiler. */

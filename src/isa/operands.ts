@@ -27,6 +27,7 @@ export interface BaseOperand {
   readonly isStackPointer: boolean;
 }
 
+/** What a meaning is applied to: handles, whose contents differ from word to word, and statics. */
 export type Operand = RegisterOperand | ImmediateOperand | BaseOperand | number | boolean | string;
 
 /** A general-purpose register where 31 is the zero register. */

@@ -21,6 +21,7 @@ export interface RuntimeFunction {
   readonly run: (context: FloatingPointContext, ...operands: never[]) => number | bigint;
 }
 
+/** All of them, by name. */
 export const RUNTIME_FUNCTIONS = {
   ...FLOATING_POINT_FUNCTIONS,
   ...CHECKSUM_FUNCTIONS,

@@ -27,6 +27,7 @@ type ValuesOf<T extends readonly ValueType[]> = { [K in keyof T]: Value<T[K]> };
 /** Bytes of one memory element. */
 export type ElementSize = 1 | 2 | 4 | 8 | 16;
 
+/** How a memory access differs from a plain one. */
 export interface AccessOptions {
   /** LDTR, STTR and siblings: checked as at EL0 (unless UAO says otherwise). */
   readonly unprivileged?: boolean;
@@ -72,6 +73,7 @@ export type ProcessorOperation =
   | "zeroCacheLine" // DC ZVA: Rt
   | "stackAlignmentCheck"; // faults when SCTLR_ELx.SA(0) wants SP aligned; called only when it is not
 
+/** What a branch is for, which return predictors want to know. */
 export type BranchKind = "jump" | "call" | "return";
 
 /**

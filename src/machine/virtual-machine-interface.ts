@@ -38,6 +38,7 @@ export interface Drive {
   flush(): Promise<void>;
 }
 
+/** What a machine is made of. Either a kernel or firmware is needed; what is not given is left out. */
 export interface VirtualMachineOptions {
   readonly memoryBytes: number;
   /** Processing elements. */

@@ -27,6 +27,7 @@ export const FRAME_FLAGS = {
 export const TRACE_MASK =
   FRAME_FLAGS.TR_PT | FRAME_FLAGS.TR_DIRTY | FRAME_FLAGS.TR_CODE | FRAME_FLAGS.TR_MON | FRAME_FLAGS.TR_WATCH;
 
+/** Why writes to a frame are traced; see {@link FRAME_FLAGS}. */
 export type TraceKind = "TR_PT" | "TR_DIRTY" | "TR_CODE" | "TR_MON" | "TR_WATCH";
 
 /** Bytes of one code granule: a frame's 64 granules are the bits of a 64-bit map. */

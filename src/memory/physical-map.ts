@@ -23,6 +23,7 @@ const LEAF_PAGES_SHIFT = 18;
 const LEAF_PAGES = 1 << LEAF_PAGES_SHIFT;
 const ROOT_ENTRIES = 2 ** (48 - FRAME_SHIFT - LEAF_PAGES_SHIFT);
 
+/** How a range is mapped. */
 export interface MapOptions {
   /** Visible to Secure accesses only. */
   readonly secure?: boolean;

@@ -30,6 +30,7 @@ export const STORE_RESULT = {
  */
 export type WatchpointCheck = (low: number, high: number, size: number, isWrite: boolean) => boolean;
 
+/** What data accesses work on. */
 export interface AccessOptions {
   readonly memory: MachineMemory;
   readonly map: PhysicalMap;

@@ -12,6 +12,7 @@ export const ATTRIBUTES = {
 
 export const SHAREABILITY = { NONE: 0, OUTER: 2, INNER: 3 } as const;
 
+/** Whether an attribute byte (as in MAIR_ELx) means Device memory. */
 export function isDevice(attributes: number): boolean {
   return (attributes & 0xf0) === 0;
 }

@@ -14,6 +14,7 @@ export interface AddressRange {
 /** The two kinds of wired GIC interrupts: shared (SPI) and private to one processing element (PPI). */
 export type InterruptType = "spi" | "ppi";
 
+/** How a wire tells of an interrupt: by its rising edge, or by being high for as long as it pends. */
 export type InterruptTrigger = "edge-rising" | "level-high";
 
 /** A wire into the interrupt controller. `number` counts from 0 within its type. */
@@ -44,6 +45,7 @@ export interface DeviceReference {
 /** A device-specific fact: a flag, a u32, strings, or cells some of which are references. */
 export type PropertyValue = true | number | string | readonly string[] | { readonly cells: readonly Cell[] };
 
+/** One 32-bit cell of a property, or the device whose phandle it holds. */
 export type Cell = number | DeviceReference;
 
 /** What stands behind a description, so that a board can build it. */
@@ -68,6 +70,7 @@ export type DeviceKind =
 /** Who may use a device: everybody, or only Secure state (then Normal-world software is told it is disabled). */
 export type World = "any" | "secure";
 
+/** One device, as bus and device tree see it. */
 export interface DeviceSpec {
   /** Unique in the platform; what references name. */
   readonly id: string;
@@ -85,6 +88,7 @@ export interface DeviceSpec {
   readonly children: readonly DeviceSpec[];
 }
 
+/** One processing element. */
 export interface CpuSpec {
   /** Affinity fields of MPIDR_EL1: Aff3 in bits 39:32, Aff2, Aff1, Aff0 in bits 23:0. */
   readonly affinity: number;
@@ -94,6 +98,7 @@ export interface CpuSpec {
 /** How software reaches the power controller. */
 export type PsciConduit = "hvc" | "smc" | "none";
 
+/** What software is told at its start (the node /chosen). */
 export interface ChosenSpec {
   /** Device id of the console. */
   readonly stdout: string;
@@ -104,6 +109,7 @@ export interface ChosenSpec {
   readonly addressSeed: bigint | undefined;
 }
 
+/** A whole machine. */
 export interface PlatformSpec {
   readonly model: string;
   readonly compatible: readonly string[];

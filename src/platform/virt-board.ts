@@ -21,6 +21,7 @@ import {
   VIRTIO_SLOT_SIZE,
 } from "./virt-map.ts";
 
+/** The choices that the `virt` board leaves. */
 export interface VirtBoardOptions {
   /** Bytes of RAM, a multiple of 4 KiB, at least 1 MiB. */
   readonly memoryBytes: number;

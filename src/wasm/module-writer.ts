@@ -2,6 +2,7 @@ import { ByteWriter } from "./byte-writer.ts";
 import { FunctionBody, VALUE_TYPE_CODE } from "./function-body.ts";
 import type { ValueType } from "./opcodes.ts";
 
+/** The type of a function. */
 export interface Signature {
   readonly parameters: readonly ValueType[];
   readonly results: readonly ValueType[];

@@ -386,6 +386,7 @@ export const MEMORY_OPERATORS = {
   "v128.store": { code: 0xfd000b, bytes: 16, type: "v128" },
 } as const;
 
+/** The types of WebAssembly values that we use. */
 export type ValueType = "i32" | "i64" | "f32" | "f64" | "v128";
 export type OperatorName = keyof typeof OPERATORS;
 export type LaneOperatorName = keyof typeof LANE_OPERATORS;

@@ -20,6 +20,7 @@ import { type DistributorControl, InterruptBank, securityDisabled } from "./inte
 import type { InterruptCore, SgiRequest } from "./physical-interface.ts";
 import { type Affinity, REDISTRIBUTOR_REGISTERS, Redistributor } from "./redistributor.ts";
 
+/** The shape of an interrupt controller. */
 export interface GicV3Options {
   readonly peCount: number;
   /** MPIDR affinity of each element, in the order of the elements. */

@@ -36,6 +36,7 @@ export interface ConsolePortOptions {
   readonly output: ByteSink;
 }
 
+/** The ports of a console device. */
 export interface VirtioConsoleOptions {
   readonly ports: readonly ConsolePortOptions[];
   /** Offer VIRTIO_CONSOLE_F_MULTIPORT. Without it there is one port, which is a console. */

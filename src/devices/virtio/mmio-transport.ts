@@ -158,6 +158,7 @@ export const VIRTIO_MMIO_REGISTERS: readonly Register<Transport>[] = [
   },
 ];
 
+/** What a slot is wired to. */
 export interface VirtioMmioOptions {
   readonly memory: GuestMemory;
   readonly line: InterruptLine;

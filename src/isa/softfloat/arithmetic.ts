@@ -9,6 +9,7 @@ export function negate(format: FloatFormat, a: bigint): bigint {
   return a ^ format.signBit;
 }
 
+/** `a + b`, rounded as FPCR says. Operands and results are the numbers' bits, here and below. */
 export function add(format: FloatFormat, a: bigint, b: bigint, context: FloatingPointContext): bigint {
   return sum(format, a, b, false, context);
 }

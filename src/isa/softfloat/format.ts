@@ -30,6 +30,7 @@ function format(width: 16 | 32 | 64, exponentBits: number): FloatFormat {
   };
 }
 
+/** IEEE 754 binary16, binary32 and binary64. */
 export const HALF = format(16, 5);
 export const SINGLE = format(32, 8);
 export const DOUBLE = format(64, 11);

@@ -3,6 +3,7 @@ import type { Feature } from "../instruction.ts";
 
 /** A field's highest and lowest bit, or its only bit. */
 export type BitRange = readonly [high: number, low: number] | number;
+/** Fields by name. */
 export type FieldMap = Readonly<Record<string, BitRange>>;
 
 /** op0, op1, CRn, CRm, op2, as in MRS and MSR. */
@@ -57,6 +58,7 @@ export interface SystemRegister<N extends string = string, S extends Storage = S
   readonly affects: readonly Affects[];
 }
 
+/** What most registers leave at its default; see {@link SystemRegister}. */
 export interface RegisterOptions {
   readonly access?: "RW" | "RO" | "WO";
   readonly level?: ExceptionLevel;
@@ -75,6 +77,7 @@ export function encodeRegister([op0, op1, crn, crm, op2]: Encoding): number {
   return (op0 << 14) | (op1 << 11) | (crn << 7) | (crm << 3) | op2;
 }
 
+/** op0, op1, CRn, CRm and op2 of bits 20:5 of the instruction word. */
 export function decodeRegister(encoding: number): Encoding {
   return [
     (encoding >> 14) & 3,
@@ -98,6 +101,7 @@ export function fieldMask(range: BitRange): bigint {
   return ((1n << BigInt(high - low + 1)) - 1n) << BigInt(low);
 }
 
+/** A row; {@link slot}, {@link computed} and {@link alias} are shorter forms. */
 export function register<const N extends string, S extends Storage>(
   name: N,
   storage: S,

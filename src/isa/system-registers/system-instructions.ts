@@ -85,6 +85,7 @@ const ROWS = [
 ] as const;
 
 export type SystemInstructionName = (typeof ROWS)[number]["name"];
+/** Every instruction of the SYS space; what is not here is UNDEFINED. */
 export const SYSTEM_INSTRUCTIONS: readonly SystemInstruction<SystemInstructionName>[] = ROWS;
 
 /** The row of an instruction. */

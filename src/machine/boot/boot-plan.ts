@@ -22,6 +22,7 @@ import { type StartState, startState } from "./start-state.ts";
 /** The board without what booting decides. */
 export type BootMachine = Omit<VirtBoardOptions, "psciConduit" | "commandLine" | "initrd" | "firmware">;
 
+/** What is to be booted, and on what machine. */
 export interface BootInputs {
   readonly machine: BootMachine;
   readonly kernel?: KernelImage | undefined;

@@ -63,6 +63,7 @@ const MACHINE_NAMES: Readonly<Record<number, string>> = {
   258: "LoongArch",
 };
 
+/** Whether the bytes begin as an ELF file does. */
 export function isElf(bytes: Uint8Array): boolean {
   return hasMagic(bytes, 0, "\x7fELF");
 }

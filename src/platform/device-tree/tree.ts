@@ -9,6 +9,7 @@ export interface MemoryReservation {
   size: bigint;
 }
 
+/** A device tree in memory. */
 export interface DeviceTree {
   reservations: MemoryReservation[];
   /** Physical id of the processor that runs the client program, u32. */
