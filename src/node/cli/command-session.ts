@@ -1,5 +1,6 @@
 import type { ByteOutput, VirtualMachine } from "../../machine/virtual-machine-interface.ts";
 import { COMMAND_PORTS, INPUT_GREETING } from "../images/guest-scripts.ts";
+import { Cleanups } from "./cleanups.ts";
 import { type Host, writeFully } from "./host.ts";
 import { PanicWatch } from "./panic.ts";
 import type { StopReason } from "./stop-reason.ts";
@@ -11,7 +12,7 @@ export class CommandSession {
   readonly ports: readonly { readonly name: string; readonly output: ByteOutput }[];
   readonly #host: Host;
   readonly #panic: PanicWatch;
-  readonly #cleanups: (() => void)[] = [];
+  readonly #cleanups = new Cleanups();
   #statusText = "";
 
   constructor(host: Host, stop: (reason: StopReason) => void) {
@@ -29,7 +30,7 @@ export class CommandSession {
         },
       },
     ];
-    this.#listen(host.stdout, "error", () => stop("closed-output"));
+    this.#cleanups.listen(host.stdout, "error", () => stop("closed-output"));
   }
 
   /** Begins to pass on standard input. */
@@ -43,22 +44,22 @@ export class CommandSession {
       ended = true;
       sending = sending.then(() => port.end());
     };
-    this.#listen(stdin, "data", (bytes: Uint8Array) => {
+    this.#cleanups.listen(stdin, "data", (bytes: Uint8Array) => {
       stdin.pause();
       sending = sending.then(async () => {
         await port.send(bytes);
         stdin.resume();
       });
     });
-    this.#listen(stdin, "end", end);
-    this.#listen(stdin, "error", end);
+    this.#cleanups.listen(stdin, "end", end);
+    this.#cleanups.listen(stdin, "error", end);
     if (stdin.readableEnded || stdin.destroyed) end();
     else stdin.resume();
   }
 
   detach(): void {
     this.#host.stdin.pause();
-    for (const cleanup of this.#cleanups.splice(0)) cleanup();
+    this.#cleanups.run();
   }
 
   /** The command's exit status, undefined while it is not known. */
@@ -71,11 +72,5 @@ export class CommandSession {
     if (stopped === "panic") return `The guest's kernel panicked:\n${this.#panic.lastLines().join("\n")}`;
     if (stopped !== undefined || this.status !== undefined) return undefined;
     return `The guest ended before the command did. It last said:\n${this.#panic.lastLines().join("\n")}`;
-  }
-
-  // biome-ignore lint/suspicious/noExplicitAny: what an event brings depends on the event
-  #listen(emitter: NodeJS.EventEmitter, event: string, listener: (argument: any) => void): void {
-    emitter.on(event, listener);
-    this.#cleanups.push(() => emitter.off(event, listener));
   }
 }

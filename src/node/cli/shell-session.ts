@@ -1,5 +1,6 @@
 import type { ReadStream } from "node:tty";
 import type { ByteInput, ByteOutput, VirtualMachine } from "../../machine/virtual-machine-interface.ts";
+import { Cleanups } from "./cleanups.ts";
 import { ESCAPE_HELP, EscapeKeys } from "./escape-keys.ts";
 import { type Host, writeFully } from "./host.ts";
 import { PanicWatch } from "./panic.ts";
@@ -20,7 +21,7 @@ export class ShellSession {
   readonly #inputFrom: "virtio" | "serial";
   readonly #modes = new TerminalModes();
   readonly #panic: PanicWatch;
-  readonly #cleanups: (() => void)[] = [];
+  readonly #cleanups = new Cleanups();
   #typedAhead = 0;
   #sending: Promise<void> = Promise.resolve();
 
@@ -35,7 +36,7 @@ export class ShellSession {
     };
     this.serial = show;
     this.console = { output: show, ...terminalSize(host) };
-    this.#listen(host.stdout, "error", () => stop("closed-output"));
+    this.#cleanups.listen(host.stdout, "error", () => stop("closed-output"));
   }
 
   /** Begins to pass on what is typed. */
@@ -43,11 +44,11 @@ export class ShellSession {
     const { stdin, stdout } = this.#host;
     const input: ByteInput = (this.#inputFrom === "virtio" ? machine.console : undefined) ?? machine.serial;
     if (stdin.isTTY) {
-      this.#cleanups.push(
+      this.#cleanups.add(
         enterRawMode(stdin as ReadStream, (text) => stdout.isTTY && stdout.write(text), this.#modes),
       );
       const keys = new EscapeKeys();
-      this.#listen(stdin, "data", (typed: Uint8Array) => {
+      this.#cleanups.listen(stdin, "data", (typed: Uint8Array) => {
         for (const part of keys.split(typed)) {
           switch (part.kind) {
             case "bytes":
@@ -66,10 +67,10 @@ export class ShellSession {
         }
       });
     } else {
-      this.#listen(stdin, "data", (bytes: Uint8Array) => this.#send(input, bytes));
+      this.#cleanups.listen(stdin, "data", (bytes: Uint8Array) => this.#send(input, bytes));
     }
-    this.#listen(stdin, "error", () => {});
-    this.#listen(stdout, "resize", () => {
+    this.#cleanups.listen(stdin, "error", () => {});
+    this.#cleanups.listen(stdout, "resize", () => {
       const { columns, rows } = terminalSize(this.#host);
       machine.console?.resize(columns, rows);
     });
@@ -79,7 +80,7 @@ export class ShellSession {
   /** Gives the terminal back. */
   detach(): void {
     this.#host.stdin.pause();
-    for (const cleanup of this.#cleanups.splice(0).reverse()) cleanup();
+    this.#cleanups.run();
   }
 
   /** What to say at the end, where something went wrong. */
@@ -103,12 +104,6 @@ export class ShellSession {
   #say(text: string): void {
     const lines = text.split("\n").map((line) => `${line}\r\n`);
     this.#host.stderr.write(`\r\n${lines.join("")}`);
-  }
-
-  // biome-ignore lint/suspicious/noExplicitAny: what an event brings depends on the event
-  #listen(emitter: NodeJS.EventEmitter, event: string, listener: (argument: any) => void): void {
-    emitter.on(event, listener);
-    this.#cleanups.push(() => emitter.off(event, listener));
   }
 }
 
