@@ -13,6 +13,8 @@ import { NOT_STEPPED } from "./random-steps.ts";
 import { randomElement, randomVector } from "./random-vectors.ts";
 import { randomWord } from "./random-words.ts";
 
+const NOP = 0xd503_201f;
+
 /** Registers that random instructions read but do not write. */
 const INDEX = 25;
 const POINTER = 26;
@@ -136,6 +138,28 @@ export class ProgramMaker {
       start: this.#start(BigInt((addresses[0] ?? 0) + kernel)),
       end: BigInt((addresses[end] ?? 0) + kernel),
       data,
+    };
+  }
+
+  /** A program that executes one instruction of a row, or undefined where no random word of it will do. */
+  makeSample(row: EncodedInstruction): RandomProgram | undefined {
+    this.#sites = [];
+    let words: readonly number[] | undefined;
+    for (let attempt = 0; attempt < 300; attempt++) {
+      words = this.#tryRow(row);
+      if (words !== undefined) break;
+    }
+    if (words === undefined) return undefined;
+    const address = LAYOUT.code + 4 * this.#random.below(64);
+    const end = address + 8 + 4 * words.length;
+    return {
+      // The branch makes its target a region's entry.
+      pieces: [{ address, words: [0x1400_0001, NOP, ...words, 0x1400_0000] }],
+      sites: this.#sites,
+      settings: { level: 0, alignmentChecks: false, hardwareFlags: false, pan: false },
+      start: this.#start(BigInt(address)),
+      end: BigInt(end),
+      data: this.#data(),
     };
   }
 
@@ -269,7 +293,8 @@ export class ProgramMaker {
       values["Rn"] = random.below(5) === 0 ? 31 : POINTER;
       if (indexed) values["Rm"] = INDEX;
     }
-    if (row.instruction.name.endsWith("_loadlit")) values["imm19"] = random.below(0x2_0000);
+    if (row.instruction.name.endsWith("_loadlit"))
+      values["imm19"] = (LAYOUT.data - LAYOUT.code) / 4 + random.below(64);
     const decoded = base === undefined ? first : decode(row, values);
     if (decoded === undefined || writesReserved(decoded)) return undefined;
     const word = insertFields(row.pattern, values);
