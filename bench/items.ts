@@ -12,6 +12,7 @@ export const GROUPS = {
   vector: { title: "Floating point and SIMD loops", floor: 4, goal: 8, least: undefined },
   memory: { title: "Large memory", floor: undefined, goal: undefined, least: undefined },
   system: { title: "System calls, signals, processes, memory maps", floor: 1.5, goal: 4, least: undefined },
+  programs: { title: "Programs in a Debian userland", floor: 1, goal: 2, least: 0.5 },
   userland: { title: "Loops in a Linux process", floor: undefined, goal: undefined, least: undefined },
 } as const satisfies Record<string, Group>;
 
@@ -52,12 +53,20 @@ export interface SystemItem extends ItemFacts {
   readonly iterations: number;
 }
 
+/** A script in `programs/` that runs a program of Debian's, in the guest and on the host. */
+export interface ProgramItem extends ItemFacts {
+  readonly kind: "program";
+  readonly iterations: number;
+  /** It works for a time and counts; the time for this much is then its result. */
+  readonly unit?: number;
+}
+
 /** Debian's kernel with the default guest's initial file system, until the shell asks for a command. */
 export interface BootItem extends ItemFacts {
   readonly kind: "boot";
 }
 
-export type Item = KernelItem | SystemItem | BootItem;
+export type Item = KernelItem | SystemItem | ProgramItem | BootItem;
 
 type KernelOptions = Partial<
   Pick<KernelItem, "element" | "vectorise" | "rounds" | "largeSystemExtensions" | "source">
@@ -74,6 +83,10 @@ function kernel(
 
 function system(group: GroupName, name: string, iterations: number): SystemItem {
   return { kind: "system", name, group, iterations };
+}
+
+function program(name: string, iterations: number, unit?: number): ProgramItem {
+  return { kind: "program", name, group: "programs", iterations, ...(unit !== undefined && { unit }) };
 }
 
 export const ITEMS: readonly Item[] = [
@@ -110,6 +123,14 @@ export const ITEMS: readonly Item[] = [
   system("system", "fork", 500),
   system("system", "fork-exec", 300),
   system("system", "map-touch-unmap", 100),
+  program("python3", 10),
+  program("perl", 40),
+  program("gzip", 1),
+  program("xz", 1),
+  program("gcc", 1),
+  program("openssl-sha256", 2, 10_000),
+  program("openssl-aes-128-gcm", 2, 10_000),
+  program("openssl-rsa", 2, 10),
   system("userland", "clock", 5_000_000),
   system("userland", "string-functions", 10_000),
 ];

@@ -1,6 +1,6 @@
 import { CONTENDERS, type ContenderName } from "./contenders.ts";
 import type { Item } from "./items.ts";
-import { type Measurement, RunFailure, runProcess } from "./measure/run-process.ts";
+import { type Measurement, runProcess } from "./measure/run-process.ts";
 import type { ItemResult } from "./results.ts";
 import { commandFor, type Workload } from "./workload.ts";
 
@@ -30,23 +30,19 @@ export async function measure(
   const results: ItemResult[] = [];
   const failures: string[] = [];
   for (const workload of workloads) {
-    const repetitions: Map<ContenderName, Map<string, Measurement>>[] = [];
+    const repetitions: Map<ContenderName, ReadonlyMap<string, Measurement>>[] = [];
     for (let run = 0; run < runs; run++) {
-      const repetition = new Map<ContenderName, Map<string, Measurement>>();
+      const repetition = new Map<ContenderName, ReadonlyMap<string, Measurement>>();
       for (const contender of rotate(contenders, run)) {
         const command = commandFor(CONTENDERS[contender], workload, machineProcess);
         if (command === undefined) continue;
-        try {
-          const measured = await runProcess(command, workload.limitSeconds);
-          repetition.set(contender, measured);
-          for (const [item, { seconds }] of measured) {
-            say(
-              `${item}, ${CONTENDERS[contender].title}, run ${run + 1} of ${runs}: ${seconds.toFixed(2)} s`,
-            );
-          }
-        } catch (error) {
-          if (!(error instanceof RunFailure)) throw error;
-          failures.push(`${workload.title}: ${CONTENDERS[contender].title} ${error.message}`);
+        const { measured, failure } = await runProcess(command, workload.limitSeconds);
+        repetition.set(contender, measured);
+        for (const [item, { seconds }] of measured) {
+          say(`${item}, ${CONTENDERS[contender].title}, run ${run + 1} of ${runs}: ${seconds.toFixed(2)} s`);
+        }
+        if (failure !== undefined) {
+          failures.push(`${workload.title}: ${CONTENDERS[contender].title} ${failure}`);
           say(failures.at(-1) ?? "");
         }
       }

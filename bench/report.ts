@@ -117,7 +117,9 @@ function summary(
 /** A translator that is slower than the interpreter has not paid for itself. */
 function comparison(results: readonly ItemResult[], basis: Basis): string[] {
   const slower = results.flatMap((result) => {
-    const ratio = medianOf(result, (repetition) => quotient(repetition, "interpreter", "translator", basis));
+    const ratio = medianOf(result, (repetition) =>
+      quotient(result, repetition, "interpreter", "translator", basis),
+    );
     return ratio === undefined || ratio >= 1 ? [] : [`${result.item.name} (${format(ratio)})`];
   });
   return slower.length === 0 ? [] : [`Translator slower than the interpreter: ${slower.join(", ")}.\n`];

@@ -15,14 +15,21 @@ export interface ItemResult {
 /** Which time is compared: by the host's clock, or of its processors. */
 export type Basis = "wall" | "cpu";
 
-function secondsOf(measurement: Measurement | undefined, basis: Basis): number | undefined {
-  return basis === "wall" ? measurement?.seconds : measurement?.cpuSeconds;
+/** Seconds, for the item's unit of work where it has one. */
+function secondsOf(
+  { item }: ItemResult,
+  measurement: Measurement | undefined,
+  basis: Basis,
+): number | undefined {
+  const seconds = basis === "wall" ? measurement?.seconds : measurement?.cpuSeconds;
+  if (seconds === undefined || item.kind !== "program" || item.unit === undefined) return seconds;
+  return measurement?.work === undefined ? undefined : (seconds * item.unit) / measurement.work;
 }
 
 /** Seconds of the faster QEMU in a repetition. */
-function fastestQemu(repetition: Repetition, basis: Basis): number | undefined {
+function fastestQemu(result: ItemResult, repetition: Repetition, basis: Basis): number | undefined {
   const seconds = [...repetition].flatMap(([name, measurement]) =>
-    CONTENDERS[name].kind === "qemu" ? (secondsOf(measurement, basis) ?? []) : [],
+    CONTENDERS[name].kind === "qemu" ? (secondsOf(result, measurement, basis) ?? []) : [],
   );
   return seconds.length === 0 ? undefined : Math.min(...seconds);
 }
@@ -41,29 +48,33 @@ export function medianOf(
 }
 
 export function medianSeconds(result: ItemResult, name: ContenderName, basis: Basis): number | undefined {
-  return medianOf(result, (repetition) => secondsOf(repetition.get(name), basis));
+  return medianOf(result, (repetition) => secondsOf(result, repetition.get(name), basis));
 }
 
 /** How many times as fast as the faster QEMU. */
 export function speedup(result: ItemResult, name: ContenderName, basis: Basis): number | undefined {
   return medianOf(result, (repetition) =>
-    ratio(fastestQemu(repetition, basis), secondsOf(repetition.get(name), basis)),
+    ratio(fastestQemu(result, repetition, basis), secondsOf(result, repetition.get(name), basis)),
   );
 }
 
 /** How many times as slow as the host's own program. */
 export function slowdown(result: ItemResult, name: ContenderName, basis: Basis): number | undefined {
-  return medianOf(result, (repetition) => quotient(repetition, name, "native", basis));
+  return medianOf(result, (repetition) => quotient(result, repetition, name, "native", basis));
 }
 
 /** One contender's time in units of another's. */
 export function quotient(
+  result: ItemResult,
   repetition: Repetition,
   name: ContenderName,
   unit: ContenderName,
   basis: Basis,
 ): number | undefined {
-  return ratio(secondsOf(repetition.get(name), basis), secondsOf(repetition.get(unit), basis));
+  return ratio(
+    secondsOf(result, repetition.get(name), basis),
+    secondsOf(result, repetition.get(unit), basis),
+  );
 }
 
 function ratio(above: number | undefined, below: number | undefined): number | undefined {
@@ -108,7 +119,7 @@ export function checksumDifferences({ item, repetitions }: ItemResult): string[]
   for (const repetition of repetitions) {
     const reference = [...repetition].find(([name]) => CONTENDERS[name].kind !== "native");
     const comparable = [...repetition].filter(
-      ([name]) => CONTENDERS[name].kind !== "native" || !(item.kind === "kernel" && item.rounds === true),
+      ([name]) => CONTENDERS[name].kind !== "native" || !mayDiffer(item),
     );
     const expected = (reference ?? comparable[0])?.[1].checksum;
     for (const [name, { checksum }] of comparable) {
@@ -119,4 +130,9 @@ export function checksumDifferences({ item, repetitions }: ItemResult): string[]
     }
   }
   return [...sentences];
+}
+
+/** The host rounds otherwise, or has another version of the program. */
+function mayDiffer(item: Item): boolean {
+  return item.kind === "program" || (item.kind === "kernel" && item.rounds === true);
 }

@@ -1,7 +1,12 @@
 /** What a measured program says on its console; all but `prompt` are lines of their own. */
 export type Marker =
   | { readonly kind: "start"; readonly item: string }
-  | { readonly kind: "end"; readonly item: string; readonly checksum: string }
+  | {
+      readonly kind: "end";
+      readonly item: string;
+      readonly checksum: string;
+      readonly work: number | undefined;
+    }
   | { readonly kind: "exception"; readonly text: string }
   /** The shell of the boot waits for a command. */
   | { readonly kind: "prompt" };
@@ -10,7 +15,7 @@ export type Marker =
 export const PROMPT = "@prompt#";
 
 const START = /^@start (\S+)$/;
-const END = /^@end (\S+) ([0-9a-f]+)$/;
+const END = /^@end (\S+) ([0-9a-f]+)(?: (\d*))?$/;
 const EXCEPTION = /^@exception (.*)$/;
 
 /** Finds markers in a console's output, which comes in pieces. */
@@ -42,7 +47,9 @@ function parse(line: string): Marker | undefined {
   const start = START.exec(line);
   if (start?.[1] !== undefined) return { kind: "start", item: start[1] };
   const end = END.exec(line);
-  if (end?.[1] !== undefined && end[2] !== undefined) return { kind: "end", item: end[1], checksum: end[2] };
+  if (end?.[1] !== undefined && end[2] !== undefined) {
+    return { kind: "end", item: end[1], checksum: end[2], work: end[3] ? Number(end[3]) : undefined };
+  }
   const exception = EXCEPTION.exec(line);
   return exception?.[1] === undefined ? undefined : { kind: "exception", text: exception[1] };
 }

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 
 /** What the host's kernel knows of a living process. */
 export interface ProcessFigures {
-  /** Seconds of processor time, user and system, of all threads. */
+  /** Seconds of processor time, user and system, of all threads and of the children that have ended. */
   readonly cpuSeconds: number;
   /** Bytes of memory that were resident at most. */
   readonly peakBytes: number;
@@ -10,18 +10,19 @@ export interface ProcessFigures {
 
 /** Clock ticks a second in /proc (proc(5): sysconf(_SC_CLK_TCK), 100 on every Linux). */
 const TICKS = 100;
-/** Places in /proc/PID/stat after the parenthesis that ends the program's name. */
-const USER_TIME = 11;
-const SYSTEM_TIME = 12;
+/** Places of utime, stime, cutime and cstime in /proc/PID/stat after the parenthesis that ends the name. */
+const FIRST_TIME = 11;
+const TIMES = 4;
 
 /** undefined where there is no such process or no /proc. */
 export function readProcessFigures(pid: number): ProcessFigures | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const times = fields.slice(FIRST_TIME, FIRST_TIME + TIMES);
     const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
     return {
-      cpuSeconds: (Number(fields[USER_TIME]) + Number(fields[SYSTEM_TIME])) / TICKS,
+      cpuSeconds: times.reduce((sum, time) => sum + Number(time), 0) / TICKS,
       peakBytes: Number(peak?.[1] ?? Number.NaN) * 1024,
     };
   } catch {

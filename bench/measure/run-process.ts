@@ -20,12 +20,19 @@ export interface Measurement {
   /** Most resident bytes of the process until then. */
   readonly peakBytes: number | undefined;
   readonly checksum: string | undefined;
+  /** How much was done, where that is not known before. */
+  readonly work: number | undefined;
   /** What our machine counted meanwhile, by the names of its statistics. */
   readonly counts: Readonly<Record<string, number>>;
 }
 
-/** A run that did not come to its end. */
-export class RunFailure extends Error {}
+/** What came out of a run. */
+export interface RunResult {
+  /** By item; after a failure those that were complete. */
+  readonly measured: ReadonlyMap<string, Measurement>;
+  /** Why the run did not come to its end. */
+  readonly failure: string | undefined;
+}
 
 /** Name under which a boot is measured: from the start of the process to the prompt. */
 export const BOOT_ITEM = "boot";
@@ -35,8 +42,8 @@ const OUTPUT_KEPT = 600;
 /** Milliseconds for a process to end after it was asked to. */
 const END_LIMIT = 10_000;
 
-/** Runs `command` until it ends or its shell prompts; the measurements by item. */
-export async function runProcess(command: Command, limitSeconds: number): Promise<Map<string, Measurement>> {
+/** Runs `command` until it ends or its shell prompts. */
+export async function runProcess(command: Command, limitSeconds: number): Promise<RunResult> {
   const run = new MeasuredProcess(command);
   const limit = setTimeout(() => run.fail(`did not end within ${limitSeconds} seconds`), limitSeconds * 1000);
   try {
@@ -47,7 +54,7 @@ export async function runProcess(command: Command, limitSeconds: number): Promis
 }
 
 class MeasuredProcess {
-  readonly result: Promise<Map<string, Measurement>>;
+  readonly result: Promise<RunResult>;
   readonly #child: ReturnType<typeof spawn>;
   readonly #markers = new MarkerReader();
   readonly #began = performance.now();
@@ -73,14 +80,15 @@ class MeasuredProcess {
         this.#report += text;
       });
     }
-    this.result = new Promise((resolve, reject) => {
+    this.result = new Promise((resolve) => {
       this.#child.once("error", (error: NodeJS.ErrnoException) => {
-        reject(new RunFailure(`${program} cannot be run (${error.code ?? error.message})`));
+        resolve({
+          measured: new Map(),
+          failure: `${program} cannot be run (${error.code ?? error.message})`,
+        });
       });
       this.#child.once("close", () => {
-        const failure = this.#failure ?? this.#incomplete();
-        if (failure === undefined) resolve(this.#withCounts());
-        else reject(new RunFailure(failure));
+        resolve({ measured: this.#withCounts(), failure: this.#failure ?? this.#incomplete() });
       });
     });
   }
@@ -105,10 +113,10 @@ class MeasuredProcess {
           this.#open.set(marker.item, { at: now, figures: this.#figures() });
           break;
         case "end":
-          this.#close(marker.item, now, marker.checksum);
+          this.#close(marker.item, now, marker);
           break;
         case "prompt":
-          this.#close(BOOT_ITEM, now, undefined);
+          this.#close(BOOT_ITEM, now, { checksum: undefined, work: undefined });
           this.#end();
           break;
         case "exception":
@@ -122,7 +130,7 @@ class MeasuredProcess {
     return this.#child.pid === undefined ? undefined : readProcessFigures(this.#child.pid);
   }
 
-  #close(item: string, now: number, checksum: string | undefined): void {
+  #close(item: string, now: number, { checksum, work }: Pick<Measurement, "checksum" | "work">): void {
     const start = this.#open.get(item);
     if (start === undefined) {
       this.fail(`ended ${item} without beginning it`);
@@ -135,6 +143,7 @@ class MeasuredProcess {
       cpuSeconds: figures && start.figures && figures.cpuSeconds - start.figures.cpuSeconds,
       peakBytes: figures?.peakBytes,
       checksum,
+      work,
       counts: {},
     });
   }

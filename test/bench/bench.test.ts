@@ -6,7 +6,7 @@ import { kernelWorkload } from "../../bench/build/kernel-workload.ts";
 import { CONTENDERS } from "../../bench/contenders.ts";
 import { GROUPS, ITEMS, type KernelItem, selectItems } from "../../bench/items.ts";
 import { MarkerReader, PROMPT } from "../../bench/measure/markers.ts";
-import { type Measurement, RunFailure, runProcess } from "../../bench/measure/run-process.ts";
+import { type Measurement, type RunResult, runProcess } from "../../bench/measure/run-process.ts";
 import { hotWordsFile } from "../../bench/profile.ts";
 import { report } from "../../bench/report.ts";
 import { checksumDifferences, counted, slowdown, speedup } from "../../bench/results.ts";
@@ -72,27 +72,41 @@ describe("runProcess()", () => {
     runProcess({ program: "sh", arguments: ["-c", script], reports: true }, limit);
 
   test("measures between markers and takes the counts", async () => {
-    const measured = await shell(
-      `echo noise; echo @start a; sleep 0.2; echo @end a 0f; echo '{"a":{"instructions":7}}' >&3`,
+    const { measured, failure } = await shell(
+      `echo noise; echo @start a; sleep 0.2; echo @end a 0f 12; echo '{"a":{"instructions":7}}' >&3`,
     );
     const a = measured.get("a")!;
-    expect(a).toMatchObject({ checksum: "0f", counts: { instructions: 7 } });
+    expect(a).toMatchObject({ checksum: "0f", work: 12, counts: { instructions: 7 } });
     expect(a.seconds).toBeGreaterThan(0.19);
+    expect(failure).toBeUndefined();
+  });
+
+  test("counts the time of children that have ended", async () => {
+    const { measured } = await shell(
+      "echo @start a; sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done'; echo @end a 0",
+    );
+    expect(measured.get("a")!.cpuSeconds).toBeGreaterThan(0.02);
   });
 
   test("ends a boot at its prompt", async () => {
-    const measured = await shell(`printf 'boot\\n${PROMPT} '; exec sleep 100`);
+    const { measured } = await shell(`printf 'boot\\n${PROMPT} '; exec sleep 100`);
     expect([...measured.keys()]).toEqual(["boot"]);
   });
 
-  test("says how a run went wrong", async () => {
-    await expect(shell("echo @start a")).rejects.toThrow(/ended in the middle of a/);
-    await expect(shell("echo oops")).rejects.toThrow(/without a result.*oops/s);
-    await expect(shell("echo @exception ESR 1; sleep 100")).rejects.toThrow(/took an exception \(ESR 1\)/);
-    await expect(shell("echo @start a; exec sleep 100", 0.3)).rejects.toThrow(/did not end within 0.3/);
-    await expect(
-      runProcess({ program: "no-such-program", arguments: [], reports: false }, 1),
-    ).rejects.toThrow(RunFailure);
+  test("says how a run went wrong, and keeps what was complete", async () => {
+    const cases: [Promise<RunResult>, RegExp][] = [
+      [shell("echo @start a"), /ended in the middle of a/],
+      [shell("echo oops"), /without a result.*oops/s],
+      [shell("echo @exception ESR 1; exec sleep 100"), /took an exception \(ESR 1\)/],
+      [shell("echo @start a; exec sleep 100", 0.3), /did not end within 0.3/],
+      [
+        runProcess({ program: "no-such-program", arguments: [], reports: false }, 1),
+        /cannot be run \(ENOENT\)/,
+      ],
+    ];
+    for (const [run, message] of cases) expect((await run).failure).toMatch(message);
+    const { measured } = await shell("echo @start a; echo @end a 1; echo @start b");
+    expect([...measured.keys()]).toEqual(["a"]);
   });
 });
 
@@ -102,7 +116,7 @@ describe("markers", () => {
     const text = `[0.1] kernel\r\n@start x\r\n\n@end x 00ff\r\n~ ${PROMPT} `;
     expect([...text].flatMap((character) => reader.read(character))).toEqual([
       { kind: "start", item: "x" },
-      { kind: "end", item: "x", checksum: "00ff" },
+      { kind: "end", item: "x", checksum: "00ff", work: undefined },
       { kind: "prompt" },
     ]);
   });
@@ -134,7 +148,7 @@ describe("items", () => {
 });
 
 function measurement(seconds: number, checksum = "1", counts: Record<string, number> = {}): Measurement {
-  return { seconds, cpuSeconds: seconds / 2, peakBytes: 2 ** 20, checksum, counts };
+  return { seconds, cpuSeconds: seconds / 2, peakBytes: 2 ** 20, checksum, work: undefined, counts };
 }
 
 describe("results", () => {

@@ -1,0 +1,2 @@
+. ./openssl.inc
+measure rsa2048

@@ -1,0 +1,2 @@
+. ./openssl.inc
+measure -bytes 8192 -evp sha256

@@ -1,0 +1,1 @@
+exec /usr/bin/perl work.pl "$1"
