@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import type { InterruptSignals } from "../base/interrupt-controller.ts";
 import type { AccessLog } from "../devices/access-log.ts";
 import type { ByteSink } from "../devices/byte-sink.ts";
+import { EmptyWindow } from "../devices/empty-window.ts";
 import { Flash } from "../devices/flash.ts";
 import { FW_CFG_ITEM, FwCfg } from "../devices/fw-cfg.ts";
 import { GicV3 } from "../devices/gic/gic-v3.ts";
@@ -65,6 +66,9 @@ export class VirtBoard {
       this.#flashBank("flash0", VIRT_MAP.flash0.base, secure, parts.plan.flash),
       this.#flashBank("flash1", VIRT_MAP.flash1.base, false, undefined),
     ];
+    // Not in our device tree; QEMU's names it, and a kernel that was given that one looks for devices there.
+    const { base, size } = VIRT_MAP.pcieEcam;
+    this.#add(base, new EmptyWindow("pci-configuration", size));
     if (secure) this.#secureDevices();
   }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type GuestOptions, withGuest } from "../support/guest.ts";
-import { GUEST_KERNELS } from "../support/guest-images.ts";
+import { GUEST_KERNELS, type GuestKernel } from "../support/guest-images.ts";
 import { type LogRecord, readKernelLog, troublesOnlyIn } from "../support/kernel-log.ts";
 import { qemuMachineFactory } from "../support/qemu-virtual-machine.ts";
 
@@ -34,7 +34,10 @@ const LONG: readonly Variant[] = [
  * QEMU's processors whose logs ours is measured by: the first has no later extensions, the second has
  * those that ours has. The second is only asked about what the first does not say.
  */
-const REFERENCES = ["cortex-a57", "neoverse-n1"] as const;
+function references(kernel: GuestKernel): readonly string[] {
+  // A Cortex-A57 has no pages of 16 KiB; such a kernel says nothing on it and stops.
+  return kernel.endsWith("16k") ? ["neoverse-n1"] : ["cortex-a57", "neoverse-n1"];
+}
 
 /** Boots to the shell, looks around, switches off. */
 async function bootLog(options: GuestOptions): Promise<LogRecord[]> {
@@ -55,7 +58,7 @@ async function boots(variant: Variant): Promise<void> {
   }
   const theirs: LogRecord[] = [];
   let left: string[] = [];
-  for (const processor of REFERENCES) {
+  for (const processor of references(variant.kernel)) {
     theirs.push(...(await bootLog({ ...variant, factory: qemuMachineFactory(processor) })));
     left = troublesOnlyIn(ours, theirs);
     if (left.length === 0) break;

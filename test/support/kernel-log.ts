@@ -11,6 +11,9 @@ const WARNING_LEVEL = 4;
 const TROUBLE =
   /\b(?:bug|oops|panic|warning|call trace|errors?|fail(?:ed|s|ure)?|unable|cannot|can't|could ?n[o']t|invalid|unexpected|unhandled|spurious|stalls?|stuck|timed? ?out|lost|corrupt\w*|mismatch|broken|firmware bug|bad|nobody cared|lockup|hung)\b/i;
 
+/** Records that tell of the host: that it let the machine's thread wait while a timer was due. */
+const OF_THE_HOST = /^hrtimer: interrupt took \d+ ns$/;
+
 /** Reads the output of `dmesg -r`. A record of several lines has its level only in the first. */
 export function readKernelLog(raw: string): LogRecord[] {
   let level = 0;
