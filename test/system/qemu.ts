@@ -17,9 +17,12 @@ export async function runOnQemu(program: Uint8Array, options: QemuOptions = {}):
   const file = join(folder, "program.bin");
   writeFileSync(file, program);
   const machine = options.machine ?? "secure=on,virtualization=on";
+  const seconds = options.timeoutSeconds ?? 120;
+  // `timeout` ends QEMU even when this process is killed while it waits.
   const child = spawn(
-    "qemu-system-aarch64",
+    "timeout",
     [
+      ...["-s", "KILL", String(seconds + 10), "qemu-system-aarch64"],
       ...["-M", `virt,gic-version=3,${machine}`, "-cpu", options.cpu ?? "neoverse-n1", "-m", "256M"],
       ...["-display", "none", "-monitor", "none", "-serial", "stdio", "-net", "none"],
       ...["-accel", "tcg,thread=single"],
@@ -28,9 +31,9 @@ export async function runOnQemu(program: Uint8Array, options: QemuOptions = {}):
     { stdio: ["ignore", "pipe", "pipe"] },
   );
   try {
-    return await untilEnd(child.stdout, child.stderr, (options.timeoutSeconds ?? 60) * 1000);
+    return await untilEnd(child.stdout, child.stderr, seconds * 1000);
   } finally {
-    child.kill("SIGKILL");
+    child.kill("SIGTERM");
     rmSync(folder, { recursive: true, force: true });
   }
 }
