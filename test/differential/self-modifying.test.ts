@@ -92,6 +92,27 @@ const GUESTS: readonly Guest[] = [
  .balign 64\nround_f: movz w0, #0\n ret`,
   },
   {
+    name: "writes beside the writer and moves the address on",
+    round: `${MOVZ}\n adr x9, round_f\n mov x10, x9\n str w2, [x9], #4\n mov x28, x30\n blr x10\n sub x4, x9, x10
+ add x0, x0, x4\n sub x0, x0, #4\n ret x28\n .balign 64\nround_f: movz w0, #0\n ret`,
+  },
+  {
+    name: "writes a store over itself that moves its address on",
+    round: `mov x1, #4\n adr x9, 1f\n mov x10, x9\n ldr w2, [x9]\n1: str w2, [x9], #4\n sub x0, x9, x10\n mov x28, x30\n ret x28`,
+  },
+  {
+    name: "gets the status of exclusive stores to code",
+    round: `${MOVZ}\n adr x9, round_f\n mov x4, #0x5555\n mov x0, #0x7777\n1: ldxr w4, [x9]\n mov w5, #9\n stxr w5, w2, [x9]
+ cbnz w5, 1b\n mov x6, x0\n ${call("x9")} mov x7, #0x7777\n cmp x6, x7\n cinv x0, x0, ne\n ret x28
+ .balign 64\nround_f: movz w0, #0\n ret`,
+  },
+  {
+    name: "gets what atomic swaps find in code",
+    // The function that was there before the round returned the number of the round before.
+    round: `${MOVZ}\n adr x9, round_f\n sub w5, w2, #0x20\n mov w4, #0\n swpal w2, w4, [x9]\n sub w4, w4, w5\n tst x19, #0xffff
+ csel w4, wzr, w4, eq\n ${call("x9")} add x0, x0, x4\n ret x28\n .balign 64\nround_f: movz w0, #0\n ret`,
+  },
+  {
     name: "writes by vector stores across two pages",
     round: `${MOVZ}\n ${RETURN}\n ldr x9, =${FUNCTION + 4096 - 8}\n mov w4, #0x201f\n movk w4, #0xd503, lsl #16\n ins v0.s[0], w4\n ins v0.s[1], w4\n ins v0.s[2], w2\n ins v0.s[3], w3
  str q0, [x9]\n ${call("x9")} ret x28`,

@@ -9,6 +9,7 @@ import {
 
 const FRAME_SHIFT = 12;
 const NO_PAGE = -1;
+const RECORD_HALVES = RECORD_SIZE / 2;
 /** Bytes of code that are traced together; the interpreter decodes no further ahead. */
 export const CODE_GRANULE = 64;
 /** So many writes into a page of code, and all of its records are dropped: it has probably become data. */
@@ -31,7 +32,8 @@ export interface RecordCacheHost {
  * their address in linear memory, so aliases and different virtual addresses share records.
  */
 export class RecordCache {
-  readonly #words: Int32Array;
+  /** Indexed by byte address / 2: only the handler's number of a record is ever written here. */
+  readonly #halves: Uint16Array;
   readonly #base: number;
   readonly #host: RecordCacheHost;
   readonly #pageOfFrame: Int32Array;
@@ -51,7 +53,7 @@ export class RecordCache {
     capacity: number,
     host: RecordCacheHost,
   ) {
-    this.#words = new Int32Array(buffer);
+    this.#halves = new Uint16Array(buffer);
     this.#base = base;
     this.#capacity = capacity;
     this.#host = host;
@@ -117,11 +119,15 @@ export class RecordCache {
     this.#writes[page] = 0;
   }
 
+  /**
+   * Has every record of the page decoded again. Operands stay: the instruction that wrote into the page is
+   * still at work, and its record says where its results go.
+   */
   #clear(page: number): void {
-    const start = (this.#base + page * RECORD_PAGE_STRIDE) >> 2;
-    const end = start + (RECORDS_PER_PAGE * RECORD_SIZE) / 4;
-    this.#words.fill(HANDLER_UNDECODED, start, end);
-    this.#words[end] = HANDLER_PAGE_END;
+    const start = (this.#base + page * RECORD_PAGE_STRIDE) / 2;
+    const end = start + RECORDS_PER_PAGE * RECORD_HALVES;
+    for (let at = start; at < end; at += RECORD_HALVES) this.#halves[at] = HANDLER_UNDECODED;
+    this.#halves[end] = HANDLER_PAGE_END;
   }
 
   /** Linear-memory address of the instruction word that `record` stands for, traced from now on. */
@@ -163,10 +169,9 @@ export class RecordCache {
       this.#host.forgotten(frame);
       return;
     }
-    const start = (this.#base + page * RECORD_PAGE_STRIDE) >> 2;
-    const words = RECORD_SIZE / 4;
+    const start = (this.#base + page * RECORD_PAGE_STRIDE) / 2;
     for (let index = first >> 2; index <= (first + length - 1) >> 2; index++) {
-      this.#words[start + index * words] = HANDLER_UNDECODED;
+      this.#halves[start + index * RECORD_HALVES] = HANDLER_UNDECODED;
     }
   }
 }
