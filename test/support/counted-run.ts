@@ -6,6 +6,7 @@ import { MachineClock } from "../../src/machine/machine-clock.ts";
 import { OutputQueue } from "../../src/machine/output-queue.ts";
 import { Peripherals } from "../../src/machine/peripherals.ts";
 import { hashState } from "../../src/machine/state-hash.ts";
+import type { Drive } from "../../src/machine/virtual-machine-interface.ts";
 import { KERNEL_DECOMPRESSORS } from "../../src/node/kernel-decompressors.ts";
 import { type GuestKernel, guestFiles } from "./guest-images.ts";
 
@@ -16,6 +17,7 @@ export interface CountedRunOptions {
   readonly virtualization?: boolean;
   /** The machine stops at the end of the turn in which this many instructions are reached. */
   readonly instructions: number;
+  readonly drives?: readonly Drive[];
   /** Rounds of turns between two looks at the host's events; must not matter. */
   readonly roundsInBurst: () => number;
 }
@@ -60,14 +62,18 @@ export async function countedRun(options: CountedRunOptions): Promise<CountedRun
     ...machineOptions,
     ...{ plan, clock, instructionTime, serial: output.sink(show) },
   });
-  new Peripherals(machine, machineOptions, output, () => {});
+  const { drives = [] } = options;
+  const { orderedDrives } = new Peripherals(machine, { ...machineOptions, drives }, output, () => {});
   machine.start();
-  while (machine.instructions < options.instructions) {
+  const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const isDone = (): boolean => machine.instructions >= options.instructions;
+  while (!isDone()) {
     let rounds = options.roundsInBurst();
-    const end = machine.loop.burst(() => --rounds <= 0 || machine.instructions >= options.instructions);
+    const end = machine.loop.burst(() => --rounds <= 0 || isDone() || orderedDrives?.busy === true);
     await output.drain();
+    await orderedDrives?.settle(breathe);
     if (end.kind !== "busy") throw new Error(`the guest stopped: ${end.kind}; ${text.slice(-1000)}`);
-    await new Promise((resolve) => setImmediate(resolve));
+    await breathe();
   }
   const hash = createHash("sha256");
   hashState(machine, hash);

@@ -13,6 +13,9 @@ import { type GuestKernel, guestFiles } from "./guest-images.ts";
 
 const MEBIBYTE = 2 ** 20;
 
+/** ELVISOR_ENGINE=translator boots all guests of the tests with the other engine. */
+const ENGINE = process.env["ELVISOR_ENGINE"] === "translator" ? "translator" : "interpreter";
+
 /** Seconds in which any kernel must have reached its shell, on a busy host. */
 export const BOOT_LIMIT = 120;
 
@@ -131,7 +134,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     secure: options.secure ?? false,
     virtualization: options.virtualization ?? false,
     deterministic: options.deterministic ?? false,
-    engine: "interpreter",
+    engine: ENGINE,
     ...(options.drives !== undefined && { drives: options.drives }),
     serial: serial.output,
     console: { output: terminal.output, columns: 80, rows: 24 },
