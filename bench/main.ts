@@ -1,4 +1,5 @@
 // npm run bench: how fast the machine is, beside QEMU and the host. `--help` tells how to use it.
+import { spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { CommanderError } from "commander";
@@ -7,7 +8,7 @@ import { kernelWorkload } from "./build/kernel-workload.ts";
 import { bootWorkload, type LinuxImages, linuxImages, systemWorkload } from "./build/linux-workloads.ts";
 import { programWorkload } from "./build/program-workload.ts";
 import { takeSnapshot } from "./build/snapshot.ts";
-import { CONTENDER_NAMES } from "./contenders.ts";
+import { CONTENDER_NAMES, CONTENDERS } from "./contenders.ts";
 import { ITEMS, type Item, type ProgramItem, type SystemItem, selectItems } from "./items.ts";
 import { type Measured, measure } from "./measure-items.ts";
 import { type BenchOptions, buildBenchProgram } from "./options.ts";
@@ -16,7 +17,7 @@ import { writeProfile } from "./profile.ts";
 import { report } from "./report.ts";
 import { checksumDifferences } from "./results.ts";
 import { describeSurroundings } from "./surroundings.ts";
-import { GUEST_MEMORY, type Workload } from "./workload.ts";
+import { GUEST_MEMORY, QEMU, type Workload } from "./workload.ts";
 
 const RESULTS = join(BENCH, "results.md");
 
@@ -37,6 +38,7 @@ function say(line: string): void {
 
 async function measureAndReport(names: readonly string[], options: BenchOptions): Promise<void> {
   const { items } = selectItems(names);
+  checkQemu(options);
   const images = items.some(({ kind }) => kind !== "kernel") ? await linuxImages() : undefined;
   const workloads = await prepare(items, options.scale, images);
   const { machineProcess, remove } = takeSnapshot();
@@ -57,6 +59,15 @@ async function measureAndReport(names: readonly string[], options: BenchOptions)
     say(`${RESULTS} is written.`);
   }
   if (measured.failures.length + wrong.length > 0) process.exitCode = 1;
+}
+
+function checkQemu({ with: contenders }: BenchOptions): void {
+  if (contenders.every((name) => CONTENDERS[name].kind !== "qemu")) return;
+  if (spawnSync(QEMU, ["--version"], { stdio: "ignore" }).error === undefined) return;
+  const others = contenders.filter((name) => CONTENDERS[name].kind !== "qemu");
+  throw new UserError(
+    `${QEMU} is not installed; to compare with it: apt install qemu-system-arm. Without it: --with ${others.join(",")}`,
+  );
 }
 
 async function prepare(

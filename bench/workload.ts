@@ -33,6 +33,8 @@ export interface MachineRequest extends GuestFiles {
 /** Bytes of memory of every guest. */
 export const GUEST_MEMORY: number = 512 * 2 ** 20;
 
+export const QEMU = "qemu-system-aarch64";
+
 /** Both machines get the same two host processors, if there are more. */
 const PROCESSORS = 2;
 const MEBIBYTE = 2 ** 20;
@@ -49,7 +51,7 @@ export function commandFor(
     case "qemu":
       if (workload.largeSystemExtensions && !contender.largeSystemExtensions) return undefined;
       return bound({
-        program: "qemu-system-aarch64",
+        program: QEMU,
         arguments: qemuArguments(contender.cpu, workload.guest),
         reports: false,
       });

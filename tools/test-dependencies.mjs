@@ -8,6 +8,8 @@ const PACKAGES = {
   "binutils-aarch64-linux-gnu": "aarch64-linux-gnu-objdump",
   "gcc-aarch64-linux-gnu": "aarch64-linux-gnu-gcc",
   "libc6-dev-arm64-cross": undefined,
+  gcc: "gcc",
+  "libc6-dev": undefined,
   "device-tree-compiler": "dtc",
   "gdb-multiarch": "gdb-multiarch",
   tmux: "tmux",
