@@ -104,6 +104,7 @@ describe("elvisor run on a terminal", { timeout: 4 * BOOT * 1000 }, () => {
     await terminal.waitFor(PROMPT, BOOT);
     terminal.type("stty size; printf '\\033[31mred\\033[0m\\n'", "Enter");
     await terminal.waitFor(/^30 100$/m, 20);
+    await terminal.waitFor(/^red$/m, 20);
     expect(terminal.screen({ colours: true })).toContain("\x1b[31mred");
     terminal.resize(90, 40);
     terminal.type("sleep 0.5; stty size", "Enter");

@@ -181,15 +181,15 @@ describe("pullImages()", () => {
     const how = settings();
     mirror.misbehave = () => ({ delay: 100 });
     const said: string[] = [];
-    const second = { ...how, progress: { ...SILENT_PROGRESS, say: (text: string) => said.push(text) } };
+    // Which of the two comes first is for the host to decide.
+    const telling = { ...how, progress: { ...SILENT_PROGRESS, say: (text: string) => said.push(text) } };
     const [first, other] = await Promise.all([
-      ensureImages(["busybox"], how),
-      ensureImages(["busybox"], second),
+      ensureImages(["busybox"], telling),
+      ensureImages(["busybox"], telling),
     ]);
     expect(other).toEqual(first);
-    expect(said).toEqual([
-      expect.stringMatching(/^Another elvisor \(process \d+\) is pulling images; waiting/),
-    ]);
+    const waiting = /^Another elvisor \(process \d+\) is pulling images; waiting/;
+    expect(said.filter((sentence) => waiting.test(sentence))).toHaveLength(1);
     expect(mirror.requests.filter(({ path }) => path.includes("pool"))).toHaveLength(1);
   });
 
