@@ -42,7 +42,9 @@ function vitest(name, parameters) {
     totals.failed++;
     return;
   }
-  const { numPassedTests, numFailedTests, numPendingTests, success } = JSON.parse(readFileSync(report, "utf8"));
+  const { numPassedTests, numFailedTests, numPendingTests, success } = JSON.parse(
+    readFileSync(report, "utf8"),
+  );
   totals.passed += numPassedTests;
   totals.skipped += numPendingTests;
   // A suite that cannot be loaded counts as a failure although none of its tests ran.
