@@ -37,7 +37,7 @@ export function troubles(log: readonly LogRecord[]): string[] {
 /** Which of our troubles the other machine's log has none like; numbers and addresses do not matter. */
 export function troublesOnlyIn(ours: readonly LogRecord[], theirs: readonly LogRecord[]): string[] {
   const known = new Set(troubles(theirs).map(withoutNumbers));
-  return troubles(ours).filter((text) => !known.has(withoutNumbers(text)));
+  return troubles(ours).filter((text) => !OF_THE_HOST.test(text) && !known.has(withoutNumbers(text)));
 }
 
 function withoutNumbers(text: string): string {
