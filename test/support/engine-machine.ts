@@ -131,6 +131,14 @@ export interface MachineSettings {
   readonly hardwareFlags: boolean;
   /** PSTATE.PAN. */
   readonly pan: boolean;
+  /** CPACR_EL1.FPEN; enabled where nothing is said. */
+  readonly floatingPoint?: boolean;
+  /** SCTLR_EL1.E0E. */
+  readonly bigEndian?: boolean;
+  /** Watched double words of data, up to four; at EL1 nothing is watched, as PSTATE.D stays set. */
+  readonly watchpoints?: readonly number[];
+  /** Interrupts are unmasked, and the device asks for one now and then. */
+  readonly interrupts?: boolean;
 }
 
 /** Registers as a program starts with them. */
@@ -147,7 +155,6 @@ export interface StartState {
 const SYSTEM: readonly (readonly [SystemRegisterName, bigint])[] = [
   ["MAIR_EL1", 0x04ffn],
   ["TTBR0_EL1", BigInt(LAYOUT.tables)],
-  ["CPACR_EL1", 3n << 20n],
   ["VBAR_EL1", BigInt(LAYOUT.vectors)],
 ];
 // 39-bit addresses, 4 KiB granules, write-back walks, TTBR1 unused.
@@ -157,6 +164,14 @@ const TCR_HARDWARE_FLAGS = 3n << 39n;
 const SCTLR =
   0x3050_0800n | 0x101dn | (1n << 14n) | (1n << 15n) | (1n << 16n) | (1n << 18n) | (1n << 23n) | (1n << 26n);
 const SCTLR_A = 2n;
+const SCTLR_E0E = 1n << 24n;
+/** EL0 and EL1, loads and stores, all eight bytes. */
+const WATCHPOINT_CONTROL = 0x1ff7n;
+const MONITOR_DEBUG_EVENTS = 1n << 15n;
+const NO_SIGNALS = { irq: false, fiq: false, virq: false, vfiq: false };
+/** HVC immediates by which the vectors tell the host what came. */
+const SYNCHRONOUS = 0;
+const INTERRUPT = 1;
 const CLASS_SVC = 0x15;
 const CLASS_INSTRUCTION_ABORTS: readonly number[] = [0x20, 0x21, 0x22];
 
@@ -165,14 +180,18 @@ class LoggingDevice implements MmioDevice {
   readonly name = "logging device";
   readonly size = PAGE;
   readonly log: string[] = [];
+  /** Called at each access. */
+  onAccess = (): void => {};
 
   read(offset: number, width: AccessWidth): number {
     this.log.push(`read ${width} at ${offset}`);
+    this.onAccess();
     return ((this.log.length * 0x9e37_79b1) >>> (8 * (4 - width))) >>> 0;
   }
 
   write(offset: number, width: AccessWidth, value: number): void {
     this.log.push(`write ${width} at ${offset}: ${value}`);
+    this.onAccess();
   }
 
   reset(): void {
@@ -231,7 +250,7 @@ export class EngineMachine {
       },
       features: featureSet(IMPLEMENTED_FEATURES, processorOptions),
       options: processorOptions,
-      hooks: { conduit: () => this.#onException() },
+      hooks: { conduit: (_, immediate) => this.#onException(immediate) },
     });
     this.interpreter = new Interpreter({
       memory: memory.memory,
@@ -261,13 +280,22 @@ export class EngineMachine {
     };
     hooks.onTableWrite = ({ first, length }) => void log.push(`table ${first} ${length}`);
     hooks.onFirstWrite = () => void log.push("first write");
+    this.device.onAccess = () => {
+      if (log.length % 4 === 0) this.processor.setInterruptSignals({ ...NO_SIGNALS, irq: true });
+    };
     hooks.onWatchedWrite = ({ first, length }) => void log.push(`watched ${first} ${length}`);
   }
 
   #writeVectors(): void {
-    for (const entry of [0, 0x200, 0x400]) {
-      this.ram.write32(LAYOUT.vectors + entry, assembleInstruction("hvc #0"));
-      this.ram.write32(LAYOUT.vectors + entry + 4, assembleInstruction("eret"));
+    for (const group of [0, 0x200, 0x400]) {
+      for (const [offset, immediate] of [
+        [0, SYNCHRONOUS],
+        [0x80, INTERRUPT],
+      ] as const) {
+        const entry = LAYOUT.vectors + group + offset;
+        this.ram.write32(entry, assembleInstruction(`hvc #${immediate}`));
+        this.ram.write32(entry + 4, assembleInstruction("eret"));
+      }
     }
   }
 
@@ -323,6 +351,7 @@ export class EngineMachine {
     const { processor } = this;
     this.exceptions.length = 0;
     this.device.reset();
+    processor.setInterruptSignals(NO_SIGNALS);
     processor.reset();
     this.#writeTables();
     this.ram.write(LAYOUT.data, data);
@@ -330,9 +359,15 @@ export class EngineMachine {
     this.device.reset();
     for (const [name, value] of SYSTEM) this.setSystemRegister(name, value);
     this.setSystemRegister("TCR_EL1", TCR | (settings.hardwareFlags ? TCR_HARDWARE_FLAGS : 0n));
-    this.setSystemRegister("SCTLR_EL1", SCTLR | (settings.alignmentChecks ? SCTLR_A : 0n));
+    this.setSystemRegister(
+      "SCTLR_EL1",
+      SCTLR | (settings.alignmentChecks ? SCTLR_A : 0n) | (settings.bigEndian === true ? SCTLR_E0E : 0n),
+    );
+    this.setSystemRegister("CPACR_EL1", settings.floatingPoint === false ? 0n : 3n << 20n);
+    this.#watch(settings.watchpoints ?? []);
     const pan = settings.pan ? 1n << 22n : 0n;
-    this.setSystemRegister("SPSR_EL1", 0x3c0n | pan | (settings.level === 1 ? 5n : 0n));
+    const masks = settings.interrupts === true ? 0x340n : 0x3c0n;
+    this.setSystemRegister("SPSR_EL1", masks | pan | (settings.level === 1 ? 5n : 0n));
     this.setSystemRegister("ELR_EL1", start.pc);
     processor.execute("exceptionReturn", 0, 0, 0);
     processor.mmu.context.flushAll();
@@ -357,8 +392,22 @@ export class EngineMachine {
     this.processor.execute("writeSystemRegister", systemRegister(name).encoding, 9, 0);
   }
 
-  #onException(): boolean {
+  #watch(addresses: readonly number[]): void {
+    for (const number of [0, 1, 2, 3] as const) {
+      const address = addresses[number];
+      this.setSystemRegister(`DBGWVR${number}_EL1`, BigInt(address ?? 0));
+      this.setSystemRegister(`DBGWCR${number}_EL1`, address === undefined ? 0n : WATCHPOINT_CONTROL);
+    }
+    this.setSystemRegister("MDSCR_EL1", addresses.length > 0 ? MONITOR_DEBUG_EVENTS : 0n);
+  }
+
+  #onException(immediate: number): boolean {
     const { state } = this.processor;
+    if (immediate === INTERRUPT) {
+      this.exceptions.push(`interrupt\n${this.describe()}`);
+      this.processor.setInterruptSignals(NO_SIGNALS);
+      return true;
+    }
     const syndrome = state.read(registerIndex("ESR_EL1"));
     const exceptionClass = Number(syndrome >> 26n);
     const returnAddress = state.read(registerIndex("ELR_EL1"));

@@ -47,8 +47,23 @@ export const ACCESSING_ROWS: readonly EncodedInstruction[] = PROGRAM_ROWS.filter
   return /ldst|asisdls/.test(name) ? [row] : [];
 });
 
-/** System instructions that EL0 may execute: regions end before them. */
+/** System instructions: regions end before them, or execute them where they may. */
 const SYSTEM_LINES = [
+  "msr tpidr_el1, x3",
+  "mrs x4, tpidr_el1",
+  "msr elr_el1, x5",
+  "mrs x6, spsr_el1",
+  "msr far_el1, x7",
+  "mrs x8, sp_el0",
+  "msr sp_el0, x8",
+  "msr spsel, #0",
+  "msr spsel, #1",
+  "msr pan, #1",
+  "msr pan, #0",
+  "msr daifset, #15",
+  "msr daifclr, #2",
+  "wfi",
+  "sevl",
   "mrs x3, nzcv",
   "msr nzcv, x4",
   "mrs x5, fpcr",
@@ -171,6 +186,10 @@ export class ProgramMaker {
       alignmentChecks: random.below(6) === 0,
       hardwareFlags: random.below(3) === 0,
       pan: level === 1 && random.below(8) === 0,
+      floatingPoint: random.below(12) > 0,
+      bigEndian: random.below(12) === 0,
+      watchpoints: random.below(8) === 0 ? [ORDINARY + 512, ORDINARY + 1024, pageAddress(7) + 64] : [],
+      interrupts: random.below(3) === 0,
     };
   }
 

@@ -228,6 +228,7 @@ function lookUp(
   locals: { pe: number; pc: number; entry: number; fuel: number },
   fetch: number,
   retry: Label,
+  onFault: () => void = () => {},
 ): void {
   const { pe, pc, entry, fuel } = locals;
   body.get(pe).memory("i64.load", PE_LAYOUT.PC).set(pc);
@@ -246,6 +247,7 @@ function lookUp(
   body.if();
   // The fetch faulted, which costs one instruction, so that a fault in the vector cannot loop for ever.
   body.get(fuel).i32(1).op("i32.sub").set(fuel);
+  onFault();
   body.end();
   body.branch(retry);
   body.end();
@@ -434,18 +436,23 @@ function writeRunExactly(
   const record = body.local("i32");
   const entry = body.local("i32");
   const pc = body.local("i64");
+  // All ones where `run` would look at ATTENTION, at jumps and page ends; so interrupts come at the same place.
+  const look = body.local("i32");
+  const lookNext = (): void => void body.i32(-1).set(look);
+  lookNext();
   const leaveLoop = body.block();
   const retry = body.loop();
   body.get(fuel).i32(0).op("i32.le_s").branchIf(leaveLoop);
-  body.get(pe).memory("i32.load", PE_LAYOUT.ATTENTION).branchIf(leaveLoop);
+  body.get(pe).memory("i32.load", PE_LAYOUT.ATTENTION).get(look).op("i32.and").branchIf(leaveLoop);
   body.get(pe).get(fuel).memory("i32.store", PE_LAYOUT.FUEL);
   body.get(hook);
   body.if();
   body.get(pe).call(before);
   body.if();
+  lookNext();
   body.get(fuel).i32(1).op("i32.sub").set(fuel).branch(retry);
   body.end().end();
-  lookUp(body, { pe, pc, entry, fuel }, fetch, retry);
+  lookUp(body, { pe, pc, entry, fuel }, fetch, retry, lookNext);
   body.set(record);
   body.get(record).memory("i32.load16_u").i32(HANDLER_UNDECODED).op("i32.eq");
   body.if();
@@ -456,7 +463,10 @@ function writeRunExactly(
   body.get(pe).get(record).get(pc);
   body.get(record).memory("i32.load16_u").callIndirect(handlerType).op("i32.eqz");
   body.if();
-  body.get(pe).get(pc).i64(4n).op("i64.add").memory("i64.store", PE_LAYOUT.PC);
+  body.get(pc).i64(4n).op("i64.add").set(pc).get(pe).get(pc).memory("i64.store", PE_LAYOUT.PC);
+  body.i32(-1).i32(0).get(pc).i64(0xfffn).op("i64.and").op("i64.eqz").select("i32").set(look);
+  body.else();
+  lookNext();
   body.end();
   body.branch(retry);
   body.end();
