@@ -178,4 +178,4 @@ function makeMachine(
 }
 
 /** Jumps to a piece of code before it is translated. */
-const TRANSLATION_THRESHOLD = 4000;
+const TRANSLATION_THRESHOLD = 40_000;
