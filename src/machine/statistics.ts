@@ -29,6 +29,7 @@ export function machineStatistics(
       regions: translator.regions,
       regionInvalidations: translator.invalidations,
       regionModules: translator.modules,
+      regionFailures: translator.failures,
       regionCodeBytes: translator.codeBytes,
       regionEntries: inRegions?.entries ?? 0,
       regionInstructions: inRegions?.instructions ?? 0,

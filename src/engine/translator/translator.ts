@@ -54,6 +54,8 @@ export class Translator {
   invalidations = 0;
   modules = 0;
   codeBytes = 0;
+  /** Modules that the host did not compile. */
+  failures = 0;
 
   constructor(host: TranslatorHost) {
     this.#host = host;
@@ -105,12 +107,23 @@ export class Translator {
       new RegionEmitter(module.function(REGION_SIGNATURE, `r${index}`).body, imports, region).emit();
     });
     const bytes = module.finish();
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#host.imports);
+    const instance = this.#compile(bytes);
+    if (instance === undefined) return;
     this.modules++;
     this.codeBytes += bytes.length;
     regions.forEach(({ frame, region }, index) => {
       this.#install(frame, region, instance.exports[`r${index}`]);
     });
+  }
+
+  /** Undefined where the host cannot: out of memory for code, beyond a limit of its own. Then nothing is translated. */
+  #compile(bytes: Uint8Array): WebAssembly.Instance | undefined {
+    try {
+      return new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#host.imports);
+    } catch {
+      this.failures++;
+      return undefined;
+    }
   }
 
   #find(frame: number, entry: number): Region | undefined {
