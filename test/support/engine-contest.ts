@@ -1,3 +1,4 @@
+import { RUN_OVERSHOOT } from "../../src/engine/interpreter/interpreter.ts";
 import { disassemble } from "../../src/isa/disassembler.ts";
 import { EngineMachine, LAYOUT, PAGE_KINDS } from "./engine-machine.ts";
 import type { Random } from "./random.ts";
@@ -43,6 +44,9 @@ export class EngineContest {
         done += budget;
       } else {
         const taken = translated.run(budget);
+        if (taken < budget && translated.processor.state.word("ATTENTION") === 0)
+          return `left after ${taken} of ${budget}`;
+        if (taken > budget + RUN_OVERSHOOT) return `went ${taken - budget} instructions too far`;
         plain.runExactly(taken);
         done += taken;
       }

@@ -112,8 +112,8 @@ interface Branch {
   readonly bits: number;
 }
 
-/** An instruction: done, a branch to a block, or ADR of a block to {@link TARGET}. */
-type Item = number | Branch | { readonly addressOf: number };
+/** An instruction: done, a branch to a block, or ADR of a block (and some bytes) to {@link TARGET}. */
+type Item = number | Branch | { readonly addressOf: number; readonly skew?: number };
 
 const handlers = new HandlerSet();
 
@@ -241,6 +241,9 @@ export class ProgramMaker {
     // Back, forward, itself or on: loops, diamonds and irreducible flow come about by themselves.
     const target = random.below(3) === 0 ? Math.min(block + 1 + random.below(2), count) : random.below(count);
     const goal = target === count ? end : target;
+    // Now and then to an address that is no instruction's, or into data.
+    if (random.below(40) === 0) return [...items, { addressOf: goal, skew: 2 }, 0xd61f_0000 | (TARGET << 5)];
+    if (random.below(100) === 0) return [...items, 0xd61f_0000 | (TABLE << 5)];
     switch (random.below(7)) {
       case 0:
         items.push({ word: 0x1400_0000, block: goal, low: 0, bits: 26 });
@@ -434,7 +437,7 @@ function place(
 function link(item: Item, at: number, addresses: readonly number[]): number {
   if (typeof item === "number") return item >>> 0;
   if ("addressOf" in item) {
-    const distance = (addresses[item.addressOf] ?? 0) - at;
+    const distance = (addresses[item.addressOf] ?? 0) + (item.skew ?? 0) - at;
     return (0x1000_0000 | ((distance & 3) << 29) | (((distance >> 2) & 0x7_ffff) << 5) | TARGET) >>> 0;
   }
   const distance = ((addresses[item.block] ?? 0) - at) / 4;
