@@ -184,7 +184,8 @@ describe.each(ENGINES)("code that is rewritten runs right in $engine", ({ thresh
     expect(machine.exceptions[0], where).toBeUndefined();
     expect(state.x(20), `wrong rounds, ${where}`).toBe(0n);
     expect(state.x(19), `rounds, ${where}`).toBe(BigInt(rounds));
-    if (threshold !== undefined) expect(machine.interpreter.translator!.regions).toBeGreaterThan(0);
+    // A translator that waits may find nothing that stays as it is for long enough.
+    if (threshold === 1) expect(machine.interpreter.translator!.regions).toBeGreaterThan(0);
   });
 });
 
