@@ -7,7 +7,7 @@ import { ACCESSING_ROWS, PROGRAM_ROWS, ProgramMaker, writePointer } from "../sup
 const FULL = process.env["ELVISOR_FULL"] === "1";
 const TIME_LIMIT = 3_600_000;
 /** Random programs, and how many share a pair of machines. */
-const PROGRAMS = FULL ? 20_000 : 120;
+const PROGRAMS = FULL ? 6000 : 120;
 const PROGRAMS_OF_A_PAIR = 100;
 
 /** Compiled code is freed when the event loop gets its turn. */
@@ -43,7 +43,7 @@ test("random programs do the same in both engines", { timeout: TIME_LIMIT }, asy
 });
 
 /** Programs whose every access is disturbed in turn, and how many ways are tried on each access. */
-const DISTURBED_PROGRAMS = FULL ? 400 : 8;
+const DISTURBED_PROGRAMS = FULL ? 60 : 8;
 const WAYS = FULL ? ACCESS_FAULTS.length : 8;
 
 test("each access in turn made to fault does the same in both engines", { timeout: TIME_LIMIT }, async () => {
