@@ -19,14 +19,19 @@ export type GuestKernel = (typeof GUEST_KERNELS)[number];
 
 /** A kernel and the initial file system of the default guest, whose shell is on the first console there is. */
 export async function guestFiles(name: GuestKernel): Promise<{ kernel: BootFile; initrd: BootFile }> {
-  const images = await cachedImages([name, "busybox"]);
-  const busybox = await firstFile(images["busybox"]!);
+  const images = await cachedImages([name]);
+  const busybox = await busyboxFile();
   const session = { kind: "shell", terminal: "dumb", size: undefined } as const;
   const initrd = buildInitramfs(busybox.bytes, await readModuleFiles(images[name]!), session);
   return {
     kernel: await firstFile(images[name]!),
     initrd: { name: "the default initial file system", bytes: initrd },
   };
+}
+
+/** The static busybox that the default guest uses. */
+export async function busyboxFile(): Promise<BootFile> {
+  return await firstFile((await cachedImages(["busybox"]))["busybox"]!);
 }
 
 /** What `elvisor pull` would fetch as `name`: the contents for flash 0. */
