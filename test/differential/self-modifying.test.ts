@@ -255,3 +255,29 @@ describe.each(ENGINES)("in $engine", ({ threshold }) => {
     expect(machine.interpreter.records.evictions).toBeGreaterThan(300);
   });
 });
+
+test("code that was rewritten just before it would have been translated is translated later", () => {
+  // Calls the function until X1 is 0, then waits for X5.
+  const main = `1: ldr x9, =${FUNCTION}\n2: cbz x1, 3f\n sub x1, x1, #1\n blr x9\n b 2b
+3: cbnz x6, 4f\n mov x6, #1\n ldr w7, [x9]\n str w7, [x9]\n4: cbz x5, 4b\n mov x5, #0\n b 2b`;
+  const machine = machineWith(
+    [
+      { at: LAYOUT.code, source: main },
+      { at: FUNCTION, source: "add x2, x2, #1\n ret" },
+    ],
+    { threshold: 60 },
+  );
+  const { state } = machine.processor;
+  const translator = machine.interpreter.translator!;
+  state.setX(1, 100n);
+  machine.run(3000);
+  expect([state.x(2), state.x(6)]).toEqual([100n, 1n]);
+  const before = translator.regions;
+  for (let round = 0; round < 10; round++) {
+    state.setX(1, 100n);
+    state.setX(5, 1n);
+    machine.run(3000);
+  }
+  expect(state.x(2)).toBe(1100n);
+  expect(translator.regions).toBe(before + 1);
+});

@@ -213,12 +213,15 @@ function pushOriginal(body: FunctionBody, record: number, { originals }: RegionL
 /** Counts a jump to the record; the host hears of it when the threshold is reached. */
 function countJump(body: FunctionBody, record: number, counter: number, { hot, regions }: RunImports): void {
   if (regions === undefined) return;
-  body.get(record).i32(3).op("i32.shr_u").i32(0x1fffe).op("i32.and").tee(counter);
+  const pushCounter = () => body.get(record).i32(3).op("i32.shr_u").i32(0x1fffe).op("i32.and");
+  pushCounter().tee(counter);
   body.get(counter).memory("i32.load16_u", regions.counters).i32(1).op("i32.add").tee(counter);
   body.memory("i32.store16", regions.counters);
   body.get(counter).i32(regions.threshold).op("i32.eq");
   body.if();
-  body.get(record).call(hot);
+  // Records share counters, and a request may come to nothing: the next to be hot gets its turn.
+  pushCounter();
+  body.i32(0).memory("i32.store16", regions.counters).get(record).call(hot);
   body.end();
 }
 

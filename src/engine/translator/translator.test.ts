@@ -177,6 +177,20 @@ describe("Translator", () => {
     expect([handler(record), translator.failures]).toEqual([HANDLER_REGION, 1]);
   });
 
+  test("gives up where the host never compiles", () => {
+    const { translator, decoded, handler } = setUp(LOOP);
+    const record = decoded(0, 1);
+    const module = vi.spyOn(WebAssembly, "Module").mockImplementation(function fail() {
+      throw new RangeError("out of memory");
+    });
+    for (let attempt = 0; attempt < 20; attempt++) {
+      translator.request(record);
+      translator.translateHot();
+    }
+    expect(module.mock.calls.length).toBe(9);
+    expect(handler(record)).toBe(DECODED);
+  });
+
   test("starts again when all slots are taken", { timeout: 300_000 }, async () => {
     const { translator, decoded, handler } = setUp("ret\n".repeat(40 * 1024));
     const records: number[] = [];

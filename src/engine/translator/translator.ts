@@ -18,6 +18,9 @@ const PAGE_WORDS = 1024;
 /** Regions of one module: enough to spread a module's cost, few enough to keep a pause short. */
 const BATCH = 32;
 
+/** After so many modules that the host did not compile nothing more is tried. */
+const FAILURES = 8;
+
 export interface TranslatorHost {
   readonly threshold: number;
   readonly base: number;
@@ -80,6 +83,7 @@ export class Translator {
 
   /** The code at `record` is jumped to often. */
   request(record: number): void {
+    if (this.#view.getUint16(record, true) === HANDLER_REGION || this.failures > FAILURES) return;
     const { records } = this.#host;
     this.#requests.push({ frame: records.frameOf(record), entry: records.indexInPage(record) });
   }
