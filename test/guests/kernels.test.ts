@@ -44,6 +44,7 @@ async function bootLog(options: GuestOptions): Promise<LogRecord[]> {
   return await withGuest(options, async (guest) => {
     const log = readKernelLog(await guest.output("dmesg -r"));
     expect(await guest.output("grep -c ^processor /proc/cpuinfo")).toBe(`${options.cpus ?? 1}\n`);
+    if (options.virtualization) await guest.output("test -c /dev/kvm");
     expect(await guest.powerOff()).toEqual({ kind: "power-off" });
     return log;
   });
