@@ -33,6 +33,7 @@ export class VirtioDriver {
   readonly packed: boolean;
   readonly eventIndex: boolean;
   readonly indirect: boolean;
+  readonly queueReset: boolean;
   readonly #queues = new Map<number, Queue>();
   #allocated: number;
   /** Where buffers begin, after the rings. */
@@ -41,13 +42,14 @@ export class VirtioDriver {
   constructor(
     device: MmioDevice,
     memory: FlatMemory,
-    options: { packed?: boolean; eventIndex?: boolean; indirect?: boolean } = {},
+    options: { packed?: boolean; eventIndex?: boolean; indirect?: boolean; queueReset?: boolean } = {},
   ) {
     this.device = device;
     this.memory = memory;
     this.packed = options.packed ?? false;
     this.eventIndex = options.eventIndex ?? false;
     this.indirect = options.indirect ?? false;
+    this.queueReset = options.queueReset ?? false;
     this.#allocated = memory.base;
   }
 
@@ -80,11 +82,11 @@ export class VirtioDriver {
     this.write(0x24, 0);
     this.write(0x20, features | (this.indirect ? 1 << 28 : 0) | (this.eventIndex ? 1 << 29 : 0));
     this.write(0x24, 1);
-    this.write(0x20, 1 | (this.packed ? 4 : 0));
+    this.write(0x20, 1 | (this.packed ? 4 : 0) | (this.queueReset ? 1 << 8 : 0));
     this.write(0x70, 11);
     if ((this.read(0x70) & 8) === 0) throw new Error("the device did not accept the features");
     queues.forEach((size, index) => {
-      this.#setUp(index, size);
+      this.setUp(index, size);
     });
     this.#buffers = this.#allocated;
     this.write(0x70, 15);
@@ -139,7 +141,8 @@ export class VirtioDriver {
     return results;
   }
 
-  #setUp(index: number, size: number): void {
+  /** Sets a queue up and makes it ready. */
+  setUp(index: number, size: number): void {
     const queue: Queue = {
       size,
       descriptors: this.allocate(16 * size),

@@ -6,10 +6,11 @@ import { FlatMemory } from "./flat-memory.ts";
 /** Where the memory begins that devices reach. */
 export const BASE = 0x4000_0000;
 
-/** A slot with a device, memory behind it, and what its interrupt line did. */
+/** A slot with a device, memory behind it, what its interrupt line did, and what it reported. */
 export function attach(device: VirtioDevice | undefined, bytes = 1 << 20) {
   const memory = new FlatMemory(BASE, bytes);
   const line = { level: false, rises: 0 };
+  const reports: string[] = [];
   const mmio = new VirtioMmio({
     memory,
     line: {
@@ -19,8 +20,9 @@ export function attach(device: VirtioDevice | undefined, bytes = 1 << 20) {
       },
     },
     ...(device === undefined ? {} : { device }),
+    log: { report: (name, what) => reports.push(`${name}: ${what}`) },
   });
-  return { memory, mmio, line };
+  return { memory, mmio, line, reports };
 }
 
 /** A disk in memory; `late` makes every operation finish in a later turn. */

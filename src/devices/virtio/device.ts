@@ -12,7 +12,11 @@ export interface VirtioHost {
   fail(reason: string): void;
 }
 
-/** A virtio device without its transport. No call throws, whatever the guest does. */
+/**
+ * A virtio device, which does not know its transport (MMIO or PCI). No call throws, whatever the guest does.
+ * Queues and their interrupts come from {@link VirtioHost}; a device keeps no {@link VirtQueue} for longer than the
+ * request that came from it.
+ */
 export interface VirtioDevice {
   readonly name: string;
   /** Device type ({@link VIRTIO_DEVICE}). */
@@ -21,7 +25,7 @@ export interface VirtioDevice {
   readonly features: bigint;
   /** Greatest size of each queue; powers of two. */
   readonly queueSizes: readonly number[];
-  /** The configuration space as the driver reads it, little-endian. */
+  /** The configuration space as the driver reads it, little-endian. After a change, {@link VirtioHost.configurationChanged}. */
   readonly configuration: Uint8Array;
   /** A byte that the driver wrote to the configuration space. */
   writeConfiguration?(offset: number, value: number): void;
@@ -29,6 +33,11 @@ export interface VirtioDevice {
   start(host: VirtioHost): void;
   /** There may be new buffers in queue `index`. Only after {@link start}. */
   notify(index: number): void;
+  /**
+   * Queue `index` was reset on its own (VIRTIO_F_RING_RESET): forget its requests. Needed only by a device that
+   * holds buffers while it waits; a dead queue drops what is given back to it.
+   */
+  queueReset?(index: number): void;
   /** Forget the driver and all requests; late completions must do nothing. */
   stop(): void;
 }

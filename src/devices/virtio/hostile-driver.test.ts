@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { edgeWord, FUZZ_ACCESSES, fuzzDevice } from "../../../test/support/device-fuzz.ts";
 import type { FlatMemory } from "../../../test/support/flat-memory.ts";
 import { Random } from "../../../test/support/random.ts";
+import { fuzzRings } from "../../../test/support/ring-fuzz.ts";
 import { VirtioDriver } from "../../../test/support/virtio-driver.ts";
 import { attach, BASE, header, MemoryDisk } from "../../../test/support/virtio-machine.ts";
 import { VirtioBlock } from "./block.ts";
@@ -165,46 +165,26 @@ describe("a driver that breaks the rules stops the device, not the host", () => 
 test("random registers, rings and descriptors never throw", { timeout: 300_000 }, async () => {
   const random = Random.ofThisRun();
   console.log(`virtio fuzz seed ${random.seed}`);
-  const devices = [
-    new VirtioBlock(new MemoryDisk(1 << 16)),
-    new VirtioBlock(new MemoryDisk(1 << 16, { late: true })),
-    new VirtioEntropy((length) => new Uint8Array(length)),
-    new VirtioConsole({
-      ports: [0, 1, 2].map(() => ({ console: true, output: { write() {} } })),
-      multiport: true,
-      size: { columns: 1, rows: 1 },
-    }),
-  ];
-  for (const device of devices) {
-    const { mmio, memory } = attach(device, 1 << 16);
-    if (device instanceof VirtioConsole) void device.receive(new Uint8Array(100_000), 1);
-    fuzzDevice(mmio, random);
-    for (let round = 0; round < FUZZ_ACCESSES / 500; round++) {
-      const ring = {
-        packed: random.below(2) === 0,
-        eventIndex: random.below(2) === 0,
-        indirect: random.below(2) === 0,
-      };
-      const driver = new VirtioDriver(mmio, memory, ring);
-      const sizes = device.queueSizes.map(() => 1 << random.below(5));
-      driver.start(sizes, device instanceof VirtioConsole ? 3 : 0);
-      for (let step = 0; step < 50; step++) {
-        const queue = random.below(sizes.length);
-        const { descriptors, driver: available, size } = driver.queue(queue);
-        for (let i = 0; i < size; i++) {
-          const at = descriptors + 16 * i;
-          const inside = random.below(8) !== 0;
-          memory.write64(at, BigInt(inside ? BASE + random.below(1 << 16) : edgeWord(random)));
-          memory.write32(at + 8, random.below(8) === 0 ? edgeWord(random) : random.below(600));
-          const flags = random.below(8) === 0 ? random.u32() : random.below(8) | (ring.packed ? 0x80 : 0);
-          memory.write16(at + 12, ring.packed ? random.u32() : flags);
-          memory.write16(at + 14, ring.packed ? flags : random.below(size + 1));
-        }
-        memory.write16(available + 2, random.below(4) === 0 ? random.u32() : step + 1);
-        memory.write16(available + 4, random.below(size));
-        driver.notify(queue);
-      }
-    }
-  }
+  const request = () => header(random.pick([0, 1, 4, 8, 11, 13, 99]), random.below(200));
+  fuzzRings(new VirtioBlock(new MemoryDisk(1 << 16)), random, { request });
+  fuzzRings(new VirtioBlock(new MemoryDisk(1 << 16, { late: true })), random, { request });
+  fuzzRings(new VirtioEntropy((length) => new Uint8Array(length)), random);
+  const consoleDevice = new VirtioConsole({
+    ports: [0, 1, 2].map(() => ({ console: true, output: { write() {} } })),
+    multiport: true,
+    size: { columns: 1, rows: 1 },
+  });
+  void consoleDevice.receive(new Uint8Array(100_000), 1);
+  fuzzRings(consoleDevice, random, {
+    features: 3,
+    request: () => {
+      const bytes = new Uint8Array(8);
+      const view = new DataView(bytes.buffer);
+      view.setUint32(0, random.below(4), true);
+      view.setUint16(4, random.below(8), true);
+      view.setUint16(6, random.below(2), true);
+      return bytes;
+    },
+  });
   await new Promise((resolve) => setTimeout(resolve, 20));
 });

@@ -1,7 +1,16 @@
 /** Numbers of the OASIS Virtual I/O Device specification, version 1.2, that transport and rings share. */
 
 /** Device types (section 5). 0 marks a slot without a device. */
-export const VIRTIO_DEVICE = { NONE: 0, BLOCK: 2, CONSOLE: 3, ENTROPY: 4 } as const;
+export const VIRTIO_DEVICE = {
+  NONE: 0,
+  NETWORK: 1,
+  BLOCK: 2,
+  CONSOLE: 3,
+  ENTROPY: 4,
+  BALLOON: 5,
+  SOCKET: 19,
+  FILE_SYSTEM: 26,
+} as const;
 
 /** Bytes of a slot, as on QEMU's `virt`. */
 export const VIRTIO_MMIO_SIZE = 0x200;
@@ -22,6 +31,7 @@ export const FEATURE = {
   RING_EVENT_IDX: 29,
   VERSION_1: 32,
   RING_PACKED: 34,
+  RING_RESET: 40,
 } as const;
 
 /** Descriptor flags (sections 2.7.5 and 2.8.1). */

@@ -24,7 +24,7 @@ test("features that were not offered, or a driver without VERSION_1, are refused
   for (const [low, high] of [
     [0, 0],
     [1, 1],
-    [0, 1 | (1 << 8)],
+    [0, 1 | (1 << 9)],
   ] as const) {
     mmio.write(0x70, 4, 0);
     mmio.write(0x70, 4, 3);
@@ -104,6 +104,29 @@ describe.each(RINGS)("packed $packed, event index $eventIndex, indirect $indirec
       if (round % 100 === 0) driver.rewind();
     }
   });
+});
+
+test("one queue is reset alone, and set up again", () => {
+  const { mmio, memory } = attach(new VirtioBlock(new MemoryDisk(1 << 16)));
+  const driver = new VirtioDriver(mmio, memory, { queueReset: true });
+  driver.start([16]);
+  driver.add(0, [header(0, 0), 512, 1]);
+  mmio.write(0x30, 4, 0);
+  mmio.write(0xc0, 4, 1);
+  expect([mmio.read(0xc0, 4), mmio.read(0x44, 4), mmio.read(0x70, 4)]).toEqual([0, 0, 15]);
+  driver.notify(0);
+  expect(driver.returned(0)).toEqual([]);
+  driver.setUp(0, 8);
+  driver.add(0, [header(0, 0), 512, 1]);
+  driver.notify(0);
+  expect(driver.returned(0)).toHaveLength(1);
+});
+
+test("DRIVER_OK before FEATURES_OK breaks the rules", () => {
+  const { mmio } = attach(new VirtioBlock(new MemoryDisk(1 << 16)));
+  mmio.write(0x70, 4, 3);
+  mmio.write(0x70, 4, 7);
+  expect(mmio.read(0x70, 4) & 64).toBe(64);
 });
 
 test("disk errors become the guest's, not ours", async () => {
