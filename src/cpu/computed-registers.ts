@@ -85,6 +85,10 @@ function processState({ state }: ComputedParts) {
       read: () => BigInt(state.word("UAO") << 23),
       write: (value) => state.setWord("UAO", Number((value >> 23n) & 1n)),
     },
+    SSBS: {
+      read: () => BigInt(state.word("SSBS") << 12),
+      write: (value) => state.setWord("SSBS", Number((value >> 12n) & 1n)),
+    },
     NZCV: {
       read: () => BigInt((state.nzcv << 28) >>> 0),
       write: (value) => {

@@ -29,3 +29,4 @@ export const SCTLR_SA: number = bit("SCTLR_EL1", "SA");
 export const SCTLR_SA0: number = bit("SCTLR_EL1", "SA0");
 export const SCTLR_DZE: number = bit("SCTLR_EL1", "DZE");
 export const SCTLR_SPAN: number = bit("SCTLR_EL1", "SPAN");
+export const SCTLR_DSSBS: number = bit("SCTLR_EL1", "DSSBS");

@@ -28,6 +28,8 @@ export type StateWord =
   | "DAIF"
   | "PAN"
   | "UAO"
+  | "SSBS"
+  | "EVENT"
   | "SS"
   | "IL"
   | "NON_SECURE"

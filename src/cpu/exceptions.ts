@@ -1,4 +1,4 @@
-import { SCTLR_SPAN } from "./control-bits.ts";
+import { SCTLR_DSSBS, SCTLR_SPAN } from "./control-bits.ts";
 import { DAIF, type ElementState, SLOT } from "./element-state.ts";
 import type { Privilege } from "./privilege.ts";
 
@@ -25,7 +25,7 @@ const BANKED = {
   3: { spsr: SLOT.SPSR_EL3, elr: SLOT.ELR_EL3, esr: SLOT.ESR_EL3, far: SLOT.FAR_EL3, vbar: SLOT.VBAR_EL3 },
 } as const;
 
-const SPSR = { IL: 20, SS: 21, PAN: 22, UAO: 23 } as const;
+const SPSR = { SSBS: 12, IL: 20, SS: 21, PAN: 22, UAO: 23 } as const;
 
 /** PSTATE as SPSR_ELx keeps it. */
 function savedStatus(state: ElementState): number {
@@ -35,6 +35,7 @@ function savedStatus(state: ElementState): number {
       (state.word("PAN") << SPSR.PAN) |
       (state.word("SS") << SPSR.SS) |
       (state.word("IL") << SPSR.IL) |
+      (state.word("SSBS") << SPSR.SSBS) |
       (state.word("DAIF") << 6) |
       (state.el << 2) |
       state.word("SPSEL")) >>>
@@ -54,6 +55,9 @@ export function enterException(state: ElementState, privilege: Privilege, except
   if (exception.intermediateAddress !== undefined) state.write(SLOT.HPFAR_EL2, exception.intermediateAddress);
   const group = from < target ? 0x400 : state.word("SPSEL") === 1 ? 0x200 : 0x000;
   if (setsPan(state, privilege, target)) state.setWord("PAN", 1);
+  if (privilege.features.has("FEAT_SSBS")) {
+    state.setWord("SSBS", state.bit(privilege.sctlr(target), SCTLR_DSSBS));
+  }
   state.setWord("UAO", 0);
   state.setWord("SS", 0);
   state.setWord("IL", 0);
@@ -100,6 +104,7 @@ export function returnFromException(
     state.setWord("IL", 1);
   } else {
     state.setWord("IL", (spsr >>> SPSR.IL) & 1);
+    if (privilege.features.has("FEAT_SSBS")) state.setWord("SSBS", (spsr >>> SPSR.SSBS) & 1);
     state.selectLevel((spsr >> 2) & 3, spsr & 1);
   }
   state.nzcv = spsr >>> 28;

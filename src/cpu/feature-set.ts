@@ -29,6 +29,7 @@ export const SYSTEM_FEATURES: readonly Feature[] = [
   "FEAT_CSV2_3",
   "FEAT_CSV3",
   "FEAT_E0PD",
+  "FEAT_SSBS",
   "FEAT_ECBHB",
   "FEAT_PMUv3",
   "FEAT_DoubleLock",

@@ -44,6 +44,24 @@ describe("exceptions", () => {
     expect(processor.state.pc).toBe(VECTORS + 0x1400n);
   });
 
+  it("sets PSTATE.SSBS as SCTLR_ELx.DSSBS says and brings it back", () => {
+    const DSSBS = 1n << 44n;
+    const machine = machineAt(0);
+    const { processor } = machine;
+    const { state } = processor;
+    state.write(SLOT.SCTLR_EL1, state.read(SLOT.SCTLR_EL1) | DSSBS);
+    processor.execute("supervisorCall", 0, 0, 0);
+    expect(machine.get("SSBS")).toBe(1n << 12n);
+    expect(state.read(SLOT.SPSR_EL1)).toBe(0x3c0n);
+    processor.execute("exceptionReturn", 0, 0, 0);
+    expect(machine.get("SSBS")).toBe(0n);
+    state.write(SLOT.SCTLR_EL1, state.read(SLOT.SCTLR_EL1) & ~DSSBS);
+    processor.execute("writeProcessState", 3, 1, 1);
+    processor.execute("supervisorCall", 0, 0, 0);
+    expect(machine.get("SSBS")).toBe(0n);
+    expect(state.read(SLOT.SPSR_EL1)).toBe(0x13c0n);
+  });
+
   it("keeps the stack pointers apart", () => {
     const machine = machineAt(1);
     const { state } = machine.processor;

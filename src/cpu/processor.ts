@@ -402,6 +402,9 @@ export class Processor {
         if (state.el === 0) return this.#exceptions.takeUndefined();
         state.selectLevel(state.el, value & 1);
         return this.#stateWritten([]);
+      case 0o31:
+        state.setWord("SSBS", value & 1);
+        return FLOW.NEXT;
       case 0o36:
       case 0o37: {
         const verdict = this.#traps.access(DAIF_ENCODING, "write", this.#context);

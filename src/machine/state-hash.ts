@@ -28,6 +28,8 @@ const STATE_WORDS = [
   "DAIF",
   "PAN",
   "UAO",
+  "SSBS",
+  "EVENT",
   "SS",
   "IL",
   "NON_SECURE",

@@ -64,6 +64,9 @@ export const PE_LAYOUT = {
   FAST_REGISTERS: 1228,
   /** SP_EL0 to SP_EL3, 8 bytes each; the one in use is stale here, see SP. */
   SP_BANK: 1232,
+  /** PSTATE.SSBS and the event register of WFE and SEV, u32 each: 0 or 1. */
+  SSBS: 1264,
+  EVENT: 1268,
   /** One u64 for each system register with storage, in table order. */
   SYSTEM_REGISTERS: 2048,
   /** Bytes reserved for one element. */

@@ -8,8 +8,8 @@ import { featureSet, type ProcessorOptions } from "../../src/cpu/feature-set.ts"
 import { PHYSICAL_ADDRESS_BITS } from "../../src/cpu/identification.ts";
 import { Processor, type ProcessorHooks, translationRegisters } from "../../src/cpu/processor.ts";
 import type { TimerName } from "../../src/cpu/timers.ts";
-import type { Feature } from "../../src/isa/instruction.ts";
 import { type SystemRegisterName, systemRegister } from "../../src/isa/system-registers/table.ts";
+import { IMPLEMENTED_FEATURES } from "../../src/isa/table.ts";
 import { Bus } from "../../src/memory/bus.ts";
 import { FrameTable } from "../../src/memory/frame-table.ts";
 import { MachineMemory } from "../../src/memory/machine-memory.ts";
@@ -22,18 +22,6 @@ import { TlbGroup } from "../../src/mmu/tlb-maintenance.ts";
 
 export const RAM_BASE = 0x4000_0000;
 const RAM_BYTES = 4 << 20;
-
-/** Features whose instructions the table implements; tests of the processor do not read the table. */
-const INSTRUCTION_FEATURES: readonly Feature[] = [
-  "FEAT_LSE",
-  "FEAT_CRC32",
-  "FEAT_RDM",
-  "FEAT_LRCPC",
-  "FEAT_AES",
-  "FEAT_PMULL",
-  "FEAT_SHA1",
-  "FEAT_SHA256",
-];
 
 /** A clock that stands still until told otherwise. */
 export class ManualClock implements Clock {
@@ -152,7 +140,7 @@ export class ProcessorMachine {
         secure: line("secure"),
         performanceMonitor: line("performanceMonitor"),
       },
-      features: featureSet(INSTRUCTION_FEATURES, options),
+      features: featureSet(IMPLEMENTED_FEATURES, options),
       options,
       hooks,
     });

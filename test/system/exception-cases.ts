@@ -563,6 +563,18 @@ const physicalInterrupts: ExceptionCase[] = LEVELS.flatMap((level) =>
   return !toDisabledLevel && !(level === 1 && name.includes("TGE"));
 });
 
+/** PSTATE.SSBS, written, restored and saved. */
+const speculation: ExceptionCase[] = LEVELS.flatMap((level) => [
+  { name: `MSR SSBS (immediate) at EL${level}`, level, code: "  msr ssbs, #1\n  svc #1" },
+  {
+    name: `MSR SSBS at EL${level}`,
+    level,
+    code: "  mov x1, #-1\n  msr ssbs, x1\n  mrs x2, ssbs\n  svc #1",
+  },
+  { name: `SSBS by ERET to EL${level}`, level, status: 0x13c0, code: "  svc #1" },
+  { name: `SSBS cleared at EL${level}`, level, status: 0x13c0, code: "  msr ssbs, #0\n  svc #1" },
+]);
+
 /** WFI without anybody to trap it would sleep for ever. */
 function sleeps({ name }: ExceptionCase): boolean {
   return name === "WFI at EL3, SCR_EL3.TWI" || name === "Secure EL1:  wfi";
@@ -580,6 +592,7 @@ const ALL_CASES: readonly ExceptionCase[] = [
   ...physicalInterrupts,
   ...debug,
   ...secure,
+  ...speculation,
 ];
 
 export const EXCEPTION_CASES = ALL_CASES.filter((each) => !sleeps(each));

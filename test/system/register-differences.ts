@@ -13,7 +13,6 @@ export const REGISTER_DIFFERENCES: readonly RegisterDifference[] = [
       /^(osdtrrx|osdtrtx|oseccr|dbgprcr|dbgclaimset|dbgclaimclr|dbgauthstatus)_el1$|^dbgdtr(rx|tx)?_el0$/,
     reason: "QEMU leaves out these debug registers, which D19.3 makes part of every implementation.",
   },
-  { names: /^ssbs$/, reason: "FEAT_SSBS is not implemented here." },
   {
     names: /^scxtnum_el(0|1|2|3|12)$/,
     reason: "Our ID_AA64PFR0_EL1.CSV2 is 3, which includes these registers (D19.2.64); QEMU's is 1.",

@@ -218,7 +218,6 @@ const various = [
   }),
   ...(
     [
-      ["MSR_imm_ssbs", "FEAT_SSBS", 1],
       ["MSR_imm_dit", "FEAT_DIT", 2],
       ["MSR_imm_tco", "FEAT_MTE", 4],
     ] as const

@@ -70,7 +70,7 @@ const hintRows = HINTS.map(([number, text, operation]) =>
 );
 
 const processStateField = (op1: number, op2: number): number => (op1 << 3) | op2;
-const [UAO, PAN, SPSEL, DAIFSET, DAIFCLR] = [0o03, 0o04, 0o05, 0o36, 0o37];
+const [UAO, PAN, SPSEL, SSBS, DAIFSET, DAIFCLR] = [0o03, 0o04, 0o05, 0o31, 0o36, 0o37];
 
 /** MSR (immediate) and the features that its fields need. */
 const processStateRows = (
@@ -78,6 +78,7 @@ const processStateRows = (
     { name: "MSR_imm_pstate", feature: undefined, fields: [SPSEL, DAIFSET, DAIFCLR] },
     { name: "MSR_imm_uao", feature: "FEAT_UAO", fields: [UAO] },
     { name: "MSR_imm_pan", feature: "FEAT_PAN", fields: [PAN] },
+    { name: "MSR_imm_ssbs", feature: "FEAT_SSBS2", fields: [SSBS] },
   ] as const
 ).map(({ name, feature, fields }) =>
   instruction({

@@ -1,7 +1,16 @@
 import { alias, computed, type FieldMap, mask, slot } from "./definition.ts";
 
 /** Fields that SCTLR_EL1, SCTLR_EL2 and SCTLR_EL3 share. */
-const SCTLR_COMMON = { M: 0, A: 1, C: 2, SA: 3, I: 12, WXN: 19, EE: 25 } as const satisfies FieldMap;
+const SCTLR_COMMON = {
+  M: 0,
+  A: 1,
+  C: 2,
+  SA: 3,
+  I: 12,
+  WXN: 19,
+  EE: 25,
+  DSSBS: 44,
+} as const satisfies FieldMap;
 /** Fields that concern EL0: in SCTLR_EL1 and, with HCR_EL2.E2H, in SCTLR_EL2. */
 const SCTLR_HOST = {
   SA0: 4,

@@ -8,6 +8,7 @@ const SPSR_FIELDS = {
   I: 7,
   A: 8,
   D: 9,
+  SSBS: 12,
   IL: 20,
   SS: 21,
   PAN: 22,
@@ -40,6 +41,7 @@ export const EXCEPTION_REGISTERS = [
   computed("CurrentEL", [3, 0, 4, 2, 2], { access: "RO", fields: { EL: [3, 2] } }),
   computed("PAN", [3, 0, 4, 2, 3], { fields: { PAN: 22 }, feature: "FEAT_PAN", affects: ["translation"] }),
   computed("UAO", [3, 0, 4, 2, 4], { fields: { UAO: 23 }, feature: "FEAT_UAO", affects: ["translation"] }),
+  computed("SSBS", [3, 3, 4, 2, 6], { fields: { SSBS: 12 }, feature: "FEAT_SSBS2" }),
   computed("NZCV", [3, 3, 4, 2, 0], { fields: { V: 28, C: 29, Z: 30, N: 31 } }),
   computed("DAIF", [3, 3, 4, 2, 1], { fields: { F: 6, I: 7, A: 8, D: 9 }, affects: ["interrupts", "debug"] }),
   computed("FPCR", [3, 3, 4, 4, 0], {
