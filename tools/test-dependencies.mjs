@@ -11,6 +11,7 @@ const PACKAGES = {
   gcc: "gcc",
   "libc6-dev": undefined,
   "device-tree-compiler": "dtc",
+  "acpica-tools": "iasl",
   "gdb-multiarch": "gdb-multiarch",
   tmux: "tmux",
   chromium: "chromium",

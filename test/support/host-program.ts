@@ -4,6 +4,8 @@ import { spawnSync } from "node:child_process";
 const PACKAGES = {
   "qemu-system-aarch64": "qemu-system-arm",
   dtc: "device-tree-compiler",
+  iasl: "acpica-tools",
+  acpiexec: "acpica-tools",
   zstd: "zstd",
   xz: "xz-utils",
   "aarch64-linux-gnu-objdump": "binutils-aarch64-linux-gnu",
