@@ -33,7 +33,12 @@ function access(bytes: number, options: AccessOptions | undefined): Access {
 
 /** Records the meaning of one instruction as a {@link Block}, which engines turn into code. */
 export class IrBuilder {
+  readonly fusedMultiplyAdd: boolean;
   #block: Block = { statements: [], results: [] };
+
+  constructor(fusedMultiplyAdd = false) {
+    this.fusedMultiplyAdd = fusedMultiplyAdd;
+  }
 
   /** The steps recorded so far. */
   get block(): Block {

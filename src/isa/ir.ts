@@ -190,6 +190,15 @@ export function nodeBlocks(node: Node): readonly Block[] {
   return shape.kind === "atomic" ? [shape.update] : [];
 }
 
+/** Whether the block calls a runtime function, in whatever case. */
+export function callsRuntime(block: Block): boolean {
+  return block.statements.some((statement) => {
+    if (statement.kind === "when") return callsRuntime(statement.taken) || callsRuntime(statement.otherwise);
+    if (statement.kind !== "define") return false;
+    return statement.node.shape.kind === "call" || nodeBlocks(statement.node).some(callsRuntime);
+  });
+}
+
 /** Counts uses of every node that an effect of `block` needs, directly or through others. */
 export function countUses(block: Block): void {
   const seen = new Set<Node>();

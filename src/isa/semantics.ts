@@ -82,6 +82,8 @@ export type BranchKind = "jump" | "call" | "return";
  * that faults ends the instruction there: nothing after it happens.
  */
 export interface Semantics {
+  /** True where `relaxed_madd` may be used and rounds once. */
+  readonly fusedMultiplyAdd: boolean;
   i32(value: number): I32;
   i64(value: bigint | number): I64;
   f32(value: number): F32;

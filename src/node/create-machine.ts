@@ -2,6 +2,7 @@ import { performance } from "node:perf_hooks";
 import type { HostTime } from "../machine/host-time.ts";
 import { createVirtualMachine } from "../machine/virtual-machine.ts";
 import type { VirtualMachineFactory } from "../machine/virtual-machine-interface.ts";
+import { enableEngineFeatures } from "./engine-features.ts";
 
 /** Node's clocks and event loop. */
 export const NODE_TIME: HostTime = {
@@ -22,4 +23,7 @@ export const NODE_TIME: HostTime = {
 };
 
 /** Puts a machine together with what Node.js brings. */
-export const createMachine: VirtualMachineFactory = (options) => createVirtualMachine(options, NODE_TIME);
+export const createMachine: VirtualMachineFactory = (options) => {
+  enableEngineFeatures();
+  return createVirtualMachine(options, NODE_TIME);
+};

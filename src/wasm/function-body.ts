@@ -27,6 +27,8 @@ export class FunctionBody {
   readonly #code = new ByteWriter(1024);
   readonly #locals: ValueType[] = [];
   readonly #parameterCount: number;
+  /** Hinted conditional branches: offset of the opcode in the code, and whether it is usually taken. */
+  readonly #hints: [number, boolean][] = [];
   #depth = 0;
   readonly #free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
 
@@ -146,8 +148,14 @@ export class FunctionBody {
     return this.#begin(0x03, undefined);
   }
 
-  if(type?: ValueType): Label {
+  /** `hint`: whether the condition usually holds, for compilers that listen ("Branch Hinting" proposal). */
+  if(type?: ValueType, hint?: "likely" | "unlikely"): Label {
+    this.#hint(hint);
     return this.#begin(0x04, type);
+  }
+
+  #hint(hint: "likely" | "unlikely" | undefined): void {
+    if (hint !== undefined) this.#hints.push([this.#code.length, hint === "likely"]);
   }
 
   else(): this {
@@ -166,7 +174,8 @@ export class FunctionBody {
     return this;
   }
 
-  branchIf(label: Label): this {
+  branchIf(label: Label, hint?: "likely" | "unlikely"): this {
+    this.#hint(hint);
     this.#code.byte(0x0d).unsigned(this.#depth - label.depth);
     return this;
   }
@@ -198,9 +207,21 @@ export class FunctionBody {
     return this;
   }
 
+  /** Offsets from the start of {@link finish}'s bytes, in order, and whether the branch is usually taken. */
+  hints(): [number, boolean][] {
+    const start = this.#localDeclarations().length;
+    return this.#hints.map(([offset, taken]) => [start + offset, taken]);
+  }
+
   /** The bytes of the code section's entry, without its length. */
   finish(): Uint8Array {
     const out = new ByteWriter(this.#code.length + 64);
+    out.bytes(this.#localDeclarations().view()).bytes(this.#code.view()).byte(0x0b);
+    return out.view();
+  }
+
+  #localDeclarations(): ByteWriter {
+    const out = new ByteWriter(16);
     const runs: [number, ValueType][] = [];
     for (const type of this.#locals) {
       const last = runs.at(-1);
@@ -209,7 +230,6 @@ export class FunctionBody {
     }
     out.unsigned(runs.length);
     for (const [count, type] of runs) out.unsigned(count).byte(VALUE_TYPE_CODE[type]);
-    out.bytes(this.#code.view()).byte(0x0b);
-    return out.view();
+    return out;
   }
 }

@@ -81,6 +81,7 @@ export class ModuleWriter {
       s.unsigned(this.#exports.length);
       for (const { name, index } of this.#exports) s.name(name).byte(0x00).unsigned(index);
     });
+    this.#branchHints(out);
     section(out, 10, (s) => {
       s.unsigned(this.#functions.length);
       for (const { body } of this.#functions) {
@@ -89,6 +90,24 @@ export class ModuleWriter {
       }
     });
     return out.view().slice();
+  }
+
+  /** The custom section of the "Branch Hinting" proposal; engines that do not know it skip it. */
+  #branchHints(out: ByteWriter): void {
+    const hinted = this.#functions
+      .map(({ body }, index) => ({ index: this.#importedFunctions + index, hints: body.hints() }))
+      .filter(({ hints }) => hints.length > 0);
+    if (hinted.length === 0) return;
+    section(out, 0, (s) => {
+      s.name("metadata.code.branch_hint").unsigned(hinted.length);
+      for (const { index, hints } of hinted) {
+        s.unsigned(index).unsigned(hints.length);
+        for (const [offset, taken] of hints)
+          s.unsigned(offset)
+            .unsigned(1)
+            .byte(taken ? 1 : 0);
+      }
+    });
   }
 }
 

@@ -329,6 +329,9 @@ export const OPERATORS = {
   "f64x2.max": { code: 0xfd00f5, operands: ["v128", "v128"], result: "v128" },
   "f64x2.pmin": { code: 0xfd00f6, operands: ["v128", "v128"], result: "v128" },
   "f64x2.pmax": { code: 0xfd00f7, operands: ["v128", "v128"], result: "v128" },
+  // Relaxed SIMD: only where the host knows it and fuses (engine/fused-multiply-add.ts). a * b + c.
+  "f32x4.relaxed_madd": { code: 0xfd0105, operands: ["v128", "v128", "v128"], result: "v128" },
+  "f64x2.relaxed_madd": { code: 0xfd0107, operands: ["v128", "v128", "v128"], result: "v128" },
   "i32x4.trunc_sat_f32x4_s": { code: 0xfd00f8, operands: ["v128"], result: "v128" },
   "i32x4.trunc_sat_f32x4_u": { code: 0xfd00f9, operands: ["v128"], result: "v128" },
   "f32x4.convert_i32x4_s": { code: 0xfd00fa, operands: ["v128"], result: "v128" },

@@ -67,11 +67,17 @@ const sharedOperators = new WasmOperators();
 
 /** Plain evaluator of the vocabulary over raw values: slow, obvious, the oracle for engines and tests. */
 export class SemanticsEvaluator implements Semantics {
+  readonly fusedMultiplyAdd: boolean;
   readonly state: EvaluatorState;
   readonly #world: EvaluatorWorld;
   readonly #context: FloatingPointContext;
 
-  constructor(state: EvaluatorState = new EvaluatorState(), world: EvaluatorWorld = {}) {
+  constructor(
+    state: EvaluatorState = new EvaluatorState(),
+    world: EvaluatorWorld = {},
+    fusedMultiplyAdd = false,
+  ) {
+    this.fusedMultiplyAdd = fusedMultiplyAdd;
     this.state = state;
     this.#world = world;
     this.#context = {

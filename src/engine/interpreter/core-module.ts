@@ -140,7 +140,7 @@ function handlerFunction(module: ModuleWriter, imports: HandlerImports, handler:
     pushBank: () => body.get(pe).memory("i32.load", PE_LAYOUT.TLB_BANK),
     spill: () => body.get(pe).get(pc).memory("i64.store", PE_LAYOUT.PC),
     exit: () => body.i32(LEAVE).return(),
-    storesInPlace: false,
+    leavesSlowCases: false,
     jumpInPage: undefined,
     next: () => body.i32(NEXT).return(),
   };
@@ -320,7 +320,7 @@ function writeRun(
       body.memory("i32.store", PE_LAYOUT.FUEL);
     },
     exit,
-    storesInPlace: false,
+    leavesSlowCases: false,
     jumpInPage: inPage
       ? () => {
           // Stack: the offset in bytes of code.

@@ -1,5 +1,13 @@
 import { Bug } from "../../base/errors.ts";
-import { type Block, type FlagName, isPure, isRemovable, Node, type Statement } from "../../isa/ir.ts";
+import {
+  type Block,
+  callsRuntime,
+  type FlagName,
+  isPure,
+  isRemovable,
+  Node,
+  type Statement,
+} from "../../isa/ir.ts";
 import type { ImmediateOperand } from "../../isa/operands.ts";
 import { PE_LAYOUT } from "../../memory/pe-layout.ts";
 import type { FunctionBody } from "../../wasm/function-body.ts";
@@ -157,7 +165,7 @@ export class HandlerEmitter {
         body.end();
         break;
       case "processor": {
-        if (this.#frame.storesInPlace) {
+        if (this.#frame.leavesSlowCases) {
           // Translated code leaves such cases to the interpreter, before anything has happened.
           this.#frame.exit();
           break;
@@ -288,13 +296,7 @@ export class HandlerEmitter {
         break;
       case "choose":
         this.#pushInputs(node);
-        body.if(node.type);
-        this.#statements(shape.taken);
-        this.#pushResult(shape.taken);
-        body.else();
-        this.#statements(shape.otherwise);
-        this.#pushResult(shape.otherwise);
-        body.end();
+        this.#choose(node.type, shape.taken, shape.otherwise);
         break;
       case "loadAddress":
         this.#memory.loadAddress(node.inputs, shape.access);
@@ -314,6 +316,26 @@ export class HandlerEmitter {
       case "atomic":
         throw new Bug(`node ${shape.kind} is computed out of place`);
     }
+  }
+
+  /** Stack: the condition. An arm that calls where the other does not is the unlikely one. */
+  #choose(type: ValueType, taken: Block, otherwise: Block): void {
+    const body = this.#body;
+    const [takenCalls, otherwiseCalls] = [callsRuntime(taken), callsRuntime(otherwise)];
+    const arm = (block: Block, isSlow: boolean): void => {
+      if (isSlow && this.#frame.leavesSlowCases) {
+        this.#frame.exit();
+        return;
+      }
+      this.#statements(block);
+      this.#pushResult(block);
+    };
+    if (takenCalls === otherwiseCalls) body.if(type);
+    else body.if(type, takenCalls ? "unlikely" : "likely");
+    arm(taken, takenCalls && !otherwiseCalls);
+    body.else();
+    arm(otherwise, otherwiseCalls && !takenCalls);
+    body.end();
   }
 
   #pushResult(block: Block): void {

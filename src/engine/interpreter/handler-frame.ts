@@ -43,10 +43,10 @@ export interface HandlerFrame {
   /** Leaves: PC in the PE's block is where to go on. */
   exit(): void;
   /**
-   * True where stores that miss the soft TLB ask `prepareWrite` for a place to write (and leave when there is
-   * none), false where they go through SCRATCH and `slowStore`.
+   * True where all but the usual case leaves ({@link exit}) before anything has happened: misses of the soft TLB,
+   * processor operations, choices that call. False where stores that miss go through SCRATCH and `slowStore`.
    */
-  readonly storesInPlace: boolean;
+  readonly leavesSlowCases: boolean;
   /** Goes on at PC + (i32 on the stack), a target known to lie in this page. Undefined where not offered. */
   readonly jumpInPage: (() => void) | undefined;
   /** Goes on with the next instruction. */

@@ -38,7 +38,12 @@ export class HandlerSet {
   readonly #handlers = new Map<string, Handler>();
   /** Immediates that found no room in the record, by name and statics. */
   readonly #baked = new Map<string, ReadonlySet<string>>();
+  readonly #fusedMultiplyAdd: boolean;
   #next = FIRST_HANDLER;
+
+  constructor(fusedMultiplyAdd = false) {
+    this.#fusedMultiplyAdd = fusedMultiplyAdd;
+  }
 
   get size(): number {
     return this.#handlers.size;
@@ -57,7 +62,7 @@ export class HandlerSet {
 
   #make({ instruction, operands }: Decoded, plainKey: string): Handler {
     if (instruction.execute === undefined) throw new Bug(`${instruction.name} has no meaning`);
-    const builder = new IrBuilder();
+    const builder = new IrBuilder(this.#fusedMultiplyAdd);
     const handles = opaqueOperands(operands);
     instruction.execute(handles, semanticsOf(builder));
     const { block } = builder;

@@ -5,6 +5,7 @@ import type { Feature } from "../../isa/instruction.ts";
 import type { ImmediateOperand } from "../../isa/operands.ts";
 import { type FloatingPointContext, RUNTIME_FUNCTIONS } from "../../isa/runtime-functions.ts";
 import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
+import { hostFusesMultiplyAdd } from "../fused-multiply-add.ts";
 import { REGION_SLOTS } from "../translator/region-memory.ts";
 import { Translator } from "../translator/translator.ts";
 import { coreModule, HOST, type HotArm, handlerModule } from "./core-module.ts";
@@ -101,7 +102,7 @@ export const RUN_OVERSHOOT = 1025 + 512;
 /** Executes A64 code by an interpreter generated from the instruction table. */
 export class Interpreter {
   readonly #options: InterpreterOptions;
-  readonly #handlers = new HandlerSet();
+  readonly #handlers = new HandlerSet(hostFusesMultiplyAdd());
   readonly #fast: FastSystemRegisters;
   readonly #table: WebAssembly.Table;
   readonly #view: DataView;

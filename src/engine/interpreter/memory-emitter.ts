@@ -90,19 +90,28 @@ export class MemoryEmitter {
     const address = this.#addressLocal(input);
     const entry = this.#values.temporary("i32");
     this.#probe(address, entry, access, SOFT_TLB.READ_TAG);
-    body.if("i32");
+    body.if("i32", "likely");
     this.#hostAddress(address, entry);
     body.else();
-    this.#callSlow(this.#frame.imports.slowLoad, address, access);
-    this.#exitIfZero(entry);
+    this.#callOrLeave(this.#frame.imports.slowLoad, address, access, entry);
     body.end();
+  }
+
+  /** Leaves a host address on the stack, or leaves the handler. */
+  #callOrLeave(index: number, address: number, access: Access, temporary: number): void {
+    if (this.#frame.leavesSlowCases) {
+      this.#frame.exit();
+      return;
+    }
+    this.#callSlow(index, address, access);
+    this.#exitIfZero(temporary);
   }
 
   /** Leaves the handler when the i32 on the stack is 0, keeps it otherwise. */
   #exitIfZero(temporary: number): void {
     const { body } = this.#frame;
     body.tee(temporary).op("i32.eqz");
-    body.if();
+    body.if(undefined, "unlikely");
     this.#frame.exit();
     body.end();
     body.get(temporary);
@@ -144,13 +153,13 @@ export class MemoryEmitter {
       }
     };
     this.#probe(address, entry, access, SOFT_TLB.WRITE_TAG);
-    if (this.#frame.storesInPlace) {
+    if (this.#frame.leavesSlowCases) {
       this.#placeToWrite(address, entry, access);
       body.set(entry);
       writeParts(entry, 0);
       return;
     }
-    body.if();
+    body.if(undefined, "likely");
     this.#hostAddress(address, entry);
     body.set(entry);
     writeParts(entry, 0);
@@ -164,11 +173,10 @@ export class MemoryEmitter {
   /** Stack: whether the probe hit. Leaves the host address, or leaves the handler when there is none. */
   #placeToWrite(address: number, entry: number, access: Access): void {
     const { body } = this.#frame;
-    body.if("i32");
+    body.if("i32", "likely");
     this.#hostAddress(address, entry);
     body.else();
-    this.#callSlow(this.#frame.imports.prepareWrite, address, access);
-    this.#exitIfZero(entry);
+    this.#callOrLeave(this.#frame.imports.prepareWrite, address, access, entry);
     body.end();
   }
 
@@ -213,7 +221,7 @@ export class MemoryEmitter {
       this.#values.push(value);
       body.memory(STORE_I64[bytes], index * bytes);
     });
-    if (this.#frame.storesInPlace) return;
+    if (this.#frame.leavesSlowCases) return;
     body.get(host).get(pe).i32(PE_LAYOUT.SCRATCH).op("i32.add").op("i32.eq");
     body.if();
     this.#callSlow(this.#frame.imports.slowStore, address, access);
@@ -265,7 +273,7 @@ export class MemoryEmitter {
     }
     const openMonitor = () => body.get(pe).i32(0).memory("i32.store", PE_LAYOUT.EXCLUSIVE_ADDRESS);
     // A region may yet leave the instruction to the interpreter, which needs the monitor as it was.
-    if (!this.#frame.storesInPlace) openMonitor();
+    if (!this.#frame.leavesSlowCases) openMonitor();
     body.if();
     const locals = values.map((value) => {
       const local = this.#values.temporary("i64");
@@ -280,7 +288,7 @@ export class MemoryEmitter {
       parts.map((local, index) => ({ offset: index * bytes, bytes, local })),
     );
     body.i32(0).set(status).end();
-    if (this.#frame.storesInPlace) openMonitor();
+    if (this.#frame.leavesSlowCases) openMonitor();
     body.get(status);
   }
 }

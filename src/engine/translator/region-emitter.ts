@@ -155,7 +155,7 @@ export class RegionEmitter {
       operands: this.#operands,
       pe: PE,
       leave: this.#leave,
-      storesInPlace: true,
+      leavesSlowCases: true,
       pushPc: () =>
         body
           .get(PAGE)

@@ -93,6 +93,18 @@ export class Floats {
     return s.v128([...new Uint8Array(bytes.buffer)]);
   }
 
+  /** `a` * `b` + `addend`, rounded once; where {@link Semantics.fusedMultiplyAdd} allows it. */
+  multiplyAdd(a: Value, b: Value, addend: Value): Value {
+    const vector = this.size === 64 ? "f64x2" : "f32x4";
+    if (this.isVector) return this.#operator(`${vector}.relaxed_madd`, a, b, addend);
+    const lanes = [a, b, addend].map((number) => this.#operator(`${vector}.splat`, number));
+    return this.#laneOperator(
+      `${vector}.extract_lane`,
+      0,
+      this.#operator(`${vector}.relaxed_madd`, ...lanes),
+    );
+  }
+
   /** A number of the shape of {@link one}, everywhere. */
   splat(number: Value): Value {
     return this.isVector ? this.#operator(`${this.#prefix}.splat`, number) : number;

@@ -33,6 +33,7 @@ export function fpRSqrtStep(f: Floats, a: Value, b: Value): Value {
 }
 
 function fusedSum(f: Floats, sum: FusedSum): Value {
+  if (f.s.fusedMultiplyAdd) return fusedByOperator(f, sum);
   if (f.size === 64) return doubleSum(f, sum);
   return f.isVector ? singleVectorSum(f, sum) : singleSum(f, sum);
 }
@@ -41,10 +42,37 @@ function finished(f: Floats, sum: FusedSum, value: Value): Value {
   return sum.finish ? sum.finish(f, value) : value;
 }
 
-/**
- * Doubles use the runtime's error-free transforms. An engine whose WebAssembly has a fused operator would
- * ask that one first, here, and take its result when {@link isNormal} holds and IXC is recorded.
- */
+/** Where WebAssembly's own operator rounds once. */
+function fusedByOperator(f: Floats, fused: FusedSum): Value {
+  const { s } = f;
+  const { addend, a, b } = fused;
+  const sum = f.multiplyAdd(a, b, addend);
+  const zero = f.constant(0);
+  const normal = isNormal(f, sum);
+  const isZeroProduct = () => f.or(f.test("eq", a, zero), f.test("eq", b, zero));
+  const isExactZero = () =>
+    f.and(f.and(f.test("eq", sum, zero), f.test("eq", addend, zero)), isZeroProduct());
+  const isOrdinary = s.choose(
+    "i32",
+    f.all(normal),
+    () => s.i32(1),
+    () => f.all(f.or(normal, isExactZero())),
+  );
+  const isExact = () => {
+    const product = f.op("mul", a, b);
+    const error = f.multiplyAdd(a, b, f.op("neg", product));
+    // Below that the error itself could be rounded to nothing.
+    const isLarge = f.test("gt", f.op("abs", product), f.constant(f.size === 64 ? 2 ** -960 : 2 ** -100));
+    const productIsExact = f.or(f.and(isLarge, f.test("eq", error, zero)), isZeroProduct());
+    const productIsRest = f.test("eq", f.op("sub", sum, addend), product);
+    const addendIsRest = f.test("eq", f.op("sub", sum, product), addend);
+    return f.all(f.and(productIsExact, f.and(productIsRest, addendIsRest)));
+  };
+  const fast = { control: NEAREST_WITHOUT_FLUSH, result: finished(f, fused, sum), isOrdinary, isExact };
+  return guarded(f, fast, () => f.call(fused.slow, fused.operands));
+}
+
+/** Doubles without such an operator use the runtime's error-free transforms. */
 function doubleSum(f: Floats, sum: FusedSum): Value {
   const { s } = f;
   const number = (value: Value, lane: number) => f.number(value, lane) as F64;
