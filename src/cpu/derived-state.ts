@@ -12,6 +12,7 @@ import { type PendingInterrupt, pendingInterrupt, wakesUp } from "./interrupts.t
 import type { PerformanceMonitor } from "./performance-monitor.ts";
 import { TIMER_NAMES, type Timer, type TimerName } from "./timers.ts";
 import type { TrapTable } from "./trap-evaluation.ts";
+import type { WaitState } from "./wait-state.ts";
 
 const ATTENTION = 0x8000_0000;
 const NO_SIGNALS: InterruptSignals = { irq: false, fiq: false, virq: false, vfiq: false };
@@ -25,6 +26,7 @@ export interface DerivedParts {
   readonly timers: Readonly<Record<TimerName, Timer>>;
   readonly traps: TrapTable;
   readonly interrupts: InterruptCpuInterface;
+  readonly wait: WaitState;
 }
 
 /**
@@ -40,8 +42,6 @@ export class DerivedState {
   needsCarefulMode = false;
   /** DC ZVA traps nowhere at the current level. */
   zeroesFreely = false;
-  /** See Processor.sleeping. */
-  sleeping = false;
 
   constructor(parts: DerivedParts) {
     this.#parts = parts;
@@ -49,9 +49,9 @@ export class DerivedState {
 
   /** After a cold reset. */
   reset(): void {
-    const { context, interrupts, timers, monitor } = this.#parts;
+    const { context, interrupts, timers, monitor, wait } = this.#parts;
     const { state, privilege } = context;
-    this.sleeping = false;
+    wait.reset();
     for (const name of TIMER_NAMES) timers[name].reset();
     monitor.update();
     this.#sawEl3 = state.el === 3;
@@ -129,6 +129,7 @@ export class DerivedState {
           break;
         case "timers":
           for (const name of TIMER_NAMES) this.#parts.timers[name].update();
+          this.#parts.wait.streamsChanged();
           break;
       }
     }
@@ -171,11 +172,9 @@ export class DerivedState {
   }
 
   #lookAtInterrupts(): void {
-    if (this.sleeping && this.wakesUp) {
-      this.sleeping = false;
-      this.raiseAttention();
-    }
-    if (this.pendingInterrupt() !== undefined) this.raiseAttention();
+    const isTaken = this.pendingInterrupt() !== undefined;
+    const goesOn = this.#parts.wait.interruptsChanged(this.wakesUp, isTaken);
+    if (isTaken || goesOn) this.raiseAttention();
   }
 
   /** ISR_EL1: pending physical interrupts, or the virtual ones at EL1 where HCR_EL2 routes the physical away. */

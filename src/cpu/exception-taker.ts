@@ -18,6 +18,7 @@ import {
   FLOATING_POINT_ISS,
   systemRegisterIss,
 } from "./syndrome.ts";
+import type { WaitState } from "./wait-state.ts";
 
 export interface ExceptionParts {
   readonly state: ElementState;
@@ -26,6 +27,7 @@ export interface ExceptionParts {
   readonly debug: DebugUnit;
   readonly monitor: PerformanceMonitor;
   readonly derived: DerivedState;
+  readonly wait: WaitState;
 }
 
 /** Takes exceptions and returns from them: target, syndrome, and what follows. Keeps software step's place. */
@@ -36,6 +38,7 @@ export class ExceptionTaker {
   readonly #debug: DebugUnit;
   readonly #monitor: PerformanceMonitor;
   readonly #derived: DerivedState;
+  readonly #wait: WaitState;
   /** Software step: an instruction was let through and has not completed yet. */
   #stepping = false;
   #stepCompleted = false;
@@ -50,6 +53,7 @@ export class ExceptionTaker {
     this.#debug = parts.debug;
     this.#monitor = parts.monitor;
     this.#derived = parts.derived;
+    this.#wait = parts.wait;
   }
 
   reset(): void {
@@ -214,7 +218,7 @@ export class ExceptionTaker {
       ...(kind === "virtualSError" && { syndrome }),
     });
     this.#stepping = false;
-    this.#derived.sleeping = false;
+    this.#wait.end();
     this.#derived.levelChanged();
   }
 

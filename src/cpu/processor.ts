@@ -28,14 +28,8 @@ import { EXCEPTION_CLASS, waitIss } from "./syndrome.ts";
 import { SystemInstructions, type SystemResult } from "./system-instructions.ts";
 import { makeTimers, type Timer, type TimerName } from "./timers.ts";
 import { TrapTable } from "./trap-evaluation.ts";
+import { WaitState } from "./wait-state.ts";
 import { zeroBlockFast } from "./zero-block.ts";
-
-export {
-  type ProcessorHooks,
-  type ProcessorParts,
-  type ProcessorStart,
-  translationRegisters,
-} from "./processor-parts.ts";
 
 /** One processing element: everything an instruction does that is not arithmetic or plain memory access. */
 export class Processor {
@@ -47,7 +41,7 @@ export class Processor {
   readonly debug: DebugUnit;
   readonly monitor: PerformanceMonitor;
   readonly timers: Readonly<Record<TimerName, Timer>>;
-  /** Has executed WFE or YIELD lately: another element may have better use for the time. Cleared by the run loop. */
+  /** Has executed YIELD lately: another element may have better use for the time. Cleared by the run loop. */
   yielded = false;
   readonly #parts: ProcessorParts;
   readonly #registers: RegisterAccess;
@@ -56,7 +50,7 @@ export class Processor {
   readonly #context: ConditionContext;
   readonly #derived: DerivedState;
   readonly #exceptions: ExceptionTaker;
-  #eventRegister = false;
+  readonly #wait: WaitState;
   #resetVector = 0n;
 
   constructor(parts: ProcessorParts) {
@@ -71,6 +65,7 @@ export class Processor {
     this.debug = new DebugUnit(state, privilege);
     this.monitor = new PerformanceMonitor({ state, privilege, clock, line: lines.performanceMonitor });
     this.timers = makeTimers({ state, privilege, clock }, lines);
+    this.#wait = new WaitState({ state, privilege, clock });
     this.#context = {
       state,
       privilege,
@@ -80,8 +75,17 @@ export class Processor {
     this.#derived = new DerivedState({
       context: this.#context,
       ...{ mmu, debug, monitor, timers, traps: this.#traps, interrupts },
+      wait: this.#wait,
     });
-    this.#exceptions = new ExceptionTaker({ state, privilege, mmu, debug, monitor, derived: this.#derived });
+    this.#exceptions = new ExceptionTaker({
+      state,
+      privilege,
+      mmu,
+      debug,
+      monitor,
+      derived: this.#derived,
+      wait: this.#wait,
+    });
     const computed = computedRegisters({
       state,
       privilege,
@@ -104,9 +108,9 @@ export class Processor {
       this.debug.watchpointMatches(doubleWord(low, high), size, isWrite);
   }
 
-  /** Waiting for an interrupt (WFI): there is no use in running it before an interrupt pends. */
+  /** Waiting for an interrupt (WFI) or an event (WFE): there is no use in running it before. */
   get sleeping(): boolean {
-    return this.#derived.sleeping;
+    return this.#wait.isWaiting;
   }
 
   /** The run loop must call {@link beforeInstruction} before each instruction. */
@@ -126,7 +130,6 @@ export class Processor {
     state.nzcv = 0;
     state.pc = this.#resetVector;
     this.yielded = false;
-    this.#eventRegister = false;
     this.#exceptions.reset();
     this.#derived.reset();
   }
@@ -298,19 +301,19 @@ export class Processor {
     return this.#derived.pendingInterrupt();
   }
 
-  /** Sets the event register: SEV anywhere, and what else wakes WFE. */
+  /** An event for this element, from SEV anywhere or from a monitor that opens: sets its register, or ends its WFE. */
   signalEvent(): void {
-    this.#eventRegister = true;
+    this.#wait.signalEvent();
   }
 
   /** As WFI does, from outside: a power controller's CPU_SUSPEND. */
   sleep(): void {
-    this.#derived.sleeping = true;
+    this.#wait.waitForInterrupt();
   }
 
-  /** Ends a WFI. */
+  /** Ends a WFI or WFE. */
   wake(): void {
-    this.#derived.sleeping = false;
+    this.#wait.end();
   }
 
   /** Takes a fault of an access by the instruction at PC, or of its fetch (access "execute"). */
@@ -358,7 +361,7 @@ export class Processor {
   }
 
   #exceptionReturn(): Flow {
-    this.#eventRegister = true;
+    this.#wait.signalEvent();
     return this.#exceptions.returnFromException();
   }
 
@@ -368,21 +371,17 @@ export class Processor {
     if (typeof verdict === "number") {
       return this.#exceptions.takeSynchronous(EXCEPTION_CLASS.WAIT, waitIss("WFI"), { target: verdict });
     }
-    this.#derived.sleeping = true;
+    this.#wait.waitForInterrupt();
     return this.#next(true);
   }
 
-  /** WFE never sleeps for long: it only gives the rest of the time slice away. */
   #waitForEvent(): Flow {
-    if (this.#eventRegister) {
-      this.#eventRegister = false;
-      return FLOW.NEXT;
-    }
+    if (this.#wait.consumeEvent()) return FLOW.NEXT;
     const verdict = this.#traps.event("WFE", this.#context);
     if (typeof verdict === "number") {
       return this.#exceptions.takeSynchronous(EXCEPTION_CLASS.WAIT, waitIss("WFE"), { target: verdict });
     }
-    this.yielded = true;
+    if (this.pendingInterrupt() === undefined) this.#wait.waitForEvent();
     return this.#next(true);
   }
 

@@ -3,7 +3,8 @@ import { FIRST_PPI } from "../base/interrupt-ids.ts";
 import type { InterruptLine } from "../base/interrupt-line.ts";
 import type { ProcessorOptions } from "../cpu/feature-set.ts";
 import { PHYSICAL_ADDRESS_BITS } from "../cpu/identification.ts";
-import { Processor, type ProcessorHooks, translationRegisters } from "../cpu/processor.ts";
+import { Processor } from "../cpu/processor.ts";
+import { type ProcessorHooks, translationRegisters } from "../cpu/processor-parts.ts";
 import { TIMER_INTERRUPTS, TIMER_NAMES, type TimerName } from "../cpu/timers.ts";
 import type { GicV3 } from "../devices/gic/gic-v3.ts";
 import type { InterpretedElement } from "../engine/interpreter/interpreter.ts";
@@ -81,9 +82,14 @@ export class ProcessingElement implements InterpretedElement {
     return counted - (this.#words[(this.base + PE_LAYOUT.FUEL) >>> 2] ?? 0);
   }
 
-  /** Another element has its turn: what it stores must not go unnoticed by this one's monitor. */
-  clearMonitor(): void {
-    this.#words[(this.base + PE_LAYOUT.EXCLUSIVE_ADDRESS) >>> 2] = 0;
+  /**
+   * Another element had a turn and may have stored where this one's monitor looks: it opens, which is an event.
+   */
+  openMonitor(): void {
+    const at = (this.base + PE_LAYOUT.EXCLUSIVE_ADDRESS) >>> 2;
+    if (this.#words[at] === 0) return;
+    this.#words[at] = 0;
+    this.processor.signalEvent();
   }
 
   load(low: number, high: number, size: number, flags: number): number {

@@ -30,6 +30,8 @@ export class RunLoop {
   readonly #clock: MachineClock;
   readonly #instructionTime: InstructionTime | undefined;
   #interrupted = false;
+  /** The element that had the last turn. */
+  #lastTurn: ProcessingElement | undefined;
 
   /** With `instructionTime` the machine is deterministic: turns are exact and idle time is skipped. */
   constructor(parts: {
@@ -68,12 +70,12 @@ export class RunLoop {
   #round(): boolean {
     let longest = 0;
     let ran = false;
-    const several = this.#elements.length > 1;
     for (const element of this.#elements) {
+      if (this.#lastTurn !== element) element.openMonitor();
       if (element.wantsAttention && element.power === "on") element.processor.serviceAttention();
       if (!element.isRunnable) continue;
       ran = true;
-      if (several) element.clearMonitor();
+      this.#lastTurn = element;
       longest = Math.max(longest, this.#turn(element));
       if (this.#interrupted) break;
     }

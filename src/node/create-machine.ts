@@ -4,12 +4,20 @@ import { createVirtualMachine } from "../machine/virtual-machine.ts";
 import type { VirtualMachineFactory } from "../machine/virtual-machine-interface.ts";
 import { enableEngineFeatures } from "./engine-features.ts";
 
+/** Node's timers do not sleep for less than this many milliseconds; a guest that waits for its timer's event stream does. */
+const SHORTEST_TIMER = 1;
+const NEVER_NOTIFIED = new Int32Array(new SharedArrayBuffer(4));
+
 /** Node's clocks and event loop. */
 export const NODE_TIME: HostTime = {
   now: () => performance.now(),
   wallSeconds: () => Date.now() / 1000,
   breathe: () => new Promise((resolve) => setImmediate(resolve)),
   sleep(milliseconds) {
+    if (milliseconds < SHORTEST_TIMER) {
+      Atomics.wait(NEVER_NOTIFIED, 0, 0, milliseconds);
+      return { over: NODE_TIME.breathe(), wake: () => {} };
+    }
     let wake = (): void => {};
     const over = new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, milliseconds);

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { SLOT } from "../../src/cpu/element-state.ts";
 import { DECODER } from "../../src/isa/table.ts";
 import { VIRT_MAP } from "../../src/platform/virt-map.ts";
-import { fuzzedMachine } from "../support/fuzzed-machine.ts";
 import { Random } from "../support/random.ts";
+import { smallMachine } from "../support/small-machine.ts";
 
 const FULL = process.env["ELVISOR_FULL"] === "1";
 const ROUNDS = FULL ? 300 : 10;
@@ -37,7 +37,7 @@ function noise(random: Random): Uint8Array {
 }
 
 /** Random registers, and now and then a fresh start somewhere in the noise at a random level. */
-function disturb(machine: ReturnType<typeof fuzzedMachine>, random: Random): void {
+function disturb(machine: ReturnType<typeof smallMachine>, random: Random): void {
   for (const { processor } of machine.elements) {
     if (random.below(3) === 0) {
       processor.reset();
@@ -72,7 +72,7 @@ describe("no guest crashes or hangs its host", () => {
       const random = new Random(SEED);
       let instructions = 0;
       for (let round = 0; round < ROUNDS; round++) {
-        const machine = fuzzedMachine({ memory: noise(random), cpus: 2, translationThreshold });
+        const machine = smallMachine({ memory: noise(random), cpus: 2, translationThreshold });
         for (let turn = 0; turn < TURNS; turn++) {
           disturb(machine, random);
           for (const element of machine.elements) {

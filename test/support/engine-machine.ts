@@ -1,7 +1,8 @@
 import { FAST_REGISTERS } from "../../src/cpu/fast-registers.ts";
 import { featureSet } from "../../src/cpu/feature-set.ts";
 import { PHYSICAL_ADDRESS_BITS } from "../../src/cpu/identification.ts";
-import { Processor, translationRegisters } from "../../src/cpu/processor.ts";
+import { Processor } from "../../src/cpu/processor.ts";
+import { translationRegisters } from "../../src/cpu/processor-parts.ts";
 import { HOT_WORDS } from "../../src/engine/interpreter/hot-words.ts";
 import { Interpreter, RUN_OVERSHOOT, recordCacheBytes } from "../../src/engine/interpreter/interpreter.ts";
 import { REGION_MEMORY_SIZE } from "../../src/engine/translator/region-memory.ts";

@@ -1,7 +1,8 @@
 import { FAST_REGISTERS } from "../../src/cpu/fast-registers.ts";
 import { featureSet } from "../../src/cpu/feature-set.ts";
 import { PHYSICAL_ADDRESS_BITS } from "../../src/cpu/identification.ts";
-import { Processor, translationRegisters } from "../../src/cpu/processor.ts";
+import { Processor } from "../../src/cpu/processor.ts";
+import { translationRegisters } from "../../src/cpu/processor-parts.ts";
 import { Interpreter, recordCacheBytes } from "../../src/engine/interpreter/interpreter.ts";
 import {
   registerIndex,

@@ -6,7 +6,8 @@ import type {
 } from "../../src/base/interrupt-controller.ts";
 import { featureSet, type ProcessorOptions } from "../../src/cpu/feature-set.ts";
 import { PHYSICAL_ADDRESS_BITS } from "../../src/cpu/identification.ts";
-import { Processor, type ProcessorHooks, translationRegisters } from "../../src/cpu/processor.ts";
+import { Processor } from "../../src/cpu/processor.ts";
+import { type ProcessorHooks, translationRegisters } from "../../src/cpu/processor-parts.ts";
 import type { TimerName } from "../../src/cpu/timers.ts";
 import { type SystemRegisterName, systemRegister } from "../../src/isa/system-registers/table.ts";
 import { IMPLEMENTED_FEATURES } from "../../src/isa/table.ts";

@@ -76,6 +76,9 @@ class QemuMachine implements VirtualMachine {
       "-monitor",
       "none",
       "-no-reboot",
+      // Its default network card needs a boot ROM that Debian packs apart.
+      "-nic",
+      "none",
     );
     this.#file("-kernel", options.kernel?.bytes);
     this.#file("-initrd", options.initrd?.bytes);

@@ -9,7 +9,7 @@ import { VIRT_MAP } from "../../src/platform/virt-map.ts";
 const MEMORY_BYTES = 16 * 2 ** 20;
 
 /** A small deterministic machine with every level, whose memory the caller fills before it starts. */
-export function fuzzedMachine(options: {
+export function smallMachine(options: {
   memory: Uint8Array;
   cpus: number;
   translationThreshold: number | undefined;
@@ -19,7 +19,7 @@ export function fuzzedMachine(options: {
   const plan: BootPlan = {
     platform: virtBoard({ ...board, psciConduit: "none" }),
     deviceTree: new Uint8Array(0),
-    loads: [{ what: "noise", address: VIRT_MAP.ram.base, bytes: memory, size: memory.length }],
+    loads: [{ what: "program", address: VIRT_MAP.ram.base, bytes: memory, size: memory.length }],
     flash: undefined,
     firmwareConfiguration: undefined,
     start: startState({ secure: true, virtualization: true }, 3, VIRT_MAP.ram.base),
