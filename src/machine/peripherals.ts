@@ -1,5 +1,5 @@
 import { UserError } from "../base/errors.ts";
-import { type BlockStore, VirtioBlock } from "../devices/virtio/block.ts";
+import { VirtioBlock } from "../devices/virtio/block.ts";
 import { VirtioConsole as ConsoleDevice } from "../devices/virtio/console.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { VirtioEntropy } from "../devices/virtio/entropy.ts";
@@ -9,7 +9,6 @@ import { OrderedDrives } from "./ordered-drives.ts";
 import type { OutputQueue } from "./output-queue.ts";
 import type {
   ByteInput,
-  Drive,
   VirtioConsole,
   VirtioPort,
   VirtualMachineOptions,
@@ -34,8 +33,8 @@ export class Peripherals {
     this.#devices.push(new VirtioEntropy(entropySource(options)));
     this.orderedDrives = options.deterministic === true ? new OrderedDrives() : undefined;
     (options.drives ?? []).forEach((drive, index) => {
-      const store = blockStore(drive, index);
-      this.#devices.push(new VirtioBlock(this.orderedDrives?.inOrder(store) ?? store));
+      const store = this.orderedDrives?.inOrder(drive) ?? drive;
+      this.#devices.push(new VirtioBlock(store, { serial: drive.serial ?? `drive${index}` }));
     });
     if (this.#devices.length > VIRTIO_MMIO_SLOTS) {
       throw new UserError(
@@ -92,20 +91,6 @@ export class Peripherals {
       ]),
     );
   }
-}
-
-/** A disk of the host as the block device wants it. */
-function blockStore(drive: Drive, index: number): BlockStore {
-  return {
-    size: drive.size,
-    readOnly: drive.readOnly,
-    serial: `drive${index}`,
-    read: async (offset, target) => {
-      target.set(await drive.read(offset, target.length));
-    },
-    write: (offset, source) => drive.write(offset, source),
-    flush: () => drive.flush(),
-  };
 }
 
 /** The host's randomness; a deterministic machine has a generator with a fixed seed (xorshift32). */

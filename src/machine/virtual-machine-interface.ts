@@ -1,3 +1,4 @@
+import type { BlockStore } from "../devices/storage/block-store.ts";
 import type { BootFile } from "./boot/boot-file.ts";
 import type { Decompressors } from "./boot/kernel-image.ts";
 
@@ -28,15 +29,8 @@ export interface VirtioPort extends ByteInput {
   end(): void;
 }
 
-/** A disk. Offsets and lengths are bytes, multiples of 512. */
-export interface Drive {
-  readonly size: number;
-  readonly readOnly: boolean;
-  read(offset: number, length: number): Promise<Uint8Array>;
-  write(offset: number, bytes: Uint8Array): Promise<void>;
-  /** What was written before is durable once this resolves. */
-  flush(): Promise<void>;
-}
+/** A disk. What it reports as an error is an I/O error of the guest's. */
+export type Drive = BlockStore;
 
 /** What a machine is made of. Either a kernel or firmware is needed; what is not given is left out. */
 export interface VirtualMachineOptions {

@@ -1,4 +1,5 @@
 import { type AccessLog, SILENT_LOG } from "../access-log.ts";
+import type { BlockStore } from "../storage/block-store.ts";
 import {
   BLOCK_FEATURE,
   BLOCK_REQUEST,
@@ -17,27 +18,6 @@ import type { VirtioBuffer } from "./buffer.ts";
 import type { VirtioDevice, VirtioHost } from "./device.ts";
 import { featureMask, VIRTIO_DEVICE } from "./protocol.ts";
 import type { VirtQueue } from "./queue.ts";
-
-/**
- * Where a disk's bytes are. Offsets and lengths are bytes, multiples of 512, inside `size`. An operation that
- * returns nothing is complete; a rejected promise is an I/O error of the guest's disk.
- */
-export interface BlockStore {
-  /** A multiple of 512. */
-  readonly size: number;
-  readonly readOnly: boolean;
-  /** At most 20 ASCII characters: /dev/disk/by-id in a Linux guest. */
-  readonly serial: string;
-  read(offset: number, target: Uint8Array): Promise<void> | void;
-  /** `source` may be reused once this is complete. */
-  write(offset: number, source: Uint8Array): Promise<void> | void;
-  /** What was written before is durable when this is complete. */
-  flush(): Promise<void> | void;
-  /** The bytes may be forgotten; they may then read as anything. */
-  discard?(offset: number, length: number): Promise<void> | void;
-  /** The bytes become zero. Without it, zeros are written. */
-  writeZeroes?(offset: number, length: number, mayUnmap: boolean): Promise<void> | void;
-}
 
 /** Bytes that one request moves at a time, and requests under way at once: together they bound our memory. */
 const PIECE = 1 << 20;
