@@ -14,6 +14,9 @@ import type {
   VirtualMachineOptions,
 } from "./virtual-machine-interface.ts";
 
+/** Linux uses one request queue for each processor, as far as there are so many. */
+const MOST_DISK_QUEUES = 4;
+
 /** What a host connects to a machine: serial port, consoles, entropy, disks. Slots are filled in this order. */
 export class Peripherals {
   readonly serial: ByteInput;
@@ -34,7 +37,8 @@ export class Peripherals {
     this.orderedDrives = options.deterministic === true ? new OrderedDrives() : undefined;
     (options.drives ?? []).forEach((drive, index) => {
       const store = this.orderedDrives?.inOrder(drive) ?? drive;
-      this.#devices.push(new VirtioBlock(store, { serial: drive.serial ?? `drive${index}` }));
+      const queues = Math.min(options.cpus, MOST_DISK_QUEUES);
+      this.#devices.push(new VirtioBlock(store, { serial: drive.serial ?? `drive${index}`, queues }));
     });
     if (this.#devices.length > VIRTIO_MMIO_SLOTS) {
       throw new UserError(

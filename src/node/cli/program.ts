@@ -48,7 +48,11 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
     .option("--append <TEXT>", "add to the kernel's command line")
     .option("--dtb <FILE>", "give it this device tree instead of the machine's own")
     .option("--bios <FILE>", "start this firmware from flash")
-    .option("--drive <FILE[,readonly]>", "add a disk, a raw image (may be repeated)", collect)
+    .option(
+      "--drive <FILE[,OPTION...]>",
+      "add a disk, a raw or qcow2 image (may be repeated); options: ro, overlay[=FILE], serial=TEXT, format=raw|qcow2",
+      collect,
+    )
     .addOption(
       new Option("--engine <NAME>", "how instructions are run")
         .choices(["translator", "interpreter"])
@@ -77,6 +81,7 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
       "elvisor run --exec 'cat /proc/cpuinfo'",
       "tar c src | elvisor run --exec 'tar x && ls -R'",
       "truncate -s 1G disk.img && elvisor run --drive disk.img",
+      "elvisor run --drive base.qcow2,overlay=mine.qcow2 --drive data.img,ro",
       "elvisor run --kernel Image --initrd initrd.img --append 'root=/dev/vda1'",
       "elvisor run firmware:uboot",
     ])}

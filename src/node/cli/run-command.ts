@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { UserError } from "../../base/errors.ts";
 import type { ExitReason, VirtualMachine } from "../../machine/virtual-machine-interface.ts";
-import { openRawFile, type RawFile } from "../disks/raw-file.ts";
+import { type DriveFile, openDrive } from "../disks/drive-file.ts";
+import { parseDrive } from "../disks/drive-option.ts";
 import { cacheDirectory, ImageCache } from "../images/cache.ts";
 import type { GuestSession } from "../images/initramfs.ts";
 import { KERNEL_DECOMPRESSORS } from "../kernel-decompressors.ts";
@@ -35,22 +36,19 @@ const STOP_LIMIT = 5_000;
 
 /** Runs a machine until it ends; the result is the process's exit status. */
 export async function runCommand(options: RunOptions, host: Host): Promise<number> {
-  const drives: RawFile[] = [];
+  const drives: DriveFile[] = [];
   try {
-    for (const drive of options.drive ?? []) drives.push(await openDrive(drive));
+    for (const { path, options: drive } of (options.drive ?? []).map(parseDrive)) {
+      const report = (sentence: string) => void host.stderr.write(`elvisor: ${sentence}\n`);
+      drives.push(await openDrive(path, { ...drive, report }));
+    }
     return await runWith(drives, options, host);
   } finally {
     for (const drive of drives) await drive.close();
   }
 }
 
-/** "disk.img" or "disk.img,readonly". */
-function openDrive(text: string): Promise<RawFile> {
-  const path = text.replace(/,readonly$/, "");
-  return openRawFile(path, { readOnly: path !== text });
-}
-
-async function runWith(drives: readonly RawFile[], options: RunOptions, host: Host): Promise<number> {
+async function runWith(drives: readonly DriveFile[], options: RunOptions, host: Host): Promise<number> {
   const guest = await prepareGuest(options, guestSession(options, host), {
     cache: new ImageCache(cacheDirectory(host.environment)),
     progress: stderrProgress(host.stderr),

@@ -107,7 +107,11 @@ export class ClusterWriter {
     await this.#writeCrowded();
   }
 
-  async #eachCluster(offset: number, length: number, act: (cluster: number) => Promise<unknown>): Promise<void> {
+  async #eachCluster(
+    offset: number,
+    length: number,
+    act: (cluster: number) => Promise<unknown>,
+  ): Promise<void> {
     const { clusterSize, perTable } = this.#map;
     const end = Math.floor((offset + length) / clusterSize);
     for (let cluster = Math.ceil(offset / clusterSize); cluster < end; ) {
@@ -206,7 +210,13 @@ export class ClusterWriter {
    * Writes `source` for `position` into the clusters at `target`, of which the first stands for `cluster`, and
    * around it what the guest had there. `fresh`: the file has zeros there already.
    */
-  async #fill(cluster: number, target: number, position: number, source: Uint8Array, fresh: boolean): Promise<void> {
+  async #fill(
+    cluster: number,
+    target: number,
+    position: number,
+    source: Uint8Array,
+    fresh: boolean,
+  ): Promise<void> {
     const { clusterSize } = this.#map;
     const start = cluster * clusterSize;
     const end = position + source.length;
@@ -258,7 +268,8 @@ export class ClusterWriter {
     this.#reader.forget(old.offset);
     // Each cluster that holds a part of it has one reference for it.
     const last = Math.floor((old.offset + old.length - 1) / clusterSize);
-    for (let cluster = Math.floor(old.offset / clusterSize); cluster <= last; cluster++) this.#freed.push(cluster);
+    for (let cluster = Math.floor(old.offset / clusterSize); cluster <= last; cluster++)
+      this.#freed.push(cluster);
   }
 
   /** Before changed tables fill the memory that they may have. */

@@ -1,8 +1,8 @@
 import { UserError } from "../../../base/errors.ts";
 import type { ByteStore } from "../byte-store.ts";
 import {
-  COMPRESSIONS,
   type ClusterCompression,
+  COMPRESSIONS,
   EXTENSION,
   FEATURE_NAME_SIZE,
   HEADER,
@@ -68,9 +68,7 @@ export function hex(value: number): string {
 
 /** True when the first bytes of a file are those of a qcow2 image. */
 export function looksLikeQcow2(start: Uint8Array): boolean {
-  return (
-    start.length >= 4 && new DataView(start.buffer, start.byteOffset, 4).getUint32(0) === QCOW2_MAGIC
-  );
+  return start.length >= 4 && new DataView(start.buffer, start.byteOffset, 4).getUint32(0) === QCOW2_MAGIC;
 }
 
 /** Reads and checks the header; what cannot be used is a UserError. */
@@ -125,7 +123,10 @@ export async function readHeader(store: ByteStore): Promise<Qcow2Header> {
   if (snapshots > LIMIT.SNAPSHOTS) throw damaged(name, `it claims ${snapshots} snapshots`);
   const inside = (offset: number, length: number, what: string): void => {
     if (offset % clusterSize !== 0 || offset < clusterSize || offset + length > store.size)
-      throw damaged(name, `its ${what} is said to be at ${hex(offset)}, outside the file or between clusters`);
+      throw damaged(
+        name,
+        `its ${what} is said to be at ${hex(offset)}, outside the file or between clusters`,
+      );
   };
   if (l1Entries > 0) inside(l1Offset, l1Entries * 8, "L1 table");
   inside(refcountTableOffset, refcountTableClusters * clusterSize, "refcount table");
@@ -137,7 +138,11 @@ export async function readHeader(store: ByteStore): Promise<Qcow2Header> {
       : 0;
   const compression = COMPRESSIONS[compressionType];
   if (compression === undefined)
-    throw unsupported(name, `is compressed in a way (${compressionType}) that is not known`, "convert it with qemu-img");
+    throw unsupported(
+      name,
+      `is compressed in a way (${compressionType}) that is not known`,
+      "convert it with qemu-img",
+    );
   return {
     version,
     clusterBits,
@@ -164,12 +169,7 @@ export function wide(view: DataView, offset: number): number {
   return view.getUint32(offset) * 2 ** 32 + view.getUint32(offset + 4);
 }
 
-function backingName(
-  cluster: Uint8Array,
-  offset: number,
-  length: number,
-  name: string,
-): string | undefined {
+function backingName(cluster: Uint8Array, offset: number, length: number, name: string): string | undefined {
   if (offset === 0) return undefined;
   if (length === 0 || length > LIMIT.BACKING_NAME_BYTES || offset + length > cluster.length)
     throw damaged(name, `the name of its backing file has ${length} bytes at ${hex(offset)}`);

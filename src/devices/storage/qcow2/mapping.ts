@@ -1,7 +1,7 @@
 import type { ByteStore } from "../byte-store.ts";
 import { damaged, hex, type Qcow2Header } from "./header.ts";
 import { ENTRY_HIGH, OFFSET_HIGH_MASK, OFFSET_LOW_MASK, ZERO_FLAG } from "./layout.ts";
-import { MetadataMap } from "./metadata-map.ts";
+import type { MetadataMap } from "./metadata-map.ts";
 import { type Table, TableCache } from "./table-cache.ts";
 
 /** Bytes of memory for L2 tables: enough for 128 GiB of disk at clusters of 64 KiB. */

@@ -19,14 +19,18 @@ export class MetadataMap {
     for (let cluster = first; cluster < last; cluster++) {
       const other = this.#owners.get(cluster);
       if (other !== undefined)
-        throw damaged(this.#name, `the cluster at ${hex(cluster * this.#clusterSize)} is both ${other} and ${what}`);
+        throw damaged(
+          this.#name,
+          `the cluster at ${hex(cluster * this.#clusterSize)} is both ${other} and ${what}`,
+        );
       this.#owners.set(cluster, what);
     }
   }
 
   remove(offset: number, length: number): void {
     const last = Math.ceil((offset + length) / this.#clusterSize);
-    for (let cluster = Math.floor(offset / this.#clusterSize); cluster < last; cluster++) this.#owners.delete(cluster);
+    for (let cluster = Math.floor(offset / this.#clusterSize); cluster < last; cluster++)
+      this.#owners.delete(cluster);
   }
 
   /** What the cluster belongs to, if it is not the guest's. */

@@ -34,7 +34,6 @@ export class Qcow2Image implements BlockStore {
   readonly readOnly: boolean;
   readonly #store: ByteStore;
   readonly #header: Qcow2Header;
-  readonly #map: ClusterMap;
   readonly #reader: ClusterReader;
   readonly #writer: ClusterWriter | undefined;
   readonly #report: (sentence: string) => void;
@@ -54,7 +53,6 @@ export class Qcow2Image implements BlockStore {
   ) {
     this.#store = store;
     this.#header = header;
-    this.#map = map;
     this.#reader = reader;
     this.#report = options.report;
     this.size = header.size;
@@ -112,9 +110,7 @@ export class Qcow2Image implements BlockStore {
   }
 
   writeZeroes(offset: number, length: number, mayUnmap: boolean): Promise<void> | void {
-    return this.#guarded(() =>
-      this.#queue.run(() => this.#writable().writeZeroes(offset, length, mayUnmap)),
-    );
+    return this.#guarded(() => this.#queue.run(() => this.#writable().writeZeroes(offset, length, mayUnmap)));
   }
 
   /** Writes everything, clusters that were given up included. The image is not to be used afterwards. */
@@ -166,4 +162,3 @@ async function setIncompatible(store: ByteStore, bit: number, value: boolean): P
   await store.write(HEADER.INCOMPATIBLE_FEATURES, bytes);
   await store.flush();
 }
-

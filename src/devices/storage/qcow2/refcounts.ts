@@ -120,7 +120,8 @@ export class Refcounts {
     const block = await this.#blocks.load(offset);
     const count = readCount(block.view, this.#order, cluster % this.#perBlock) + change;
     if (count < 0) throw this.#wrong(cluster, "is in use and has a reference count of 0");
-    if (count > greatestCount(this.#order)) throw this.#wrong(cluster, "has more references than can be counted");
+    if (count > greatestCount(this.#order))
+      throw this.#wrong(cluster, "has more references than can be counted");
     this.#set(block.view, cluster, count);
     this.#touch(block, cluster, 1);
     if (count === 0) this.#hint = Math.min(this.#hint, cluster);
@@ -155,7 +156,10 @@ export class Refcounts {
     if (this.#dirtyEntries.size === 0) return;
     await this.#store.flush();
     for (const index of [...this.#dirtyEntries]) {
-      await this.#store.write(this.#tableOffset + index * 8, new Uint8Array(this.#table.buffer, index * 8, 8));
+      await this.#store.write(
+        this.#tableOffset + index * 8,
+        new Uint8Array(this.#table.buffer, index * 8, 8),
+      );
       this.#dirtyEntries.delete(index);
     }
   }

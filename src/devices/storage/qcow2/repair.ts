@@ -59,7 +59,9 @@ export async function repairRefcounts(
     const l2 = new Uint8Array(clusterSize);
     const entries = new DataView(l2.buffer);
     for (let index = 0; index < table.length / 8; index++) {
-      const offset = (view.getUint32(index * 8) & OFFSET_HIGH_MASK) * 2 ** 32 + ((view.getUint32(index * 8 + 4) & OFFSET_LOW_MASK) >>> 0);
+      const offset =
+        (view.getUint32(index * 8) & OFFSET_HIGH_MASK) * 2 ** 32 +
+        ((view.getUint32(index * 8 + 4) & OFFSET_LOW_MASK) >>> 0);
       if (offset === 0 || offset >= store.size) continue;
       count(offset, clusterSize);
       await store.read(offset, l2);

@@ -123,7 +123,8 @@ export class TableCache {
     if (this.#tables.size <= this.#capacity) return;
     let oldest: Table | undefined;
     for (const other of this.#tables.values())
-      if (!other.isDirty && other !== table && (oldest === undefined || other.used < oldest.used)) oldest = other;
+      if (!other.isDirty && other !== table && (oldest === undefined || other.used < oldest.used))
+        oldest = other;
     if (oldest !== undefined) this.#tables.delete(oldest.offset);
   }
 }
