@@ -12,7 +12,10 @@ function build() {
     size: SIZE,
     storage: {
       readInto: (offset, target) => target.set(bytes.subarray(offset, offset + target.length)),
-      write: (offset, source) => bytes.set(source, offset),
+      write: (offset, source) => {
+        bytes.set(source, offset);
+        return true;
+      },
     },
     onModeChange: (arrayMode) => modes.push(arrayMode),
   });

@@ -6,7 +6,8 @@ import { FLASH_QUERY, FLASH_SECTOR, FLASH_WRITE_BUFFER } from "./flash-query.ts"
 /** Where the contents of a flash bank live. Offsets and lengths stay inside the bank. */
 export interface FlashStorage {
   readInto(offset: number, target: Uint8Array): void;
-  write(offset: number, bytes: Uint8Array): void;
+  /** False when the bytes could not be kept: the guest is told that programming or erasing failed. */
+  write(offset: number, bytes: Uint8Array): boolean;
 }
 
 /** What a flash chip holds and is wired to. */
@@ -40,7 +41,9 @@ const COMMAND = {
 
 /** Status register bits: ready; erase and program failed. Both set: the command sequence was wrong. */
 const READY = 1 << 7;
-const SEQUENCE_ERROR = (1 << 5) | (1 << 4);
+const ERASE_ERROR = 1 << 5;
+const PROGRAM_ERROR = 1 << 4;
+const SEQUENCE_ERROR = ERASE_ERROR | PROGRAM_ERROR;
 
 /** Manufacturer Intel, device 0x18, as on QEMU. */
 const IDENTIFIER = [0x89, 0x18];
@@ -100,16 +103,14 @@ export class Flash implements MmioDevice {
         this.#command(value & 0xff);
         return;
       case "program-data":
-        this.#program(offset, littleEndian(value, width));
-        this.#finish(READY);
+        this.#finish(this.#program(offset, littleEndian(value, width)));
         return;
       case "erase-confirm":
         if ((value & 0xff) !== COMMAND.CONFIRM) {
           this.#finish(READY | SEQUENCE_ERROR);
           return;
         }
-        this.#erase(offset);
-        this.#finish(READY);
+        this.#finish(this.#erase(offset));
         return;
       case "lock-confirm":
         // Locking is accepted and does nothing.
@@ -199,21 +200,25 @@ export class Flash implements MmioDevice {
       this.#finish(READY | SEQUENCE_ERROR);
       return;
     }
-    this.#program(this.#bufferStart, this.#buffer);
-    this.#finish(READY);
+    this.#finish(this.#program(this.#bufferStart, this.#buffer));
   }
 
-  #program(offset: number, bytes: Uint8Array): void {
+  /** Clears bits; the result is the status. */
+  #program(offset: number, bytes: Uint8Array): number {
     const old = new Uint8Array(bytes.length);
     this.#storage.readInto(offset, old);
-    this.#storage.write(
+    const kept = this.#storage.write(
       offset,
       bytes.map((byte, index) => byte & old[index]!),
     );
+    return kept ? READY : READY | PROGRAM_ERROR;
   }
 
-  #erase(offset: number): void {
-    this.#storage.write(offset - (offset % FLASH_SECTOR), new Uint8Array(FLASH_SECTOR).fill(0xff));
+  /** Sets the bits of a sector; the result is the status. */
+  #erase(offset: number): number {
+    const erased = new Uint8Array(FLASH_SECTOR).fill(0xff);
+    const kept = this.#storage.write(offset - (offset % FLASH_SECTOR), erased);
+    return kept ? READY : READY | ERASE_ERROR;
   }
 
   #setMode(mode: Mode): void {

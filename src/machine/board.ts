@@ -17,7 +17,7 @@ import type { TracedMemory } from "../memory/traced-memory.ts";
 import { cpuAffinity, VIRTIO_MMIO_SLOTS } from "../platform/virt-board.ts";
 import { VIRT_GPIO, VIRT_MAP, VIRT_SPI, VIRTIO_SLOT_SIZE } from "../platform/virt-map.ts";
 import type { BootPlan } from "./boot/boot-plan.ts";
-import { FlashContents } from "./flash-contents.ts";
+import { FlashContents, type FlashWritten } from "./flash-contents.ts";
 
 export interface BoardParts {
   readonly map: PhysicalMap;
@@ -32,6 +32,8 @@ export interface BoardParts {
   readonly plan: BootPlan;
   readonly serial: ByteSink;
   readonly onSignal: (element: number, signals: InterruptSignals) => void;
+  /** The guest wrote to flash 1; see {@link FlashWritten}. */
+  readonly onVariablesWritten?: FlashWritten | undefined;
   /** The guest asks through the Secure GPIO to switch off or to restart. */
   readonly onSecurePower: (what: "off" | "restart") => void;
 }
@@ -64,7 +66,7 @@ export class VirtBoard {
     this.#firmwareConfiguration();
     this.flash = [
       this.#flashBank("flash0", VIRT_MAP.flash0.base, secure, parts.plan.flash),
-      this.#flashBank("flash1", VIRT_MAP.flash1.base, false, undefined),
+      this.#flashBank("flash1", VIRT_MAP.flash1.base, false, parts.plan.variables, parts.onVariablesWritten),
     ];
     // Not in our device tree; QEMU's names it, and a kernel that was given that one looks for devices there.
     const { base, size } = VIRT_MAP.pcieEcam;
@@ -140,7 +142,10 @@ export class VirtBoard {
     if (kernel !== undefined) items.set(FW_CFG_ITEM.KERNEL_DATA, kernel);
     if (initrd !== undefined) items.set(FW_CFG_ITEM.INITRD_DATA, initrd);
     if (line !== undefined) items.set(FW_CFG_ITEM.COMMAND_LINE_DATA, line);
-    this.#add(VIRT_MAP.fwCfg.base, new FwCfg({ memory: guest.inWorld(false), items, log }));
+    this.#add(
+      VIRT_MAP.fwCfg.base,
+      new FwCfg({ memory: guest.inWorld(false), files: plan.firmwareFiles, items, log }),
+    );
   }
 
   #flashBank(
@@ -148,10 +153,11 @@ export class VirtBoard {
     address: number,
     secure: boolean,
     contents: Uint8Array | undefined,
+    written?: FlashWritten,
   ): FlashContents {
     const { map, guest, log } = this.#parts;
     const { size } = VIRT_MAP.flash0;
-    const storage = new FlashContents({ map, guest, address, secure, contents });
+    const storage = new FlashContents({ map, guest, address, secure, contents, written });
     const onModeChange = (arrayMode: boolean): void => storage.setVisible(arrayMode);
     this.#add(address, new Flash({ name, size, storage, onModeChange, log }), secure);
     return storage;

@@ -24,7 +24,7 @@ import { applyBootPlan } from "./boot/apply-boot-plan.ts";
 import type { BootPlan } from "./boot/boot-plan.ts";
 import { startState } from "./boot/start-state.ts";
 import { overheadBytes, RECORD_PAGES } from "./engine-memory.ts";
-import { FlashContents } from "./flash-contents.ts";
+import { FlashContents, type FlashWritten } from "./flash-contents.ts";
 import type { InstructionTime } from "./instruction-time.ts";
 import type { MachineClock } from "./machine-clock.ts";
 import { ProcessingElement } from "./processing-element.ts";
@@ -43,6 +43,8 @@ export interface MachineParts {
   /** Called when an interrupt signal changes: a machine that sleeps may have to wake up. */
   readonly onSignal?: () => void;
   readonly log?: AccessLog;
+  /** Keeps what the guest writes to flash 1. */
+  readonly onVariablesWritten?: FlashWritten | undefined;
   /** Jumps to code before it is translated; undefined: only the interpreter runs. */
   readonly translationThreshold?: number | undefined;
   /** Count dispatches by handler; see Interpreter.profile. */
@@ -87,6 +89,7 @@ export class Machine implements PowerController {
     const overhead =
       (secure ? VIRT_MAP.secureRam.size : 0) +
       FlashContents.romBytes(plan.flash) +
+      FlashContents.romBytes(plan.variables) +
       overheadBytes(cpus, parts.profile ?? false);
     checkHostMemory(memoryBytes, overhead);
     this.memory = new MachineMemory(memoryBytes + overhead);
@@ -110,6 +113,7 @@ export class Machine implements PowerController {
         plan,
       },
       serial: parts.serial,
+      onVariablesWritten: parts.onVariablesWritten,
       onSignal: (element, signals) => {
         this.elements?.[element]?.processor.setInterruptSignals(signals);
         parts.onSignal?.();

@@ -1,5 +1,5 @@
 import { UserError } from "../base/errors.ts";
-import { VirtioBlock } from "../devices/virtio/block.ts";
+import { type BlockStore, VirtioBlock } from "../devices/virtio/block.ts";
 import { VirtioConsole as ConsoleDevice } from "../devices/virtio/console.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { VirtioEntropy } from "../devices/virtio/entropy.ts";
@@ -9,13 +9,11 @@ import { OrderedDrives } from "./ordered-drives.ts";
 import type { OutputQueue } from "./output-queue.ts";
 import type {
   ByteInput,
+  Drive,
   VirtioConsole,
   VirtioPort,
   VirtualMachineOptions,
 } from "./virtual-machine-interface.ts";
-
-/** Linux uses one request queue for each processor, as far as there are so many. */
-const MOST_DISK_QUEUES = 4;
 
 /** What a host connects to a machine: serial port, consoles, entropy, disks. Slots are filled in this order. */
 export class Peripherals {
@@ -36,9 +34,8 @@ export class Peripherals {
     this.#devices.push(new VirtioEntropy(entropySource(options)));
     this.orderedDrives = options.deterministic === true ? new OrderedDrives() : undefined;
     (options.drives ?? []).forEach((drive, index) => {
-      const store = this.orderedDrives?.inOrder(drive) ?? drive;
-      const queues = Math.min(options.cpus, MOST_DISK_QUEUES);
-      this.#devices.push(new VirtioBlock(store, { serial: drive.serial ?? `drive${index}`, queues }));
+      const store = blockStore(drive, index);
+      this.#devices.push(new VirtioBlock(this.orderedDrives?.inOrder(store) ?? store));
     });
     if (this.#devices.length > VIRTIO_MMIO_SLOTS) {
       throw new UserError(
@@ -95,6 +92,20 @@ export class Peripherals {
       ]),
     );
   }
+}
+
+/** A disk of the host as the block device wants it. */
+function blockStore(drive: Drive, index: number): BlockStore {
+  return {
+    size: drive.size,
+    readOnly: drive.readOnly,
+    serial: `drive${index}`,
+    read: async (offset, target) => {
+      target.set(await drive.read(offset, target.length));
+    },
+    write: (offset, source) => drive.write(offset, source),
+    flush: () => drive.flush(),
+  };
 }
 
 /** The host's randomness; a deterministic machine has a generator with a fixed seed (xorshift32). */

@@ -1,6 +1,7 @@
-import type { BlockStore } from "../devices/storage/block-store.ts";
+import type { SmbiosIdentity } from "../platform/smbios/identity.ts";
 import type { BootFile } from "./boot/boot-file.ts";
 import type { Decompressors } from "./boot/kernel-image.ts";
+import type { AcpiChoice } from "./boot/system-description.ts";
 
 /**
  * Takes the bytes that a guest writes, a copy of its own each time. While a returned promise is pending, the
@@ -29,8 +30,25 @@ export interface VirtioPort extends ByteInput {
   end(): void;
 }
 
-/** A disk. What it reports as an error is an I/O error of the guest's. */
-export type Drive = BlockStore;
+/** A disk. Offsets and lengths are bytes, multiples of 512. */
+export interface Drive {
+  readonly size: number;
+  readonly readOnly: boolean;
+  read(offset: number, length: number): Promise<Uint8Array>;
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** What was written before is durable once this resolves. */
+  flush(): Promise<void>;
+}
+
+/** Contents of flash 1, and where they are kept. */
+export interface VariableStore {
+  readonly contents: BootFile;
+  /**
+   * Keeps bytes that the guest's firmware wrote; false when that failed, which the flash then reports to the
+   * guest. It must not call back into the machine.
+   */
+  readonly write: (offset: number, bytes: Uint8Array) => boolean;
+}
 
 /** What a machine is made of. Either a kernel or firmware is needed; what is not given is left out. */
 export interface VirtualMachineOptions {
@@ -44,6 +62,12 @@ export interface VirtualMachineOptions {
   readonly deviceTree?: BootFile | undefined;
   /** Contents of flash 0. */
   readonly firmware?: BootFile | undefined;
+  /** Flash 1, where firmware keeps its variables; without it, they are gone when the machine ends. */
+  readonly variables?: VariableStore | undefined;
+  /** What describes the devices; unless given, ACPI to firmware and a device tree to kernels. */
+  readonly acpi?: AcpiChoice | undefined;
+  /** What the machine says that it is (SMBIOS). */
+  readonly identity?: SmbiosIdentity | undefined;
   /** What the host can unpack. */
   readonly decompressors?: Decompressors | undefined;
   /** EL3 and the Secure devices exist. */

@@ -166,6 +166,7 @@ function makeMachine(
       instructionTime,
       serial: output.sink(options.serial),
       onSignal,
+      onVariablesWritten: options.variables?.write,
       translationThreshold: options.engine === "interpreter" ? undefined : TRANSLATION_THRESHOLD,
     });
   } catch (error) {

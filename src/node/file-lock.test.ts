@@ -31,9 +31,7 @@ describe("tryLock()", () => {
       "lock",
     );
     for (let round = 0; round < 3; round++) {
-      expect(spawnSync(process.execPath, [program, path]).stdout.toString()).toBe(
-        `{"takenOver":${round > 0}}\n`,
-      );
+      expect(spawnSync(process.execPath, [program, path]).stdout.toString()).toBe("{}\n");
     }
     expect(tryLock(path)).toHaveProperty("release");
   });

@@ -37,7 +37,7 @@ export type {
   VirtualMachineOptions,
 } from "../machine/virtual-machine-interface.ts";
 export type { Guest, GuestChoice } from "./cli/guest.ts";
-export { type DriveFile, type DriveFileOptions, openDrive } from "./disks/drive-file.ts";
+export { openRawFile, type RawFile, type RawFileOptions } from "./disks/raw-file.ts";
 export { type CachedFile, type CachedImage, cacheDirectory, ImageCache } from "./images/cache.ts";
 export { CATALOGUE, type ImageDescription } from "./images/catalogue.ts";
 export { type Progress, SILENT_PROGRESS } from "./images/download.ts";

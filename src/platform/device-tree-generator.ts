@@ -177,16 +177,9 @@ class Generator {
   #chosen(name: string, chosen: ChosenSpec): DeviceTreeNode {
     const console = this.#platform.devices.find((device) => device.id === chosen.stdout);
     if (console === undefined) throw new Bug(`the platform has no device called ${chosen.stdout}`);
-    const { commandLine, initrd, randomSeed, addressSeed } = chosen;
     const node = this.#node(name, { "stdout-path": `/${deviceNodeName(console)}` });
-    if (addressSeed !== undefined) {
-      node.properties.set(
-        "kaslr-seed",
-        encodeCells(Number(addressSeed >> 32n), Number(addressSeed & 0xffff_ffffn)),
-      );
-    }
-    if (randomSeed !== undefined) node.properties.set("rng-seed", randomSeed.slice());
-    setChosen(node, { commandLine, initrd });
+    setSeeds(node, chosen);
+    setChosen(node, chosen);
     return node;
   }
 
@@ -194,6 +187,18 @@ class Generator {
     const phandle = this.#phandles.get(id);
     return phandle === undefined ? {} : { phandle };
   }
+}
+
+/** Adds the seeds to a /chosen node. */
+export function setSeeds(
+  chosen: DeviceTreeNode,
+  { addressSeed, randomSeed }: Pick<ChosenSpec, "addressSeed" | "randomSeed">,
+): void {
+  if (addressSeed !== undefined) {
+    const halves = encodeCells(Number(addressSeed >> 32n), Number(addressSeed & 0xffff_ffffn));
+    chosen.properties.set("kaslr-seed", halves);
+  }
+  if (randomSeed !== undefined) chosen.properties.set("rng-seed", randomSeed.slice());
 }
 
 /** Adds to a /chosen node what booting a kernel adds: its arguments and the initrd's place. */

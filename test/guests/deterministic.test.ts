@@ -27,9 +27,9 @@ function slowDrive(milliseconds: () => number): Drive {
   return {
     size: disk.length,
     readOnly: false,
-    async read(offset, target) {
+    async read(offset, length) {
       await delay(milliseconds());
-      target.set(disk.subarray(offset, offset + target.length));
+      return disk.slice(offset, offset + length);
     },
     async write(offset, bytes) {
       await delay(milliseconds());

@@ -11,7 +11,10 @@ const SECONDS = 60;
 
 interface Firmware
   extends Partial<
-    Pick<VirtualMachineOptions, "secure" | "virtualization" | "kernel" | "initrd" | "commandLine">
+    Pick<
+      VirtualMachineOptions,
+      "secure" | "virtualization" | "kernel" | "initrd" | "commandLine" | "acpi" | "identity"
+    >
   > {
   readonly name: "firmware:uboot" | "firmware:edk2";
 }
@@ -97,7 +100,7 @@ describe.runIf(FULL)("EDK2", () => {
     "boots the kernel that it finds in fw_cfg, with device tree, initial file system and command line",
     async () => {
       const files = await guestFiles("kernel:6.1-cloud");
-      const kernel = { ...files, commandLine: "console=ttyAMA0" };
+      const kernel = { ...files, commandLine: "console=ttyAMA0", acpi: "off" } as const;
       await withFirmware({ name: "firmware:edk2", ...kernel }, async (console, type) => {
         await console.expect(/EFI stub: Booting Linux Kernel/, SECONDS);
         await console.expect(/EFI stub: Using DTB from configuration table/, SECONDS);
@@ -105,6 +108,26 @@ describe.runIf(FULL)("EDK2", () => {
         await type("cat /proc/cmdline; dmesg | grep 'efi: EFI v'");
         await console.expect(/\nconsole=ttyAMA0/, SECONDS);
         await console.expect(/efi: EFI v2/, SECONDS);
+      });
+    },
+    LIMIT,
+  );
+
+  test(
+    "hands ACPI tables and SMBIOS structures on to the kernel",
+    async () => {
+      const files = await guestFiles("kernel:6.1-cloud");
+      const identity = { 1: { manufacturer: "Probe", serial: "4711" } };
+      const kernel = { ...files, commandLine: "console=ttyAMA0 quiet", identity };
+      await withFirmware({ name: "firmware:edk2", ...kernel }, async (console, type) => {
+        await console.expect(/EFI stub: Generating empty DTB/, SECONDS);
+        await console.expect(/~ # /, 2 * SECONDS);
+        await type("cat /sys/class/dmi/id/sys_vendor /sys/class/dmi/id/product_serial");
+        await console.expect(/\nProbe\r?\n4711/, SECONDS);
+        await type("ls /proc/device-tree/ /sys/firmware/acpi/tables; echo done");
+        const listed = await console.expect(/([\s\S]*)\ndone/, SECONDS);
+        expect(listed[1]).toMatch(/APIC +DSDT/);
+        expect(listed[1]).not.toContain("pl011");
       });
     },
     LIMIT,

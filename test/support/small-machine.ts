@@ -21,6 +21,8 @@ export function smallMachine(options: {
     deviceTree: new Uint8Array(0),
     loads: [{ what: "program", address: VIRT_MAP.ram.base, bytes: memory, size: memory.length }],
     flash: undefined,
+    variables: undefined,
+    firmwareFiles: [],
     firmwareConfiguration: undefined,
     start: startState({ secure: true, virtualization: true }, 3, VIRT_MAP.ram.base),
     secondaries: "start",

@@ -1,7 +1,10 @@
 import { UserError } from "../../base/errors.ts";
+import { stubDeviceTree } from "../../firmware/efi/stub-device-tree.ts";
+import type { LoaderFile } from "../../platform/acpi/table-loader.ts";
 import { generateDeviceTreeBlob } from "../../platform/device-tree-generator.ts";
 import type { AddressRange, PlatformSpec, PsciConduit } from "../../platform/platform-spec.ts";
 import { type BootLevel, highestLevel, kernelLevel, psciConduit } from "../../platform/psci-conduit.ts";
+import type { SmbiosIdentity } from "../../platform/smbios/identity.ts";
 import { formatBytes } from "../../platform/units.ts";
 import { checkBoardOptions, type VirtBoardOptions, virtBoard } from "../../platform/virt-board.ts";
 import { VIRT_MAP } from "../../platform/virt-map.ts";
@@ -18,6 +21,7 @@ import {
   placeKernel,
 } from "./placement.ts";
 import { type StartState, startState } from "./start-state.ts";
+import { type AcpiChoice, firmwareFiles, placeEfiTables } from "./system-description.ts";
 
 /** The board without what booting decides. */
 export type BootMachine = Omit<VirtBoardOptions, "psciConduit" | "commandLine" | "initrd" | "firmware">;
@@ -32,6 +36,12 @@ export interface BootInputs {
   readonly deviceTree?: BootFile | undefined;
   /** Contents of flash 0; the kernel, if any, is then handed over through fw_cfg. */
   readonly firmware?: BootFile | undefined;
+  /** Contents of flash 1, where firmware keeps its variables. */
+  readonly variables?: BootFile | undefined;
+  /** Unless given: "on" for firmware, "off" for kernels that are started directly. */
+  readonly acpi?: AcpiChoice | undefined;
+  /** What the machine says that it is. */
+  readonly identity?: SmbiosIdentity | undefined;
 }
 
 /** Bytes for one place in guest memory. */
@@ -58,6 +68,10 @@ export interface BootPlan {
   readonly loads: readonly Load[];
   /** Contents of flash 0; the rest of the device is erased (0xff). */
   readonly flash: Uint8Array | undefined;
+  /** Contents of flash 1. */
+  readonly variables: Uint8Array | undefined;
+  /** Named files for fw_cfg. */
+  readonly firmwareFiles: readonly LoaderFile[];
   readonly firmwareConfiguration: FirmwareConfiguration | undefined;
   readonly start: StartState;
   /** Whether the other processing elements wait for CPU_ON or start like the first. */
@@ -76,6 +90,7 @@ export function planBoot(inputs: BootInputs): BootPlan {
   checkBoardOptions(inputs.machine);
   checkCommandLine(inputs.commandLine);
   checkInitrd(inputs);
+  checkAcpi(inputs);
   if (firmware !== undefined) return planFirmware(inputs, firmware);
   if (kernel === undefined) {
     throw new UserError("There is nothing to boot; give a kernel with --kernel or firmware with --bios.");
@@ -96,13 +111,22 @@ function planKernel(inputs: BootInputs, kernel: LinuxImage | FlatImage): BootPla
     ram,
   );
   const described = describe(inputs, level, initrdFile === undefined ? undefined : initrd);
-  const tree = placeDeviceTree(described.deviceTree.length, initrd.base + initrd.size, ram);
+  const efi =
+    inputs.acpi === "on"
+      ? placeEfiTables(described.platform, inputs.identity, initrd.base + initrd.size, ram)
+      : undefined;
+  const deviceTree =
+    efi === undefined ? described.deviceTree : stubDeviceTree(described.platform.chosen, efi);
+  const loaded = efi === undefined ? initrd.base + initrd.size : efi.base + efi.bytes.length;
+  const tree = placeDeviceTree(deviceTree.length, loaded, ram);
   return {
     ...described,
+    deviceTree,
     loads: [
       load("kernel", place.base, kernel.bytes),
       ...(initrdFile === undefined ? [] : [load("initrd", initrd.base, initrdFile.bytes)]),
-      load("device tree", tree.base, described.deviceTree),
+      ...(efi === undefined ? [] : [load("EFI tables", efi.base, efi.bytes)]),
+      load("device tree", tree.base, deviceTree),
     ],
     start: startState(inputs.machine, level, place.base, BigInt(tree.base)),
     interruptsNonSecure: inputs.machine.secure,
@@ -115,6 +139,12 @@ function planProgram(inputs: BootInputs, program: ElfImage): BootPlan {
     throw new UserError(
       `The initrd ${inputs.initrd.name} has no use: ${program.name} is an ELF program, and only a Linux Image ` +
         "takes an initrd; leave out --initrd.",
+    );
+  }
+  if (inputs.acpi === "on") {
+    throw new UserError(
+      `ACPI tables have no use: ${program.name} is an ELF program, and only a Linux Image finds them; leave out ` +
+        "--acpi.",
     );
   }
   const { machine } = inputs;
@@ -139,6 +169,7 @@ function planProgram(inputs: BootInputs, program: ElfImage): BootPlan {
 function planFirmware(inputs: BootInputs, firmware: BootFile): BootPlan {
   const flash = checkFirmware(firmware);
   const { machine, kernel, initrd, commandLine } = inputs;
+  const acpi = inputs.acpi ?? (inputs.deviceTree === undefined ? "on" : "off");
   const level = highestLevel(machine);
   const described = describe(inputs, level, undefined);
   const tree = placeDeviceTree(described.deviceTree.length, ramOf(machine).base, ramOf(machine));
@@ -151,6 +182,8 @@ function planFirmware(inputs: BootInputs, firmware: BootFile): BootPlan {
     ...described,
     loads: [load("device tree", tree.base, described.deviceTree)],
     flash,
+    variables: inputs.variables?.bytes,
+    firmwareFiles: firmwareFiles(described.platform, inputs.identity, acpi),
     firmwareConfiguration: { kernel: kernel?.bytes, initrd: initrd?.bytes, commandLine },
     start: startState(machine, level, VIRT_MAP.flash0.base),
   };
@@ -176,6 +209,8 @@ function describe(
     deviceTree:
       deviceTree === undefined ? generateDeviceTreeBlob(platform) : patchDeviceTree(deviceTree, facts),
     flash: undefined,
+    variables: undefined,
+    firmwareFiles: [],
     firmwareConfiguration: undefined,
     secondaries: conduit === "none" ? "start" : "wait",
     psciConduit: conduit,
@@ -216,6 +251,15 @@ function checkInitrd({ initrd }: BootInputs): void {
   if (foreign !== undefined) {
     throw new UserError(`The initrd ${initrd.name} is ${foreign.what}; ${foreign.remedy}.`);
   }
+}
+
+function checkAcpi({ acpi, deviceTree }: BootInputs): void {
+  if (acpi !== "on" || deviceTree === undefined) return;
+  throw new UserError(
+    `ACPI tables describe this machine's own devices, and ${deviceTree.name} may describe others; leave out ` +
+      "--acpi or --dtb.",
+    { exitStatus: 2 },
+  );
 }
 
 function checkCommandLine(commandLine: string | undefined): void {

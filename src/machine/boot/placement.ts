@@ -83,7 +83,7 @@ export function placeDeviceTreeBeside(
 }
 
 /** Fails unless RAM has at least `needed` bytes. */
-function requireRoom(what: string, needed: bigint, ram: AddressRange): void {
+export function requireRoom(what: string, needed: bigint, ram: AddressRange): void {
   if (needed <= BigInt(ram.size)) return;
   throw new UserError(
     `${what} does not fit: it would end ${needed} bytes above the start of memory, which has ` +

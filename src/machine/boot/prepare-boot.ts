@@ -5,17 +5,20 @@ import { readKernelImage } from "./kernel-image.ts";
 /** What booting needs of a virtual machine's options. */
 export type BootOptions = Pick<
   VirtualMachineOptions,
+  | "acpi"
   | "commandLine"
   | "cpus"
   | "decompressors"
   | "deterministic"
   | "deviceTree"
   | "firmware"
+  | "identity"
   | "initrd"
   | "kernel"
   | "memoryBytes"
   | "randomBytes"
   | "secure"
+  | "variables"
   | "virtualization"
 >;
 
@@ -25,7 +28,7 @@ const ADDRESS_SEED_SIZE = 8;
 
 /** From the options of a machine to its boot: kernels are recognised and unpacked, seeds are drawn. */
 export async function prepareBoot(options: BootOptions): Promise<BootPlan> {
-  const { kernel, initrd, commandLine, deviceTree, firmware, secure = false } = options;
+  const { kernel, initrd, commandLine, deviceTree, firmware, acpi, identity, secure = false } = options;
   const seed = options.deterministic === true ? undefined : options.randomBytes;
   return planBoot({
     machine: {
@@ -37,7 +40,8 @@ export async function prepareBoot(options: BootOptions): Promise<BootPlan> {
       ...(secure ? drawSecureSeeds(seed ?? fixedBytes) : {}),
     },
     kernel: kernel === undefined ? undefined : await readKernelImage(kernel, options.decompressors ?? {}),
-    ...{ initrd, commandLine, deviceTree, firmware },
+    ...{ initrd, commandLine, deviceTree, firmware, acpi, identity },
+    variables: options.variables?.contents,
   });
 }
 

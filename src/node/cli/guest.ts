@@ -17,6 +17,10 @@ export interface GuestChoice {
   readonly append?: string | undefined;
   readonly dtb?: string | undefined;
   readonly bios?: string | undefined;
+  /** Start EDK2. */
+  readonly uefi?: boolean | undefined;
+  /** Where EDK2's variables are kept. */
+  readonly uefiVars?: string | undefined;
   readonly exec?: string | undefined;
 }
 
@@ -25,6 +29,8 @@ export interface Guest {
   readonly kernel: BootFile | undefined;
   readonly initrd: BootFile | undefined;
   readonly firmware: BootFile | undefined;
+  /** What the firmware's flash for variables holds at first. */
+  readonly variables: BootFile | undefined;
   readonly deviceTree: BootFile | undefined;
   readonly commandLine: string | undefined;
   /** Whether the initial file system is ours: its session is on the virtio console, or runs one command. */
@@ -45,11 +51,13 @@ export async function prepareGuest(
     path === undefined ? undefined : await readInputFile(path, what);
   // What the user names is looked at before anything is fetched.
   const deviceTree = await read(choice.dtb, "device tree");
-  const given = {
+  const named = {
     kernel: await read(choice.kernel, "kernel"),
     initrd: await read(choice.initrd, "initrd"),
     firmware: await read(choice.bios, "firmware"),
   };
+  const uefi = choice.uefi === true ? await firmwareFiles("firmware:edk2", settings) : undefined;
+  const given = { ...named, firmware: named.firmware ?? uefi?.firmware, variables: uefi?.variables };
   const name = choice.image ?? ((given.kernel ?? given.firmware) ? undefined : DEFAULT_KERNEL);
   const added = choice.append === undefined ? "" : ` ${choice.append}`;
   const commandLine = BASE_COMMAND_LINE + (choice.exec === undefined ? "" : " quiet") + added;
@@ -57,9 +65,18 @@ export async function prepareGuest(
     return { ...given, deviceTree, commandLine: given.kernel && commandLine, ours: false };
   }
   if (describeImage(name).kind === "firmware") {
+    return {
+      ...given,
+      ...(await firmwareFiles(name, settings)),
+      deviceTree,
+      commandLine: given.kernel && commandLine,
+      ours: false,
+    };
+  }
+  if (describeImage(name).kind === "installer") {
     const { [name]: image } = await ensureImages([name], settings);
-    const firmware = await fileOf(image!, 0);
-    return { ...given, firmware, deviceTree, commandLine: given.kernel && commandLine, ours: false };
+    const [kernel, initrd] = [await fileOf(image!, 0), given.initrd ?? (await fileOf(image!, 1))];
+    return { ...given, kernel, initrd, deviceTree, commandLine, ours: false };
   }
   const needed = given.initrd === undefined ? [name, "busybox"] : [name];
   const images = await ensureImages(needed, settings);
@@ -71,18 +88,32 @@ export async function prepareGuest(
   return { ...given, kernel, initrd, deviceTree, commandLine, ours: true };
 }
 
+/** Firmware, and what its flash for variables holds at first. */
+async function firmwareFiles(
+  name: string,
+  settings: PullSettings,
+): Promise<{ firmware: BootFile; variables: BootFile | undefined }> {
+  const { [name]: image } = await ensureImages([name], settings);
+  const variables = image!.files.length > 1 ? await fileOf(image!, 1) : undefined;
+  return { firmware: await fileOf(image!, 0), variables };
+}
+
 /** The kernel, the firmware or the program is the first file of its image. */
 async function fileOf(image: CachedImage, index: number): Promise<BootFile> {
   return await readInputFile(join(image.directory, image.files[index]!.path), image.name);
 }
 
 function checkChoice(choice: GuestChoice): void {
-  const { image, kernel, initrd, bios, exec, append } = choice;
+  const { image, kernel, initrd, bios, exec, append, uefi } = choice;
+  const firmwareImage = (image ?? "").startsWith("firmware:");
+  if (uefi === true && (bios !== undefined || firmwareImage)) {
+    throw misuse(`Both --uefi and ${firmwareImage ? image : `--bios ${bios}`} name firmware; leave one out.`);
+  }
   if (image !== undefined) {
     const { kind } = describeImage(image);
     if (kind === "program")
       throw misuse(`The image ${image} is a program for a guest, not something to boot; leave it out.`);
-    if (kind === "kernel" && kernel !== undefined) {
+    if ((kind === "kernel" || kind === "installer") && kernel !== undefined) {
       throw misuse(`Both ${image} and --kernel ${kernel} name a kernel; leave one out.`);
     }
     if (kind === "firmware" && bios !== undefined) {
@@ -93,12 +124,15 @@ function checkChoice(choice: GuestChoice): void {
     ...(kernel === undefined ? [] : ["--kernel"]),
     ...(initrd === undefined ? [] : ["--initrd"]),
     ...(bios === undefined ? [] : ["--bios"]),
+    ...(uefi === true && image === undefined ? ["--uefi"] : []),
+    ...(firmwareImage || (image ?? "").startsWith("installer:") ? [image] : []),
   ];
-  if (exec !== undefined && (ownSystem.length > 0 || (image ?? "").startsWith("firmware:"))) {
-    const what = ownSystem[0] ?? image;
+  if (exec !== undefined && ownSystem.length > 0) {
+    const [what] = ownSystem;
     throw misuse(`--exec needs the default guest, whose shell runs the command; leave out ${what}.`);
   }
-  const kernelless = kernel === undefined && (bios !== undefined || (image ?? "").startsWith("firmware:"));
+  const firmware = bios !== undefined || firmwareImage || (uefi === true && image === undefined);
+  const kernelless = kernel === undefined && firmware;
   if (kernelless && initrd !== undefined)
     throw misuse(`--initrd ${initrd} needs a kernel; add --kernel FILE.`);
   if (kernelless && append !== undefined) throw misuse(`--append needs a kernel; add --kernel FILE.`);

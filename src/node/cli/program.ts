@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { parseIdentity, type SmbiosIdentity } from "../../platform/smbios/identity.ts";
 import { CATALOGUE } from "../images/catalogue.ts";
 import { DEFAULT_KERNEL } from "./defaults.ts";
 import type { DtbOptions } from "./dtb-command.ts";
@@ -48,11 +49,20 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
     .option("--append <TEXT>", "add to the kernel's command line")
     .option("--dtb <FILE>", "give it this device tree instead of the machine's own")
     .option("--bios <FILE>", "start this firmware from flash")
-    .option(
-      "--drive <FILE[,OPTION...]>",
-      "add a disk, a raw or qcow2 image (may be repeated); options: ro, overlay[=FILE], serial=TEXT, format=raw|qcow2",
-      collect,
+    .option("--uefi", "start Debian's EDK2 from flash: it boots from drives, or the kernel that is given")
+    .option("--uefi-vars <FILE>", "keep its variables in this file, which is made when missing")
+    .addOption(
+      new Option(
+        "--acpi <CHOICE>",
+        "describe the machine by ACPI instead of a device tree (default: on for firmware, off for kernels)",
+      ).choices(["on", "off"]),
     )
+    .option(
+      "--smbios <SETTING>",
+      "what the machine calls itself, such as type=1,manufacturer=ACME (may be repeated)",
+      collectIdentity,
+    )
+    .option("--drive <FILE[,readonly]>", "add a disk, a raw image (may be repeated)", collect)
     .addOption(
       new Option("--engine <NAME>", "how instructions are run")
         .choices(["translator", "interpreter"])
@@ -81,9 +91,11 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
       "elvisor run --exec 'cat /proc/cpuinfo'",
       "tar c src | elvisor run --exec 'tar x && ls -R'",
       "truncate -s 1G disk.img && elvisor run --drive disk.img",
-      "elvisor run --drive base.qcow2,overlay=mine.qcow2 --drive data.img,ro",
       "elvisor run --kernel Image --initrd initrd.img --append 'root=/dev/vda1'",
       "elvisor run firmware:uboot",
+      "elvisor run --uefi --uefi-vars vars.fd --drive debian.img",
+      "elvisor run --acpi on",
+      "elvisor run installer:12 --memory 1G --drive disk.img",
     ])}
 Keys while a guest runs:
 ${ESCAPE_HELP.replace(/^/gm, "  ")}
@@ -182,6 +194,10 @@ function mirrorOptions(command: Command): void {
   command
     .option("--mirror <URL>", "fetch packages from this Debian mirror instead of apt's")
     .option("--keyring <FILE>", "check them with these OpenPGP keys instead of the host's");
+}
+
+function collectIdentity(text: string, settings: readonly SmbiosIdentity[] = []): SmbiosIdentity[] {
+  return [...settings, parseIdentity(text)];
 }
 
 function collect(value: string, values: readonly string[] = []): string[] {

@@ -1,14 +1,22 @@
 import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { UserError } from "../../base/errors.ts";
-import type { ExitReason, VirtualMachine } from "../../machine/virtual-machine-interface.ts";
-import { type DriveFile, openDrive } from "../disks/drive-file.ts";
-import { parseDrive } from "../disks/drive-option.ts";
+import type { BootFile } from "../../machine/boot/boot-file.ts";
+import type { AcpiChoice } from "../../machine/boot/system-description.ts";
+import type {
+  ExitReason,
+  VariableStore,
+  VirtualMachine,
+  VirtualMachineOptions,
+} from "../../machine/virtual-machine-interface.ts";
+import { mergeIdentities, type SmbiosIdentity } from "../../platform/smbios/identity.ts";
+import { openRawFile, type RawFile } from "../disks/raw-file.ts";
+import { openVariableFile, type VariableFile } from "../disks/variable-file.ts";
 import { cacheDirectory, ImageCache } from "../images/cache.ts";
 import type { GuestSession } from "../images/initramfs.ts";
 import { KERNEL_DECOMPRESSORS } from "../kernel-decompressors.ts";
 import { CommandSession } from "./command-session.ts";
-import { type GuestChoice, prepareGuest } from "./guest.ts";
+import { type Guest, type GuestChoice, prepareGuest } from "./guest.ts";
 import type { Host } from "./host.ts";
 import { stderrProgress } from "./progress.ts";
 import { ShellSession } from "./shell-session.ts";
@@ -24,6 +32,8 @@ export interface RunOptions extends GuestChoice {
   readonly deterministic?: boolean;
   readonly secure?: boolean;
   readonly virtualization?: boolean;
+  readonly acpi?: AcpiChoice | undefined;
+  readonly smbios?: readonly SmbiosIdentity[] | undefined;
   readonly console?: "virtio" | "serial" | undefined;
   readonly stats?: string | undefined;
   readonly timeout?: number | undefined;
@@ -36,26 +46,47 @@ const STOP_LIMIT = 5_000;
 
 /** Runs a machine until it ends; the result is the process's exit status. */
 export async function runCommand(options: RunOptions, host: Host): Promise<number> {
-  const drives: DriveFile[] = [];
+  const drives: RawFile[] = [];
+  let variables: VariableFile | undefined;
   try {
-    for (const { path, options: drive } of (options.drive ?? []).map(parseDrive)) {
-      const report = (sentence: string) => void host.stderr.write(`elvisor: ${sentence}\n`);
-      drives.push(await openDrive(path, { ...drive, report }));
-    }
-    return await runWith(drives, options, host);
+    for (const drive of options.drive ?? []) drives.push(await openDrive(drive));
+    const guest = await prepareGuest(options, guestSession(options, host), {
+      cache: new ImageCache(cacheDirectory(host.environment)),
+      progress: stderrProgress(host.stderr),
+      environment: host.environment,
+      mirror: options.mirror,
+      keyring: options.keyring,
+    });
+    const { uefiVars } = options;
+    if (uefiVars !== undefined) variables = openVariableFile(uefiVars, variableTemplate(guest));
+    return await runWith({ ...guest, drives, variables: variables ?? keptInMemory(guest) }, options, host);
   } finally {
     for (const drive of drives) await drive.close();
+    variables?.close();
   }
 }
 
-async function runWith(drives: readonly DriveFile[], options: RunOptions, host: Host): Promise<number> {
-  const guest = await prepareGuest(options, guestSession(options, host), {
-    cache: new ImageCache(cacheDirectory(host.environment)),
-    progress: stderrProgress(host.stderr),
-    environment: host.environment,
-    mirror: options.mirror,
-    keyring: options.keyring,
+function variableTemplate({ variables }: Guest): BootFile {
+  if (variables !== undefined) return variables;
+  throw new UserError("Only EDK2 keeps variables for --uefi-vars; add --uefi, or leave it out.", {
+    exitStatus: 2,
   });
+}
+
+/** Variables that are gone when the machine ends. */
+function keptInMemory({ variables }: Guest): VariableStore | undefined {
+  return variables === undefined ? undefined : { contents: variables, write: () => true };
+}
+
+/** "disk.img" or "disk.img,readonly". */
+function openDrive(text: string): Promise<RawFile> {
+  const path = text.replace(/,readonly$/, "");
+  return openRawFile(path, { readOnly: path !== text });
+}
+
+type ReadyGuest = Omit<Guest, "variables"> & Pick<VirtualMachineOptions, "drives" | "variables">;
+
+async function runWith(guest: ReadyGuest, options: RunOptions, host: Host): Promise<number> {
   let machine: VirtualMachine | undefined;
   let stopped: StopReason | undefined;
   let stopLimitReached: (reason: ExitReason) => void = () => {};
@@ -79,7 +110,8 @@ async function runWith(drives: readonly DriveFile[], options: RunOptions, host: 
     virtualization: options.virtualization ?? false,
     deterministic: options.deterministic ?? false,
     engine: options.engine,
-    drives,
+    acpi: options.acpi,
+    identity: mergeIdentities(options.smbios ?? []),
     serial: session.serial,
     console: session.console,
     ports: session.ports,

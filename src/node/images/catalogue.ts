@@ -1,7 +1,7 @@
 import { UserError } from "../../base/errors.ts";
 
 /** What an image is made of. */
-export type ImageKind = "kernel" | "firmware" | "program";
+export type ImageKind = "kernel" | "firmware" | "installer" | "program";
 
 /** An image that `elvisor pull` knows: which package holds it and which of its files are kept. */
 export interface ImageDescription {
@@ -64,6 +64,18 @@ export const CATALOGUE: readonly ImageDescription[] = [
     files: {
       "AAVMF_CODE.fd": /^usr\/share\/AAVMF\/AAVMF_CODE(\.no-secboot)?\.fd$/,
       "AAVMF_VARS.fd": /^usr\/share\/AAVMF\/AAVMF_VARS\.fd$/,
+    },
+  },
+  {
+    name: "installer:12",
+    kind: "installer",
+    title: "Debian 12's installer, in text, over the network",
+    packageName: /^debian-installer-12-netboot-arm64$/,
+    releases: ["bookworm"],
+    files: {
+      linux: /^usr\/lib\/debian-installer\/images\/12\/arm64\/text\/debian-installer\/arm64\/linux$/,
+      "initrd.gz":
+        /^usr\/lib\/debian-installer\/images\/12\/arm64\/text\/debian-installer\/arm64\/initrd\.gz$/,
     },
   },
   {
