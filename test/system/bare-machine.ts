@@ -29,6 +29,8 @@ const FIRST_PPI = 16;
 /** Instructions a turn, and counter ticks they stand for. */
 const TURN = 20_000;
 const TICKS_A_TURN = 125;
+/** The counter when a program begins, as if firmware had taken its time. */
+const FIRST_TICK = 1 << 24;
 
 /** One element, GIC and serial port, as on `virt`, without a board around them. */
 export class BareMachine {
@@ -97,6 +99,7 @@ export class BareMachine {
     store.hooks.onCodeWrite = (frame, first, length) =>
       this.#interpreter.records.invalidate(frame, first, length);
     new TracedMemory(map, store, true).write(Number(PROGRAM_ADDRESS), program);
+    this.clock.advance(FIRST_TICK);
     this.processor.reset(Number(PROGRAM_ADDRESS));
   }
 
