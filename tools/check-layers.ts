@@ -15,6 +15,7 @@ const ROOMS = [
   "mmu",
   "cpu",
   "engine",
+  "network",
   "devices",
   "platform",
   "firmware",

@@ -1,0 +1,271 @@
+import {
+  type IpAddress,
+  inPrefix,
+  isDnsAddress,
+  isGateway,
+  isInside,
+  isLoopback,
+  isMulticast,
+  isOwnAddress,
+  isUnspecified,
+  NETWORK,
+  sameBytes,
+} from "./addresses.ts";
+import { answerArp } from "./arp.ts";
+import { answerDhcp, DHCP_PORT } from "./dhcp.ts";
+import { DnsRelay } from "./dns-relay.ts";
+import { openDnsStream } from "./dns-stream.ts";
+import { GuestSide } from "./guest-side.ts";
+import type { HostNetwork } from "./host-network.ts";
+import { answerEcho, sendUnreachable } from "./icmp.ts";
+import { ETHERNET_HEADER, ETHERTYPE, type IpPacket, PROTOCOL, parseIp } from "./ip-packet.ts";
+import type { Network, NetworkCard, TransmittedFrame } from "./link.ts";
+import { answerNeighbourDiscovery, isLocalAddress } from "./neighbour-discovery.ts";
+import { type AllowRule, Policy } from "./policy.ts";
+import { type PublishedPort, Publisher } from "./publish.ts";
+import { Reassembly } from "./reassembly.ts";
+import { type InsideService, TcpNat } from "./tcp-nat.ts";
+import { parseTcp } from "./tcp-segment.ts";
+import { parseUdp, type UdpDatagram, udpHeader } from "./udp.ts";
+import { UdpNat } from "./udp-nat.ts";
+
+const DNS_PORT = 53;
+
+export interface UserNetworkOptions {
+  readonly host: HostNetwork;
+  /** Destinations that the guest may reach; undefined: all. */
+  readonly allow?: readonly AllowRule[] | undefined;
+  /** Called when there is something for the guest: {@link UserNetwork.pump} should follow soon. */
+  readonly wake: () => void;
+}
+
+/** Counts for people and tests. */
+export interface UserNetworkStatistics {
+  readonly tcpConnections: number;
+  readonly tcpBufferedBytes: number;
+  readonly udpFlows: number;
+  /** Frames to the guest that were lost because it took none, and connections beyond the limit. */
+  readonly droppedFrames: number;
+  readonly refusedConnections: number;
+}
+
+/**
+ * A network for one guest that speaks through the sockets of its host, without privileges: the guest's TCP
+ * connections end here and go on as the host's, UDP ports likewise; address, names and routes are offered by
+ * DHCP, a DNS relay and router advertisements.
+ */
+export class UserNetwork implements Network {
+  readonly #host: HostNetwork;
+  readonly #policy: Policy;
+  readonly #guest: GuestSide;
+  readonly #dns: DnsRelay;
+  readonly #tcp: TcpNat;
+  readonly #udp: UdpNat;
+  readonly #publisher: Publisher;
+  readonly #reassembly: Reassembly;
+  readonly #wake: () => void;
+  #work = false;
+
+  constructor({ host, allow, wake }: UserNetworkOptions) {
+    this.#host = host;
+    this.#wake = wake;
+    this.#policy = new Policy(allow);
+    this.#guest = new GuestSide(() => this.#touched());
+    this.#dns = new DnsRelay(host, this.#policy);
+    this.#tcp = new TcpNat({
+      host,
+      guest: this.#guest,
+      allows: (address, port) => this.#policy.allows(address, port),
+      inside: (address, port) => this.#inside(address, port),
+    });
+    this.#udp = new UdpNat(host, this.#guest);
+    this.#publisher = new Publisher({ host, guest: this.#guest, tcp: this.#tcp });
+    this.#reassembly = new Reassembly(() => host.now());
+  }
+
+  /** Opens a port of the host, or rejects with a UserError. */
+  publish(port: PublishedPort): Promise<PublishedPort> {
+    return this.#publisher.publish(port);
+  }
+
+  statistics(): UserNetworkStatistics {
+    return {
+      tcpConnections: this.#tcp.connections,
+      tcpBufferedBytes: this.#tcp.buffered,
+      udpFlows: this.#udp.flows,
+      droppedFrames: this.#guest.dropped,
+      refusedConnections: this.#tcp.refused,
+    };
+  }
+
+  /** Ends everything, published ports too. */
+  close(): void {
+    this.stop();
+    this.#publisher.close();
+  }
+
+  start(card: NetworkCard): void {
+    this.#guest.start(card);
+  }
+
+  stop(): void {
+    this.#tcp.clear();
+    this.#udp.clear();
+    this.#reassembly.clear();
+    this.#guest.stop();
+  }
+
+  /** Gives the guest what the host has brought. Cheap when there is nothing. */
+  pump(): void {
+    if (!this.#work) return;
+    this.#work = false;
+    this.#flush();
+  }
+
+  transmitted(): void {
+    this.#flush();
+  }
+
+  roomAvailable(): void {
+    this.#flush();
+  }
+
+  transmit({ bytes, checksumPending, owned }: TransmittedFrame): void {
+    if (bytes.length < ETHERNET_HEADER || !isForUs(bytes)) return;
+    const sender = bytes.subarray(6, 12);
+    const packet = bytes.subarray(ETHERNET_HEADER);
+    switch ((bytes[12]! << 8) | bytes[13]!) {
+      case ETHERTYPE.ARP:
+        answerArp(packet, this.#guest);
+        return;
+      case ETHERTYPE.IPV4:
+        this.#takeIp(parseIp(packet, 4), sender, checksumPending, owned);
+        return;
+      case ETHERTYPE.IPV6:
+        this.#takeIp(parseIp(packet, 6), sender, checksumPending, owned);
+        return;
+      default:
+    }
+  }
+
+  #touched(): void {
+    if (this.#work) return;
+    this.#work = true;
+    this.#wake();
+  }
+
+  #flush(): void {
+    if (this.#guest.flush()) this.#tcp.pump();
+    this.#guest.announce();
+  }
+
+  #takeIp(packet: IpPacket | undefined, sender: Uint8Array, checksumPending: boolean, owned: boolean): void {
+    if (packet === undefined || isMulticast(packet.source) || isOwnAddress(packet.source)) return;
+    if (isUnspecified(packet.source)) {
+      this.#takeUnaddressed(packet, sender, checksumPending);
+      return;
+    }
+    const fromLink = packet.version === 4 || isLocalAddress(packet.source);
+    if (fromLink && !isLoopback(packet.source)) this.#guest.learn(packet.source, sender);
+    else return;
+    const whole = packet.fragment === undefined ? packet : this.#reassembly.add(packet);
+    if (whole === undefined) return;
+    switch (whole.protocol) {
+      case PROTOCOL.TCP: {
+        const segment = isMulticast(whole.destination) ? undefined : parseTcp(whole, checksumPending);
+        if (segment !== undefined) this.#tcp.receive(whole, segment, owned && whole === packet);
+        return;
+      }
+      case PROTOCOL.UDP: {
+        const datagram = parseUdp(whole, checksumPending);
+        if (datagram !== undefined) this.#takeUdp(datagram);
+        return;
+      }
+      case PROTOCOL.ICMP:
+        if (whole.version === 4) answerEcho(whole, this.#guest);
+        return;
+      case PROTOCOL.ICMPV6:
+        if (whole.version === 6) this.#takeIcmpv6(whole, sender);
+        return;
+      default:
+    }
+  }
+
+  /** A guest without an address asks for one, or whether somebody has the one it wants. */
+  #takeUnaddressed(packet: IpPacket, sender: Uint8Array, checksumPending: boolean): void {
+    if (packet.fragment !== undefined) return;
+    if (packet.version === 6) {
+      if (packet.protocol === PROTOCOL.ICMPV6) answerNeighbourDiscovery(packet, sender, this.#guest);
+      return;
+    }
+    const datagram = packet.protocol === PROTOCOL.UDP ? parseUdp(packet, checksumPending) : undefined;
+    if (datagram?.destinationPort === DHCP_PORT.SERVER) answerDhcp(datagram.payload, this.#guest);
+  }
+
+  #takeIcmpv6(packet: IpPacket, sender: Uint8Array): void {
+    // Types from 128 to 132 are echoes and group memberships; then neighbour discovery.
+    if ((packet.payload[0] ?? 0) < 133) answerEcho(packet, this.#guest);
+    else answerNeighbourDiscovery(packet, sender, this.#guest);
+  }
+
+  #takeUdp(datagram: UdpDatagram): void {
+    const { destination, destinationPort, packet } = datagram;
+    if (destinationPort === DHCP_PORT.SERVER && packet.version === 4) {
+      answerDhcp(datagram.payload, this.#guest);
+      return;
+    }
+    if (isMulticast(destination) || sameBytes(destination, NETWORK.broadcast4) || destinationPort === 0)
+      return;
+    if (isDnsAddress(destination) && destinationPort === DNS_PORT) {
+      void this.#relay(datagram);
+      return;
+    }
+    if (sameBytes(destination, NETWORK.gateway4) && this.#publisher.answer(datagram)) return;
+    if (isNowhere(destination)) sendUnreachable(packet, "no host", this.#guest);
+    else if (isOwnAddress(destination) && !isGateway(destination))
+      sendUnreachable(packet, "no port", this.#guest);
+    else if (!this.#policy.allows(destination, destinationPort))
+      sendUnreachable(packet, "prohibited", this.#guest);
+    else this.#udp.send(datagram);
+  }
+
+  async #relay({ source, sourcePort, destination, payload }: UdpDatagram): Promise<void> {
+    const [guest, server] = [source.slice(), destination.slice()];
+    const answer = await this.#dns.answer(payload.slice(), "udp");
+    if (answer === undefined || this.#guest.card === undefined) return;
+    this.#guest.sendDatagram({
+      source: server,
+      destination: guest,
+      protocol: PROTOCOL.UDP,
+      pieces: [udpHeader(DNS_PORT, sourcePort, answer.length), answer],
+      checksumOffset: 6,
+    });
+    this.#guest.touch();
+  }
+
+  #inside(destination: IpAddress, port: number): InsideService | "nobody" | undefined {
+    if (isNowhere(destination)) return "nobody";
+    if (isGateway(destination)) return undefined;
+    if (!isOwnAddress(destination)) return undefined;
+    if (port !== DNS_PORT || !isDnsAddress(destination)) return "nobody";
+    return (events) => openDnsStream(this.#dns, events, this.#host);
+  }
+}
+
+/** Sent to the gateway, or to all. */
+function isForUs(frame: Uint8Array): boolean {
+  return (frame[0]! & 1) === 1 || NETWORK.gatewayMac.every((byte, index) => frame[index] === byte);
+}
+
+/** An address behind which there is nobody, and which the host must not be asked for. */
+function isNowhere(destination: IpAddress): boolean {
+  if (isOwnAddress(destination)) return false;
+  const thisNetwork = destination.length === 4 && destination[0] === 0;
+  return (
+    isInside(destination) ||
+    isLoopback(destination) ||
+    isUnspecified(destination) ||
+    thisNetwork ||
+    (destination.length === 16 && inPrefix(destination, NETWORK.router6, 10))
+  );
+}
