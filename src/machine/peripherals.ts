@@ -3,7 +3,9 @@ import { type BlockStore, VirtioBlock } from "../devices/virtio/block.ts";
 import { VirtioConsole as ConsoleDevice } from "../devices/virtio/console.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { VirtioEntropy } from "../devices/virtio/entropy.ts";
+import { VirtioNet } from "../devices/virtio/net.ts";
 import { VIRTIO_MMIO_SLOTS } from "../platform/virt-board.ts";
+import type { GuestNetwork } from "./guest-network.ts";
 import type { Machine } from "./machine.ts";
 import { OrderedDrives } from "./ordered-drives.ts";
 import type { OutputQueue } from "./output-queue.ts";
@@ -15,7 +17,7 @@ import type {
   VirtualMachineOptions,
 } from "./virtual-machine-interface.ts";
 
-/** What a host connects to a machine: serial port, consoles, entropy, disks. Slots are filled in this order. */
+/** What a host connects to a machine: serial port, consoles, entropy, disks, network. Slots are filled in this order. */
 export class Peripherals {
   readonly serial: ByteInput;
   readonly console: VirtioConsole | undefined;
@@ -26,7 +28,13 @@ export class Peripherals {
   readonly #devices: VirtioDevice[] = [];
 
   /** `wake` is called when something arrives for a machine that may sleep. */
-  constructor(machine: Machine, options: VirtualMachineOptions, output: OutputQueue, wake: () => void) {
+  constructor(
+    machine: Machine,
+    options: VirtualMachineOptions,
+    output: OutputQueue,
+    wake: () => void,
+    network?: GuestNetwork,
+  ) {
     this.#wake = wake;
     this.serial = { send: (bytes) => this.#send(() => machine.board.serial.receive(bytes)) };
     this.console = this.#connectConsole(options, output);
@@ -37,6 +45,7 @@ export class Peripherals {
       const store = blockStore(drive, index);
       this.#devices.push(new VirtioBlock(this.orderedDrives?.inOrder(store) ?? store));
     });
+    if (network !== undefined) this.#devices.push(new VirtioNet(network));
     if (this.#devices.length > VIRTIO_MMIO_SLOTS) {
       throw new UserError(
         `The machine has ${VIRTIO_MMIO_SLOTS} virtio slots, but ${this.#devices.length} devices; give fewer drives.`,

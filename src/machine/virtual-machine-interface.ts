@@ -1,3 +1,4 @@
+import type { PublishedPort } from "../network/publish.ts";
 import type { SmbiosIdentity } from "../platform/smbios/identity.ts";
 import type { BootFile } from "./boot/boot-file.ts";
 import type { Decompressors } from "./boot/kernel-image.ts";
@@ -50,6 +51,23 @@ export interface VariableStore {
   readonly write: (offset: number, bytes: Uint8Array) => boolean;
 }
 
+/** The guest's network. */
+export interface NetworkOptions {
+  /**
+   * Destinations that the guest may reach, as "HOST:PORT": HOST is a name, "*.NAME", an IPv4 address, or an IPv6 one
+   * in brackets, PORT may be "*". Everything else is denied, other names are not resolved. Unless given, the guest
+   * reaches what its host does.
+   */
+  readonly allow?: readonly string[] | undefined;
+  /**
+   * Ports of the host that lead into the guest, as "[ADDRESS:]HOSTPORT:GUESTPORT[/udp]". The address is 127.0.0.1
+   * unless given; port 0 takes any that is free (see {@link VirtualMachine.publishedPorts}).
+   */
+  readonly publish?: readonly string[] | undefined;
+  /** Such as "52:54:00:12:34:56". */
+  readonly macAddress?: string | undefined;
+}
+
 /** What a machine is made of. Either a kernel or firmware is needed; what is not given is left out. */
 export interface VirtualMachineOptions {
   readonly memoryBytes: number;
@@ -83,6 +101,11 @@ export interface VirtualMachineOptions {
   readonly engine?: "interpreter" | "translator";
   /** virtio-blk devices, in their order. */
   readonly drives?: readonly Drive[];
+  /**
+   * A virtio-net card, where wanted, with a network that speaks through the host's sockets. The guest is 10.0.2.15 (by
+   * DHCP) and in fd00:10:0:2::/64; 10.0.2.2 is its gateway and, for its services, the host; 10.0.2.3 resolves names.
+   */
+  readonly net?: NetworkOptions | undefined;
   /** What the guest writes to its PL011. */
   readonly serial: ByteOutput;
   /** A virtio console device with one port, where wanted. The size is the terminal's at the start. */
@@ -117,6 +140,8 @@ export interface VirtualMachine {
   readonly serial: ByteInput;
   readonly console: VirtioConsole | undefined;
   readonly ports: ReadonlyMap<string, VirtioPort>;
+  /** What `net.publish` asked for, with the ports that were bound. */
+  readonly publishedPorts: readonly PublishedPort[];
   /** Runs, returning to the event loop often enough for input and timers, until the machine ends. */
   run(): Promise<ExitReason>;
   /** Ends {@link run} soon. */

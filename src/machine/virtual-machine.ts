@@ -1,7 +1,11 @@
 import { COUNTER_FREQUENCY } from "../base/clock.ts";
 import { UserError } from "../base/errors.ts";
+import type { HostNetwork } from "../network/host-network.ts";
+import type { PublishedPort } from "../network/publish.ts";
+import type { UserNetwork } from "../network/user-network.ts";
 import type { BootPlan } from "./boot/boot-plan.ts";
 import { prepareBoot } from "./boot/prepare-boot.ts";
+import { type GuestNetwork, openGuestNetwork } from "./guest-network.ts";
 import type { HostTime } from "./host-time.ts";
 import { InstructionTime } from "./instruction-time.ts";
 import { Machine } from "./machine.ts";
@@ -32,8 +36,18 @@ const TICKS_PER_MILLISECOND = COUNTER_FREQUENCY / 1000;
 export async function createVirtualMachine(
   options: VirtualMachineOptions,
   host: HostTime,
+  hostNetwork?: HostNetwork,
 ): Promise<VirtualMachine> {
-  return new RunningMachine(options, await prepareBoot(options), host);
+  const plan = await prepareBoot(options);
+  let machine: RunningMachine | undefined;
+  const network = await openGuestNetwork(options, hostNetwork, () => machine?.wake());
+  try {
+    machine = new RunningMachine(options, plan, host, network);
+    return machine;
+  } catch (error) {
+    await network?.network.close();
+    throw error;
+  }
 }
 
 class HostTicks implements TimeSource {
@@ -58,6 +72,8 @@ class RunningMachine implements VirtualMachine {
   readonly serial: ByteInput;
   readonly console: VirtioConsole | undefined;
   readonly ports: ReadonlyMap<string, VirtioPort>;
+  readonly publishedPorts: readonly PublishedPort[];
+  readonly #network: UserNetwork | undefined;
   readonly #host: HostTime;
   readonly #machine: Machine;
   readonly #clock: MachineClock;
@@ -72,16 +88,21 @@ class RunningMachine implements VirtualMachine {
   #resets = 0;
   #idleMilliseconds = 0;
 
-  constructor(options: VirtualMachineOptions, plan: BootPlan, host: HostTime) {
+  constructor(
+    options: VirtualMachineOptions,
+    plan: BootPlan,
+    host: HostTime,
+    network: GuestNetwork | undefined,
+  ) {
     this.#host = host;
+    this.#network = network?.network;
+    this.publishedPorts = network?.publishedPorts ?? [];
     this.#started = host.now();
     this.#onReboot = options.onReboot ?? "restart";
     const instructionTime = options.deterministic ? new InstructionTime(DETERMINISTIC_DATE) : undefined;
     this.#clock = new MachineClock(instructionTime ?? new HostTicks(host));
-    this.#machine = makeMachine(options, plan, this.#clock, instructionTime, this.#output, () =>
-      this.#wake(),
-    );
-    const peripherals = new Peripherals(this.#machine, options, this.#output, () => this.#wake());
+    this.#machine = makeMachine(options, plan, this.#clock, instructionTime, this.#output, () => this.wake());
+    const peripherals = new Peripherals(this.#machine, options, this.#output, () => this.wake(), network);
     this.serial = peripherals.serial;
     this.console = peripherals.console;
     this.ports = peripherals.ports;
@@ -89,9 +110,18 @@ class RunningMachine implements VirtualMachine {
   }
 
   async run(): Promise<ExitReason> {
+    try {
+      return await this.#run();
+    } finally {
+      await this.#network?.close();
+    }
+  }
+
+  async #run(): Promise<ExitReason> {
     this.#machine.start();
     for (;;) {
       if (this.#stopped) return { kind: "stopped" };
+      this.#network?.pump();
       const deadline = this.#host.now() + BURST;
       const end = this.#machine.loop.burst(
         () => this.#host.now() >= deadline || this.#orderedDrives?.busy === true,
@@ -127,7 +157,8 @@ class RunningMachine implements VirtualMachine {
     this.#idleMilliseconds += this.#host.now() - began;
   }
 
-  #wake(): void {
+  /** Something has arrived for the guest. */
+  wake(): void {
     this.#woken = true;
     this.#nap?.wake();
   }
@@ -135,7 +166,8 @@ class RunningMachine implements VirtualMachine {
   stop(): void {
     this.#stopped = true;
     this.#machine.loop.interrupt();
-    this.#wake();
+    void this.#network?.close();
+    this.wake();
   }
 
   stats(): MachineStatistics {

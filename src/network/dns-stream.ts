@@ -57,6 +57,11 @@ export function openDnsStream(relay: DnsRelay, events: StreamEvents, host: Later
     },
     pause() {},
     resume() {},
+    leave() {
+      if (over) return;
+      over = true;
+      events.failed("reset");
+    },
     reset() {
       over = true;
     },

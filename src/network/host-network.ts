@@ -26,6 +26,8 @@ export interface HostStream {
   /** Stops and restarts `data`; a little may still come after a pause. */
   pause(): void;
   resume(): void;
+  /** Nobody listens any more: what was written still goes out. `failed` or `closed` follows. */
+  leave(): void;
   /** Breaks it off; no event follows, not even the last. */
   reset(): void;
 }
@@ -57,8 +59,10 @@ export type IncomingStream = (events: StreamEvents) => HostStream;
 export interface HostNetwork {
   /** Milliseconds on a steady clock. */
   now(): number;
-  /** Calls back once; the result cancels that. Does not keep the process alive. */
-  after(milliseconds: number, callback: () => void): () => void;
+  /** Calls back once; the result cancels that. Keeps the process alive only where `holding` says so. */
+  after(milliseconds: number, callback: () => void, holding?: boolean): () => void;
+  /** Calls back once everything that has arrived by now is handled. */
+  soon(callback: () => void): void;
   randomBytes(length: number): Uint8Array;
   /** `data` flows from the start. */
   connect(address: string, port: number, events: StreamEvents): HostStream;

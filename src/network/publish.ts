@@ -11,7 +11,7 @@ export interface PublishedPort {
   readonly protocol: "tcp" | "udp";
   /** Of the host. */
   readonly address: string;
-  /** 0: any that is free. */
+  /** To be opened: 0 is any that is free. */
   readonly hostPort: number;
   readonly guestPort: number;
 }

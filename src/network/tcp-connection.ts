@@ -163,9 +163,18 @@ export class TcpConnection implements StreamEvents {
 
   /** Ends it for both sides at once. */
   abort(): void {
-    if (this.state === "closed") return;
-    if (this.state !== "connecting") this.#send(RST | ACK, this.#sender.next);
+    if (this.state === "answered" || this.state === "calling" || this.state === "open")
+      this.#send(RST | ACK, this.#sender.next);
     this.#breakOff();
+  }
+
+  /** The guest is gone: what it has sent to the end is still written, everything else is broken off. */
+  leave(): void {
+    if (!this.#guestFinished) this.#breakOff();
+    else {
+      this.#stream?.leave();
+      this.#close();
+    }
   }
 
   // What happens on the host.

@@ -121,14 +121,19 @@ export class TcpNat implements TcpTable {
     }
   }
 
-  /** Breaks everything off: the guest is gone. */
+  /** The guest is gone. What it had sent to the end still goes out. */
   clear(): void {
-    for (const connection of [...this.#alive]) connection.abort();
+    for (const connection of [...this.#connections.values()]) connection.leave();
     this.#connections.clear();
-    this.#alive.clear();
     this.#ready.clear();
     this.#cancelTick?.();
     this.#cancelTick = undefined;
+  }
+
+  /** Nothing goes out any more. */
+  destroy(): void {
+    for (const connection of [...this.#alive]) connection.abort();
+    this.#alive.clear();
   }
 
   // What connections ask.

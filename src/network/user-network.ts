@@ -30,6 +30,9 @@ import { parseUdp, type UdpDatagram, udpHeader } from "./udp.ts";
 import { UdpNat } from "./udp-nat.ts";
 
 const DNS_PORT = 53;
+/** Milliseconds for which the end waits for streams that are still being written, and between two looks. */
+const LAST_WORDS = 3000;
+const LOOK = 20;
 
 export interface UserNetworkOptions {
   readonly host: HostNetwork;
@@ -64,7 +67,10 @@ export class UserNetwork implements Network {
   readonly #publisher: Publisher;
   readonly #reassembly: Reassembly;
   readonly #wake: () => void;
+  /** Something should be looked at; a call of `wake` is on its way; the guest is sending. */
   #work = false;
+  #waking = false;
+  #transmitting = false;
 
   constructor({ host, allow, wake }: UserNetworkOptions) {
     this.#host = host;
@@ -98,10 +104,14 @@ export class UserNetwork implements Network {
     };
   }
 
-  /** Ends everything, published ports too. */
-  close(): void {
-    this.stop();
+  /** Ends everything, published ports too. What the guest has sent to its end may still go out for a moment. */
+  async close(): Promise<void> {
     this.#publisher.close();
+    this.stop();
+    for (let waited = 0; this.#tcp.connections > 0 && waited < LAST_WORDS; waited += LOOK) {
+      await new Promise<void>((resolve) => void this.#host.after(LOOK, resolve, true));
+    }
+    this.#tcp.destroy();
   }
 
   start(card: NetworkCard): void {
@@ -117,12 +127,11 @@ export class UserNetwork implements Network {
 
   /** Gives the guest what the host has brought. Cheap when there is nothing. */
   pump(): void {
-    if (!this.#work) return;
-    this.#work = false;
-    this.#flush();
+    if (this.#work) this.#flush();
   }
 
   transmitted(): void {
+    this.#transmitting = false;
     this.#flush();
   }
 
@@ -131,6 +140,7 @@ export class UserNetwork implements Network {
   }
 
   transmit({ bytes, checksumPending, owned }: TransmittedFrame): void {
+    this.#transmitting = true;
     if (bytes.length < ETHERNET_HEADER || !isForUs(bytes)) return;
     const sender = bytes.subarray(6, 12);
     const packet = bytes.subarray(ETHERNET_HEADER);
@@ -149,12 +159,17 @@ export class UserNetwork implements Network {
   }
 
   #touched(): void {
-    if (this.#work) return;
     this.#work = true;
-    this.#wake();
+    if (this.#waking || this.#transmitting) return;
+    this.#waking = true;
+    this.#host.soon(() => {
+      this.#waking = false;
+      if (this.#work) this.#wake();
+    });
   }
 
   #flush(): void {
+    this.#work = false;
     if (this.#guest.flush()) this.#tcp.pump();
     this.#guest.announce();
   }

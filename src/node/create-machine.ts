@@ -3,6 +3,7 @@ import type { HostTime } from "../machine/host-time.ts";
 import { createVirtualMachine } from "../machine/virtual-machine.ts";
 import type { VirtualMachineFactory } from "../machine/virtual-machine-interface.ts";
 import { enableEngineFeatures } from "./engine-features.ts";
+import { nodeNetwork } from "./network/node-network.ts";
 
 /** Node's timers do not sleep for less than this many milliseconds; a guest that waits for its timer's event stream does. */
 const SHORTEST_TIMER = 1;
@@ -33,5 +34,5 @@ export const NODE_TIME: HostTime = {
 /** Puts a machine together with what Node.js brings. */
 export const createMachine: VirtualMachineFactory = (options) => {
   enableEngineFeatures();
-  return createVirtualMachine(options, NODE_TIME);
+  return createVirtualMachine(options, NODE_TIME, options.net && nodeNetwork());
 };

@@ -32,6 +32,7 @@ export type {
   Drive,
   ExitReason,
   MachineStatistics,
+  NetworkOptions,
   VirtioConsole,
   VirtioPort,
   VirtualMachineOptions,

@@ -57,6 +57,7 @@ class QemuMachine implements VirtualMachine {
   readonly serial: Channel;
   readonly console: (Channel & { resize(columns: number, rows: number): void }) | undefined;
   readonly ports: ReadonlyMap<string, Channel>;
+  readonly publishedPorts = [];
   readonly #directory = mkdtempSync(join(tmpdir(), "elvisor-qemu-"));
   readonly #words: string[];
   #process: ChildProcess | undefined;

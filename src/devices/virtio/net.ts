@@ -128,8 +128,11 @@ export class VirtioNet implements VirtioDevice, NetworkCard {
   deliver(pieces: readonly Uint8Array[], offload?: DeliveryOffload): boolean {
     const host = this.#host;
     const queue = host?.queue(NET_QUEUE.RECEIVE);
-    if (host === undefined || queue === undefined) return false;
     if (queue !== this.#receiveQueue) this.#forgetBuffers(queue);
+    if (host === undefined || queue === undefined) {
+      this.#full = true;
+      return false;
+    }
     const [first = NONE] = pieces;
     // What the guest does not want, or the cable does not carry, is lost as on any network.
     if (!this.#linkUp || !this.#filter.wants(first.subarray(0, 6))) return true;

@@ -139,6 +139,7 @@ describe("what the machine says", () => {
         serial: input,
         console: undefined,
         ports: new Map(),
+        publishedPorts: [],
         run: async () => {
           await options.serial(Buffer.from(text));
           if (reason !== "never") return reason;

@@ -63,6 +63,15 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
       collectIdentity,
     )
     .option("--drive <FILE[,readonly]>", "add a disk, a raw image (may be repeated)", collect)
+    .option(
+      "--net <KIND>",
+      "none, user (through this computer's sockets), or user,allow=HOST:PORT[,allow=...] (default: user)",
+    )
+    .option(
+      "--publish <[ADDRESS:]PORT:GUESTPORT[/udp]>",
+      "lead a port of this computer into the guest (may be repeated)",
+      collect,
+    )
     .addOption(
       new Option("--engine <NAME>", "how instructions are run")
         .choices(["translator", "interpreter"])
@@ -91,6 +100,7 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
       "elvisor run --exec 'cat /proc/cpuinfo'",
       "tar c src | elvisor run --exec 'tar x && ls -R'",
       "truncate -s 1G disk.img && elvisor run --drive disk.img",
+      "elvisor run --publish 2222:22 --net user,allow=deb.debian.org:80",
       "elvisor run --kernel Image --initrd initrd.img --append 'root=/dev/vda1'",
       "elvisor run firmware:uboot",
       "elvisor run --uefi --uefi-vars vars.fd --drive debian.img",

@@ -18,6 +18,7 @@ import { KERNEL_DECOMPRESSORS } from "../kernel-decompressors.ts";
 import { CommandSession } from "./command-session.ts";
 import { type Guest, type GuestChoice, prepareGuest } from "./guest.ts";
 import type { Host } from "./host.ts";
+import { networkOptions } from "./network-options.ts";
 import { stderrProgress } from "./progress.ts";
 import { ShellSession } from "./shell-session.ts";
 import { EXIT_STATUS, type StopReason, statusOfStop } from "./stop-reason.ts";
@@ -28,6 +29,8 @@ export interface RunOptions extends GuestChoice {
   readonly memory: number;
   readonly cpus: number;
   readonly drive?: readonly string[] | undefined;
+  readonly net?: string | undefined;
+  readonly publish?: readonly string[] | undefined;
   readonly engine: "translator" | "interpreter";
   readonly deterministic?: boolean;
   readonly secure?: boolean;
@@ -46,20 +49,29 @@ const STOP_LIMIT = 5_000;
 
 /** Runs a machine until it ends; the result is the process's exit status. */
 export async function runCommand(options: RunOptions, host: Host): Promise<number> {
+  const net = networkOptions(options);
   const drives: RawFile[] = [];
   let variables: VariableFile | undefined;
   try {
     for (const drive of options.drive ?? []) drives.push(await openDrive(drive));
-    const guest = await prepareGuest(options, guestSession(options, host), {
-      cache: new ImageCache(cacheDirectory(host.environment)),
-      progress: stderrProgress(host.stderr),
-      environment: host.environment,
-      mirror: options.mirror,
-      keyring: options.keyring,
-    });
+    const guest = await prepareGuest(
+      options,
+      { ...guestSession(options, host), network: net !== undefined },
+      {
+        cache: new ImageCache(cacheDirectory(host.environment)),
+        progress: stderrProgress(host.stderr),
+        environment: host.environment,
+        mirror: options.mirror,
+        keyring: options.keyring,
+      },
+    );
     const { uefiVars } = options;
     if (uefiVars !== undefined) variables = openVariableFile(uefiVars, variableTemplate(guest));
-    return await runWith({ ...guest, drives, variables: variables ?? keptInMemory(guest) }, options, host);
+    return await runWith(
+      { ...guest, drives, net, variables: variables ?? keptInMemory(guest) },
+      options,
+      host,
+    );
   } finally {
     for (const drive of drives) await drive.close();
     variables?.close();
@@ -84,7 +96,7 @@ function openDrive(text: string): Promise<RawFile> {
   return openRawFile(path, { readOnly: path !== text });
 }
 
-type ReadyGuest = Omit<Guest, "variables"> & Pick<VirtualMachineOptions, "drives" | "variables">;
+type ReadyGuest = Omit<Guest, "variables"> & Pick<VirtualMachineOptions, "drives" | "net" | "variables">;
 
 async function runWith(guest: ReadyGuest, options: RunOptions, host: Host): Promise<number> {
   let machine: VirtualMachine | undefined;

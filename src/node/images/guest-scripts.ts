@@ -45,6 +45,8 @@ ln -s fd/0 /dev/stdin
 ln -s fd/1 /dev/stdout
 ln -s fd/2 /dev/stderr
 ifconfig lo up
+. /etc/elvisor/settings
+[ "$MODE" = shell ] && [ -f /etc/elvisor/network ] && sh /etc/elvisor/network &
 while :; do
   sleep 2147483647 &
   wait $!
@@ -80,6 +82,7 @@ if [ "$MODE" = command ]; then
   exec 3<"$device"
   until read -r name <&3; do :; done
   unset MODE name entry device
+  [ -f /etc/elvisor/network ] && sh /etc/elvisor/network 3<&- 4>&- 5>&- 9>&-
   sh /etc/elvisor/command <&3 >&4 2>&5 3<&- 4>&- 5>&- 9>&-
   echo $? >&9
 else
@@ -91,6 +94,25 @@ else
   sh -l
 fi
 kill -USR2 1
+`;
+
+/** Brings the network card up, for a guest that has one: a shell does not wait for it, a command does. */
+export const NETWORK_SCRIPT = `#!/bin/sh
+exec </dev/null >/dev/null 2>&1
+modprobe virtio_net
+for card in /sys/class/net/eth*; do
+  [ -e "$card" ] || continue
+  ifconfig "\${card##*/}" up
+  udhcpc -i "\${card##*/}" -q -n -t 5 -T 1 -s /etc/elvisor/lease
+done
+`;
+
+/** What udhcpc does with the address that it is given. */
+export const LEASE_SCRIPT = `#!/bin/sh
+[ "$1" = bound ] || [ "$1" = renew ] || exit 0
+ifconfig "$interface" "$ip" netmask "$subnet" \${broadcast:+broadcast "$broadcast"} \${mtu:+mtu "$mtu"}
+for each in $router; do route add default gw "$each" dev "$interface"; done
+for each in $dns; do echo "nameserver $each"; done >/etc/resolv.conf
 `;
 
 /** What the shell reads first. */

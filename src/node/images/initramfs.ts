@@ -3,17 +3,28 @@ import { join } from "node:path";
 import { UserError } from "../../base/errors.ts";
 import type { CachedImage } from "./cache.ts";
 import { type CpioEntry, writeCpio } from "./cpio.ts";
-import { FILE_SYSTEMS, INIT_SCRIPT, PROFILE, SESSION_SCRIPT } from "./guest-scripts.ts";
+import {
+  FILE_SYSTEMS,
+  INIT_SCRIPT,
+  LEASE_SCRIPT,
+  NETWORK_SCRIPT,
+  PROFILE,
+  SESSION_SCRIPT,
+} from "./guest-scripts.ts";
 
 /** What the guest does once it is up. */
-export type GuestSession =
+export type GuestSession = (
   | {
       readonly kind: "shell";
       /** The terminal's type, as in the variable TERM. */
       readonly terminal: string;
       readonly size: { readonly columns: number; readonly rows: number } | undefined;
     }
-  | { readonly kind: "command"; readonly command: string };
+  | { readonly kind: "command"; readonly command: string }
+) & {
+  /** The guest has a network card, to be configured by DHCP. */
+  readonly network?: boolean;
+};
 
 /** A kernel's modules: paths from "lib/modules/RELEASE/…" on. */
 export type ModuleFiles = ReadonlyMap<string, Uint8Array>;
@@ -63,6 +74,11 @@ export function buildInitramfs(busybox: Uint8Array, modules: ModuleFiles, sessio
   file("etc/elvisor/session", SESSION_SCRIPT, 0o755);
   file("etc/elvisor/settings", settings(session));
   if (session.kind === "command") file("etc/elvisor/command", `${session.command}\n`);
+  if (session.network === true) {
+    file("etc/elvisor/network", NETWORK_SCRIPT, 0o755);
+    file("etc/elvisor/lease", LEASE_SCRIPT, 0o755);
+  }
+  file("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n");
   file("etc/profile", PROFILE);
   file("etc/fstab", FILE_SYSTEMS);
   file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
