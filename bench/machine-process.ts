@@ -21,6 +21,9 @@ const machine = await createMachine({
   memoryBytes: GUEST_MEMORY,
   cpus: 1,
   engine: request.engine,
+  ...(request.mmu !== undefined && { mmu: request.mmu }),
+  ...(request.tlbi !== undefined && { tlbi: request.tlbi }),
+  ...(request.mmuCheck !== undefined && { mmuCheck: request.mmuCheck }),
   kernel: { name: request.kernel, bytes: await readFile(request.kernel) },
   ...(request.initrd !== undefined && {
     initrd: { name: request.initrd, bytes: await readFile(request.initrd) },

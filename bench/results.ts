@@ -97,7 +97,7 @@ export function counted(result: ItemResult, name: ContenderName): Counted {
       (counts) => (counts["regionInstructions"] ?? Number.NaN) / (counts["instructions"] ?? Number.NaN),
     ),
     walksPerThousand: per(
-      (counts) => (1000 * (counts["tableWalks"] ?? Number.NaN)) / (counts["instructions"] ?? Number.NaN),
+      (counts) => (1000 * (counts["tlbMisses"] ?? Number.NaN)) / (counts["instructions"] ?? Number.NaN),
     ),
   };
 }

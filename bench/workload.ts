@@ -26,7 +26,7 @@ export interface GuestFiles {
 }
 
 /** What `machine-process` is told. */
-export interface MachineRequest extends GuestFiles {
+export interface MachineRequest extends GuestFiles, Pick<VirtualMachineOptions, "mmu" | "tlbi" | "mmuCheck"> {
   readonly engine: NonNullable<VirtualMachineOptions["engine"]>;
 }
 

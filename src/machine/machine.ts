@@ -11,11 +11,13 @@ import { callPsci, type PowerController, PSCI_POWER_STATE, PSCI_STATUS } from ".
 import { DECODER, IMPLEMENTED_FEATURES } from "../isa/table.ts";
 import { Bus } from "../memory/bus.ts";
 import { FrameTable } from "../memory/frame-table.ts";
+import { GuestWriteBuffers } from "../memory/guest-write-buffer.ts";
 import { MAXIMUM_MEMORY_SIZE, MachineMemory } from "../memory/machine-memory.ts";
 import { PhysicalMap } from "../memory/physical-map.ts";
 import { TracedMemory } from "../memory/traced-memory.ts";
 import { TracedStore } from "../memory/traced-store.ts";
-import { TlbGroup } from "../mmu/tlb-maintenance.ts";
+import { ShadowTables } from "../mmu/shadow/shadow-tables.ts";
+import { TlbGroup, type TlbiMode } from "../mmu/tlb-maintenance.ts";
 import { formatBytes, MEBIBYTE } from "../platform/units.ts";
 import { cpuAffinity } from "../platform/virt-board.ts";
 import { VIRT_MAP } from "../platform/virt-map.ts";
@@ -23,7 +25,7 @@ import { VirtBoard } from "./board.ts";
 import { applyBootPlan } from "./boot/apply-boot-plan.ts";
 import type { BootPlan } from "./boot/boot-plan.ts";
 import { startState } from "./boot/start-state.ts";
-import { overheadBytes, RECORD_PAGES } from "./engine-memory.ts";
+import { overheadBytes, RECORD_PAGES, SHADOW_TABLES } from "./engine-memory.ts";
 import { FlashContents, type FlashWritten } from "./flash-contents.ts";
 import type { InstructionTime } from "./instruction-time.ts";
 import type { MachineClock } from "./machine-clock.ts";
@@ -47,9 +49,23 @@ export interface MachineParts {
   readonly onVariablesWritten?: FlashWritten | undefined;
   /** Jumps to code before it is translated; undefined: only the interpreter runs. */
   readonly translationThreshold?: number | undefined;
+  readonly memoryManagement?: MemoryManagement | undefined;
   /** Count dispatches by handler; see Interpreter.profile. */
   readonly profile?: boolean;
 }
+
+/** How addresses are translated; all give the same results. */
+export interface MemoryManagement {
+  /** From shadow tables, or by walking the guest's tables each time the soft TLB misses. */
+  readonly mode: "walk" | "shadow";
+  readonly tlbi: TlbiMode;
+  /** Compare every translation from shadow tables with a walk; a difference is a defect of ours. */
+  readonly check: boolean;
+  /** Shadow ASIDs of one element. */
+  readonly addressSpaces?: number | undefined;
+}
+
+const DEFAULT_MEMORY_MANAGEMENT: MemoryManagement = { mode: "walk", tlbi: "incremental", check: false };
 
 /** What software asked for that ends or restarts the machine. */
 export type PowerRequest = "off" | "reset";
@@ -76,6 +92,8 @@ export class Machine implements PowerController {
   readonly interpreter: Interpreter;
   readonly tlbs: TlbGroup;
   readonly store: TracedStore;
+  /** Undefined where translations come from walks only. */
+  readonly shadow: ShadowTables | undefined;
   readonly loop: RunLoop;
   /** Set when the guest asked to be switched off or reset; the loop is interrupted then. */
   powerRequest: PowerRequest | undefined;
@@ -98,7 +116,13 @@ export class Machine implements PowerController {
     this.store = new TracedStore(this.memory, frames);
     this.guest = new TracedMemory(map, this.store, secure);
     this.bus = new Bus(map);
-    this.tlbs = new TlbGroup(map, this.store);
+    const { mode, tlbi, check, addressSpaces } = parts.memoryManagement ?? DEFAULT_MEMORY_MANAGEMENT;
+    if (mode === "shadow") {
+      const buffers = new GuestWriteBuffers(this.memory, frames);
+      this.shadow = new ShadowTables({ map, store: this.store, buffers, tables: SHADOW_TABLES });
+    }
+    const { shadow } = this;
+    this.tlbs = new TlbGroup(map, this.store, shadow, tlbi);
     this.board = new VirtBoard({
       ...{
         map,
@@ -127,6 +151,7 @@ export class Machine implements PowerController {
       (_, index) =>
         new ProcessingElement({
           ...{ map, store: this.store, bus: this.bus, group: this.tlbs, index, clock, features, options },
+          ...{ shadow, check, userBanks: addressSpaces },
           gic: this.board.gic,
           hooks: {
             conduit: (kind) => this.#conduit(kind, index),
@@ -142,6 +167,9 @@ export class Machine implements PowerController {
       interpreter: this.interpreter,
       clock,
       instructionTime: parts.instructionTime,
+      onTurn: (element) => {
+        if (this.shadow !== undefined) this.shadow.buffers.writer = element.index;
+      },
     });
   }
 
@@ -174,6 +202,7 @@ export class Machine implements PowerController {
     clock.reset();
     this.board.reset();
     applyBootPlan(plan, this.guest);
+    this.shadow?.purge();
     for (const element of this.elements) {
       element.processor.reset();
       element.power = plan.secondaries === "start" || element.index === 0 ? "on" : "off";

@@ -13,7 +13,8 @@ import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { Mmu, type MmuOptions } from "../mmu/mmu.ts";
 import { VIRT_PPI } from "../platform/virt-map.ts";
 
-export interface ProcessingElementParts extends Pick<MmuOptions, "map" | "store" | "bus" | "group"> {
+export interface ProcessingElementParts
+  extends Pick<MmuOptions, "map" | "store" | "bus" | "group" | "shadow" | "check" | "userBanks"> {
   readonly index: number;
   readonly clock: Clock;
   readonly gic: GicV3;
@@ -35,6 +36,7 @@ export class ProcessingElement implements InterpretedElement {
 
   constructor(parts: ProcessingElementParts) {
     const { map, store, bus, group, index, clock, gic, features, options, hooks } = parts;
+    const { shadow, check, userBanks } = parts;
     const { memory } = map;
     this.index = index;
     this.base = memory.allocate(PE_LAYOUT.SIZE, 4096);
@@ -45,6 +47,7 @@ export class ProcessingElement implements InterpretedElement {
       store,
       bus,
       group,
+      ...{ shadow, check, userBanks },
       base: this.base,
       registers: translationRegisters(memory, this.base),
       features: {

@@ -29,6 +29,7 @@ export class RunLoop {
   readonly #interpreter: Interpreter;
   readonly #clock: MachineClock;
   readonly #instructionTime: InstructionTime | undefined;
+  readonly #onTurn: (element: ProcessingElement) => void;
   #interrupted = false;
   /** The element that had the last turn. */
   #lastTurn: ProcessingElement | undefined;
@@ -39,11 +40,14 @@ export class RunLoop {
     interpreter: Interpreter;
     clock: MachineClock;
     instructionTime: InstructionTime | undefined;
+    /** Called before each turn of an element. */
+    onTurn?: (element: ProcessingElement) => void;
   }) {
     this.#elements = parts.elements;
     this.#interpreter = parts.interpreter;
     this.#clock = parts.clock;
     this.#instructionTime = parts.instructionTime;
+    this.#onTurn = parts.onTurn ?? (() => {});
   }
 
   /** Ends the burst in progress at the next instruction boundary: the machine is switched off, say. */
@@ -95,6 +99,7 @@ export class RunLoop {
   #turn(element: ProcessingElement): number {
     const { processor } = element;
     const before = element.instructions;
+    this.#onTurn(element);
     processor.yielded = false;
     const time = this.#instructionTime;
     if (time === undefined) {

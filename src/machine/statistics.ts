@@ -1,4 +1,6 @@
+import type { ShadowWalk } from "../mmu/shadow/shadow-walk.ts";
 import type { Machine } from "./machine.ts";
+import type { ProcessingElement } from "./processing-element.ts";
 import type { MachineStatistics } from "./virtual-machine-interface.ts";
 
 /** Figures about a run, for `--stats` and Ctrl-A s. */
@@ -6,11 +8,11 @@ export function machineStatistics(
   machine: Machine,
   run: { milliseconds: number; idleMilliseconds: number; resets: number },
 ): MachineStatistics {
-  const { interpreter, elements, store, tlbs } = machine;
+  const { interpreter, store, tlbs } = machine;
   const busySeconds = (run.milliseconds - run.idleMilliseconds) / 1000;
   const { translator } = interpreter;
   const inRegions = translator?.statistics();
-  const walks = elements.reduce((sum, { mmu }) => sum + mmu.statistics().walks, 0);
+  const misses = sum(machine, ({ mmu }) => mmu.statistics().walks);
   return {
     seconds: run.milliseconds / 1000,
     idleSeconds: run.idleMilliseconds / 1000,
@@ -22,9 +24,14 @@ export function machineStatistics(
     recordPages: interpreter.records.pages,
     recordEvictions: interpreter.records.evictions,
     recordDrops: interpreter.records.drops,
-    tableWalks: walks,
+    tlbMisses: misses,
+    tlbMissesPer1000Instructions: (1000 * misses) / machine.instructions,
+    tableWalks: misses - sum(machine, ({ mmu }) => mmu.shadowWalk?.hits ?? 0),
     tlbInvalidations: tlbs.invalidations,
     tracedWrites: store.tracedWrites,
+    tlbFlushes: sum(machine, (element) => element.mmu.statistics().flushes),
+    addressSpaceReassignments: sum(machine, (element) => element.mmu.statistics().reassignments),
+    ...shadowStatistics(machine),
     ...(translator !== undefined && {
       regions: translator.regions,
       regionInvalidations: translator.invalidations,
@@ -34,5 +41,33 @@ export function machineStatistics(
       regionEntries: inRegions?.entries ?? 0,
       regionInstructions: inRegions?.instructions ?? 0,
     }),
+  };
+}
+
+function sum(machine: Machine, figure: (element: ProcessingElement) => number): number {
+  return machine.elements.reduce((total, element) => total + figure(element), 0);
+}
+
+/** What shadow tables did, where there are any. */
+function shadowStatistics({ shadow, elements }: Machine): MachineStatistics {
+  if (shadow === undefined) return {};
+  const walks = elements.map(({ mmu }) => mmu.shadowWalk!);
+  const total = (figure: (walk: ShadowWalk) => number) => walks.reduce((all, walk) => all + figure(walk), 0);
+  const { fills, drains, lateRecords, lostUpdates, purges, rootsDropped, links } = shadow.statistics;
+  return {
+    shadowHits: total((walk) => walk.hits),
+    shadowFaults: total((walk) => walk.absentHits),
+    shadowMisses: total((walk) => walk.walks),
+    shadowTables: shadow.liveTables,
+    shadowEntriesRead: fills,
+    shadowTablesLinked: links,
+    shadowRootsDropped: rootsDropped,
+    shadowPurges: purges,
+    shadowLostUpdates: lostUpdates,
+    writeBufferRecords: shadow.buffers.records,
+    writeBufferOverflows: shadow.buffers.overflows,
+    writeBufferLateRecords: lateRecords,
+    writeBufferDrains: drains,
+    ...(walks.some(({ check }) => check) && { checkedTranslations: total((walk) => walk.checked) }),
   };
 }

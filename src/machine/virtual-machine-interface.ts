@@ -99,6 +99,15 @@ export interface VirtualMachineOptions {
    * interpreted. "interpreter": everything is. Both do exactly the same.
    */
   readonly engine?: "interpreter" | "translator";
+  /**
+   * "shadow": misses of the soft TLB are answered from shadow tables, which follow the guest's tables by recorded
+   * writes. "walk" (unless given): by walking the guest's tables. Both do exactly the same.
+   */
+  readonly mmu?: "walk" | "shadow";
+  /** With shadow tables, what TLBI does: apply what was written ("incremental", unless given), or forget all. */
+  readonly tlbi?: "full" | "incremental";
+  /** Compare every translation from shadow tables with a walk: slow, for finding defects. */
+  readonly mmuCheck?: boolean;
   /** virtio-blk devices, in their order. */
   readonly drives?: readonly Drive[];
   /**

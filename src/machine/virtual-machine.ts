@@ -199,6 +199,11 @@ function makeMachine(
       serial: output.sink(options.serial),
       onSignal,
       onVariablesWritten: options.variables?.write,
+      memoryManagement: {
+        mode: options.mmu ?? "walk",
+        tlbi: options.tlbi ?? "incremental",
+        check: options.mmuCheck ?? false,
+      },
       translationThreshold: options.engine === "interpreter" ? undefined : TRANSLATION_THRESHOLD,
     });
   } catch (error) {

@@ -16,6 +16,7 @@ const SIZES: Partial<Record<keyof typeof PE_LAYOUT, number>> = {
   V: 32 * 16,
   EXCLUSIVE_VALUE: 16,
   INSTRUCTIONS: 8,
+  SHADOW_HALVES: 2 * 16,
   SCRATCH: 64,
   SP_BANK: 4 * 8,
   SYSTEM_REGISTERS: 8 * SYSTEM_REGISTER_SLOTS,

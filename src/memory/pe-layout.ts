@@ -64,6 +64,18 @@ export const PE_LAYOUT = {
   FAST_REGISTERS: 1228,
   /** SP_EL0 to SP_EL3, 8 bytes each; the one in use is stale here, see SP. */
   SP_BANK: 1232,
+  /** Guest write buffer (memory/guest-write-buffer.ts): u32 address of record 0, and two u32 that count records. */
+  GWB_RING: 1408,
+  GWB_PRODUCED: 1412,
+  GWB_CONSUMED: 1416,
+  /**
+   * How a miss of the soft TLB finds a shadow table: SHADOW_HALF.SIZE bytes for lower addresses, then for upper
+   * ones (mmu/shadow/miss-module.ts).
+   */
+  SHADOW_HALVES: 1424,
+  /** i32, for ordinary and for unprivileged accesses: which fast permission bits of a shadow leaf count, -1 none. */
+  SHADOW_MODE: 1456,
+  SHADOW_MODE_UNPRIVILEGED: 1460,
   /** PSTATE.SSBS and the event register of WFE and SEV, u32 each: 0 or 1. */
   SSBS: 1264,
   EVENT: 1268,
@@ -71,6 +83,18 @@ export const PE_LAYOUT = {
   SYSTEM_REGISTERS: 2048,
   /** Bytes reserved for one element. */
   SIZE: 16384,
+} as const;
+
+/** One of a processing element's SHADOW_HALVES, u32 each. */
+export const SHADOW_HALF = {
+  SIZE: 16,
+  /** Address of the root's shadow, 0 while there is none. */
+  ROOT: 0,
+  /** Position of the first level's index, and the mask over it. */
+  SHIFT: 4,
+  MASK: 8,
+  /** Bits 63:32 that must equal the half's sign. */
+  CHECK: 12,
 } as const;
 
 /**

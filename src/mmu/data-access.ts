@@ -7,6 +7,7 @@ import { MAP_ENTRY, type PhysicalMap } from "../memory/physical-map.ts";
 import type { TracedStore } from "../memory/traced-store.ts";
 import { isDevice } from "./memory-attributes.ts";
 import { FAULT_STATUS, faultOutsideWalk, type MemoryFault, NO_FAULT } from "./memory-fault.ts";
+import type { TableWalk } from "./table-walk.ts";
 import type { AccessView, TranslationContext } from "./translation-context.ts";
 import { doubleWord } from "./translation-registers.ts";
 import { PERMISSION, REQUEST } from "./walk-request.ts";
@@ -37,6 +38,8 @@ export interface AccessOptions {
   readonly store: TracedStore;
   readonly bus: Bus;
   readonly context: TranslationContext;
+  /** How descriptors are found; the guest's tables are read unless it is given. */
+  readonly walk?: TableWalk | undefined;
   /** Byte address of the processing element's block. */
   readonly base: number;
 }
@@ -63,13 +66,15 @@ export class DataAccess {
   #entry = 0;
 
   constructor(options: AccessOptions) {
+    const { map, store } = options;
     this.#memory = options.memory;
-    this.#map = options.map;
-    this.#store = options.store;
+    this.#map = map;
+    this.#store = store;
     this.#bus = options.bus;
     this.#context = options.context;
     this.#scratch = options.base + PE_LAYOUT.SCRATCH;
-    this.walker = new Walker(options.map, options.store);
+    const { walk } = options;
+    this.walker = walk === undefined ? new Walker(map, store) : new Walker(map, store, walk);
   }
 
   /** Host address where the bytes can be read: in RAM, ROM or SCRATCH. 0 for a fault. */
@@ -172,8 +177,9 @@ export class DataAccess {
       return 0;
     }
     const frameHost = (entry & PAGE_MASK) >>> 0;
-    view.bank.prepareExecute(low, high, frameHost);
-    view.bank.describe(low, high, this.walker.shift, this.walker.global);
+    const bank = this.#context.bankOf(view);
+    bank.prepareExecute(low, high, frameHost);
+    bank.describe(low, high, this.walker.shift, this.walker.global, this.walker.coherent);
     return frameHost;
   }
 
@@ -338,8 +344,9 @@ export class DataAccess {
     const frameHost = (this.#entry & PAGE_MASK) >>> 0;
     const writable = kind === MAP_ENTRY.RAM && !walker.writeNeedsUpdate && !this.#store.isTraced(frameHost);
     const permissions = walker.permissions & (writable ? PERMISSION.ALL : ~PERMISSION.WRITE);
-    view.bank.install(low, high, frameHost, permissions);
-    view.bank.describe(low, high, walker.shift, walker.global);
+    const bank = this.#context.bankOf(view);
+    bank.install(low, high, frameHost, permissions);
+    bank.describe(low, high, walker.shift, walker.global, walker.coherent);
   }
 
   #prepareCrossing(low: number, high: number, size: number, flags: number): number {

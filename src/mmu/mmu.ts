@@ -4,6 +4,8 @@ import type { TracedStore } from "../memory/traced-store.ts";
 import { AddressTranslation } from "./address-translation.ts";
 import { DataAccess } from "./data-access.ts";
 import { VirtualReader } from "./reader.ts";
+import type { ShadowTables } from "./shadow/shadow-tables.ts";
+import { ShadowWalk } from "./shadow/shadow-walk.ts";
 import type { TlbGroup, TlbiOperation } from "./tlb-maintenance.ts";
 import { TranslationContext } from "./translation-context.ts";
 import type {
@@ -11,6 +13,7 @@ import type {
   TranslationRegisterName,
   TranslationRegisters,
 } from "./translation-registers.ts";
+import { Walker } from "./walker.ts";
 
 export interface MmuOptions {
   readonly map: PhysicalMap;
@@ -22,12 +25,19 @@ export interface MmuOptions {
   readonly base: number;
   readonly registers: TranslationRegisters;
   readonly features: TranslationFeatures;
+  /** Where the machine has shadow tables: `--mmu=shadow`. */
+  readonly shadow?: ShadowTables | undefined;
+  /** Compare every translation from shadow tables with a walk. */
+  readonly check?: boolean | undefined;
+  /** Shadow ASIDs: soft-TLB banks for unprivileged accesses. */
+  readonly userBanks?: number | undefined;
 }
 
 export interface MmuStatistics {
   readonly walks: number;
   readonly faults: number;
   readonly flushes: number;
+  readonly reassignments: number;
 }
 
 /** One processing element's memory management unit. */
@@ -37,16 +47,24 @@ export class Mmu {
   readonly addressTranslation: AddressTranslation;
   readonly reader: VirtualReader;
   readonly group: TlbGroup;
+  /** Undefined without shadow tables. */
+  readonly shadowWalk: ShadowWalk | undefined;
 
   constructor(options: MmuOptions) {
     const { map, store, bus, group, base, registers, features } = options;
     const { memory, frames } = map;
     this.group = group;
-    this.context = new TranslationContext({ memory, frames, base, registers, features });
+    const { shadow, userBanks } = options;
+    this.context = new TranslationContext({ memory, frames, base, registers, features, shadow, userBanks });
     group.add(this.context);
-    this.access = new DataAccess({ memory, map, store, bus, context: this.context, base });
+    shadow?.buffers.add(base);
+    const walk = shadow === undefined ? undefined : new ShadowWalk(map, store, shadow);
+    if (walk !== undefined) walk.check = options.check ?? false;
+    this.shadowWalk = walk;
+    this.access = new DataAccess({ memory, map, store, bus, context: this.context, base, walk });
     this.addressTranslation = new AddressTranslation(this.context, this.access.walker);
-    this.reader = new VirtualReader(map, this.context, this.access.walker);
+    // A debugger's look leaves no traces.
+    this.reader = new VirtualReader(map, this.context, new Walker(map, store));
   }
 
   /**
@@ -69,6 +87,7 @@ export class Mmu {
 
   statistics(): MmuStatistics {
     const { walks, faults } = this.access;
-    return { walks, faults, flushes: this.context.flushes };
+    const { flushes, reassignments } = this.context;
+    return { walks, faults, flushes, reassignments };
   }
 }

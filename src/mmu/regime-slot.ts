@@ -51,6 +51,9 @@ export class RegimeSlot {
   readonly privileged: readonly [TlbBank, TlbBank];
   /** Bank of the current ASID's unprivileged accesses, while known. */
   user: TlbBank | undefined;
+  /** Which table bases the last refresh changed. */
+  lowerMoved = false;
+  upperMoved = false;
   /** Accesses can use the soft TLB at all: little-endian and unchecked for alignment. */
   fastData = false;
   readonly #registers: TranslationRegisters;
@@ -93,6 +96,17 @@ export class RegimeSlot {
   refresh(): RegimeChange {
     const { stale } = this;
     this.stale = "nothing";
+    const { lower, upper } = this.configuration;
+    const { baseLow: lowerLow, baseHigh: lowerHigh } = lower;
+    const { baseLow: upperLow, baseHigh: upperHigh } = upper;
+    const change = this.#refresh(stale);
+    const { lower: newLower, upper: newUpper } = this.configuration;
+    this.lowerMoved = newLower.baseLow !== lowerLow || newLower.baseHigh !== lowerHigh;
+    this.upperMoved = newUpper.baseLow !== upperLow || newUpper.baseHigh !== upperHigh;
+    return change;
+  }
+
+  #refresh(stale: RegimeSlot["stale"]): RegimeChange {
     return stale === "everything" ? this.#refreshAll() : this.#refreshTables();
   }
 

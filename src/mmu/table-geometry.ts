@@ -50,6 +50,10 @@ export class TableGeometry {
   readonly firstBlockLevel: number;
   baseLow = 0;
   baseHigh = 0;
+  /** Names what the meaning of this table's descriptors depends on, see shadow/shadow-roles.ts; 0: not shadowed. */
+  shadowRole = 0;
+  /** Address of the shadow of the table at the base, 0 while it is not looked up. */
+  shadowRoot = 0;
   /** The base lies above the output size: an address size fault at level 0. */
   baseOutOfRange = false;
   /** Bits of the input address, in halves, that must all be equal to the half's sign. */
@@ -79,10 +83,14 @@ export class TableGeometry {
     this.checkHigh = checkedHigh & (inputBits <= 32 ? -1 : ~(2 ** (inputBits - 32) - 1));
     this.bigEndian = input.bigEndian;
   }
+
   /** Takes another value of the table base register, given as halves; all else stays. */
   setBase(low: number, high: number): void {
-    this.baseLow = low & this.#baseMask;
-    this.baseHigh = high & 0xffff;
+    const baseLow = low & this.#baseMask;
+    const baseHigh = high & 0xffff;
+    if (baseLow !== this.baseLow || baseHigh !== this.baseHigh) this.shadowRoot = 0;
+    this.baseLow = baseLow;
+    this.baseHigh = baseHigh;
     this.baseOutOfRange = (this.baseHigh & this.outputCheckHigh) !== 0;
   }
 }

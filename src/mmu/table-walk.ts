@@ -35,7 +35,8 @@ export const DESCRIPTOR_HIGH = {
   NS_TABLE: 1 << (63 - 32),
 } as const;
 
-const HIERARCHY =
+/** Bits of a table descriptor's high word that hold for everything below it. */
+export const DESCRIPTOR_HIERARCHY: number =
   DESCRIPTOR_HIGH.PXN_TABLE |
   DESCRIPTOR_HIGH.XN_TABLE |
   DESCRIPTOR_HIGH.TABLE_NO_UNPRIVILEGED |
@@ -76,6 +77,16 @@ export class TableWalk {
     this.#map = map;
     this.#store = store;
     this.#words = map.memory.words;
+  }
+
+  /** The last answer stays right without TLB maintenance: changes of its tables become known by themselves. */
+  get isCoherent(): boolean {
+    return false;
+  }
+
+  /** Makes up for writes to tables not known yet; true where the last answer may have been of before them. */
+  freshen(): boolean {
+    return false;
   }
 
   /**
@@ -139,7 +150,7 @@ export class TableWalk {
         this.hierarchy = hierarchy;
         return NO_FAULT;
       }
-      hierarchy |= wordHigh & HIERARCHY;
+      hierarchy |= wordHigh & DESCRIPTOR_HIERARCHY;
       baseLow = wordLow & ~granuleMask;
       baseHigh = wordHigh & 0xffff;
       level++;
@@ -167,6 +178,6 @@ export class TableWalk {
   }
 }
 
-function swapBytes(word: number): number {
+export function swapBytes(word: number): number {
   return (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24);
 }

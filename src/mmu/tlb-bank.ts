@@ -35,6 +35,13 @@ export class TlbBank {
   hasGlobal = false;
   /** An entry with nG may be in the bank. */
   hasNonGlobal = false;
+  /** An entry of the lower half of addresses may be in the bank. */
+  hasLower = false;
+  /**
+   * Changes of the tables that every entry was made from become known by themselves, so that TLBI has nothing to
+   * do here.
+   */
+  coherent = true;
   readonly #words: Int32Array;
   readonly #frames: FrameTable;
   readonly #first: number;
@@ -87,8 +94,10 @@ export class TlbBank {
   }
 
   /** What TLBI needs to know about the page installed last; call it beside each install. */
-  describe(low: number, high: number, shift: number, global: boolean): void {
+  describe(low: number, high: number, shift: number, global: boolean, coherent = false): void {
     this.#shifts[(low >>> FRAME_SHIFT) & INDEX_MASK] = shift;
+    if (!coherent) this.coherent = false;
+    if ((high & UPPER) === 0) this.hasLower = true;
     if (global) this.hasGlobal = true;
     else this.hasNonGlobal = true;
     if (shift > FRAME_SHIFT) {
@@ -113,6 +122,8 @@ export class TlbBank {
     this.#empty = true;
     this.hasGlobal = false;
     this.hasNonGlobal = false;
+    this.hasLower = false;
+    this.coherent = true;
     this.#largestLower = FRAME_SHIFT;
     this.#largestUpper = FRAME_SHIFT;
     this.#blocks.clear();
@@ -126,6 +137,19 @@ export class TlbBank {
     const largest = (high & UPPER) !== 0 ? this.#largestUpper : this.#largestLower;
     if (largest === FRAME_SHIFT || !this.#mayBeInBlock(low, high)) this.#drop(this.slot(low) >>> 2);
     else this.#flushBlocks(low, high);
+  }
+
+  /** Drops the entry of exactly one page, if it is here. The top byte is ignored. */
+  dropPage(low: number, high: number): void {
+    const words = this.#words;
+    const index = this.slot(low) >>> 2;
+    const tag = firstTag(words, index);
+    if (tag === 0 || words[index + tag - 1] !== (low & PAGE_MASK)) return;
+    if (((words[index + tag]! ^ high) & WITHOUT_TAG) === 0) this.#drop(index);
+  }
+
+  get isEmpty(): boolean {
+    return this.#empty;
   }
 
   /** Removes the write tags of a frame. */

@@ -4,6 +4,7 @@ import type { MachineMemory } from "../memory/machine-memory.ts";
 import type { PhysicalMap } from "../memory/physical-map.ts";
 import type { TracedStore } from "../memory/traced-store.ts";
 import type { RegimeName } from "./regime.ts";
+import type { ShadowTables, TranslationKeepers } from "./shadow/shadow-tables.ts";
 import { revokeWritable } from "./tlb-bank.ts";
 import type { TranslationContext } from "./translation-context.ts";
 import { highWord, lowWord } from "./translation-registers.ts";
@@ -30,6 +31,12 @@ const TLBI_OPERATIONS = [
 export type TlbiOperation = (typeof TLBI_OPERATIONS)[number];
 
 /**
+ * What a TLBI does where translations come from shadow tables: forget them all, or only apply what the guest
+ * changed. By address, the address's translation goes in either case.
+ */
+export type TlbiMode = "full" | "incremental";
+
+/**
  * The soft TLBs of one machine's processing elements: TLBI, and the removal of what a change of the physical
  * map or of a frame's tracing makes wrong. Never drops less than was asked for; at times more.
  */
@@ -39,8 +46,14 @@ export class TlbGroup {
   readonly #contexts: TranslationContext[] = [];
   readonly #memory: MachineMemory;
   readonly #frames: FrameTable;
+  readonly #shadow: ShadowTables | undefined;
+  readonly #mode: TlbiMode;
 
-  constructor(map: PhysicalMap, store: TracedStore) {
+  /** `mode` says what TLBI does where translations come from shadow tables. */
+  constructor(map: PhysicalMap, store: TracedStore, shadow?: ShadowTables, mode: TlbiMode = "incremental") {
+    this.#shadow = shadow;
+    this.#mode = mode;
+    if (shadow !== undefined) shadow.keepers = this.#keepers();
     this.#memory = map.memory;
     this.#frames = map.frames;
     map.onChange(() => this.flushAll());
@@ -79,11 +92,36 @@ export class TlbGroup {
     innerShareable: boolean,
   ): void {
     this.invalidations++;
+    const shadow = this.#shadow;
+    if (shadow !== undefined) {
+      shadow.drain();
+      if (this.#mode === "full") shadow.purge();
+    }
     const level = context.exceptionLevel;
     const target = lowerTarget(context);
     const forced = level === 1 && target === "EL1&0" && context.forcesBroadcast;
     if (!innerShareable && !forced) apply(context, { operation, operand, target });
     else for (const each of this.#contexts) apply(each, { operation, operand, target });
+  }
+
+  #keepers(): TranslationKeepers {
+    const contexts = this.#contexts;
+    return {
+      dropPage(role, low, high) {
+        for (const context of contexts) context.dropPage(role.regime, low, high);
+      },
+      dropHalf(role) {
+        for (const context of contexts) context.flushRegime(role.regime);
+      },
+      dropRoot(role, page) {
+        for (const context of contexts) context.dropRoot(role.regime, role.upper, page);
+      },
+      dropEverything: () => this.flushAll(),
+      isActive: (root) => contexts.some((context) => context.usesRoot(root)),
+      forgetRoot(root) {
+        for (const context of contexts) context.forgetRoot(root);
+      },
+    };
   }
 
   #revokeWrites(frame: number): void {
@@ -112,14 +150,14 @@ function apply(
   const addressHigh = highWord(address) & 0x00ff_ffff;
   switch (operation) {
     case "VMALLE1":
-      context.flushRegime(target);
+      context.invalidateRegime(target);
       return;
     case "VAE1":
     case "VALE1":
       context.flushAddress(target, addressLow, addressHigh, context.matchingAsid(target, asid));
       return;
     case "ASIDE1":
-      context.flushRegime(target, context.matchingAsid(target, asid));
+      context.invalidateRegime(target, context.matchingAsid(target, asid));
       return;
     case "VAAE1":
     case "VAALE1":

@@ -1,8 +1,11 @@
 import type { FrameTable } from "../memory/frame-table.ts";
 import type { MachineMemory } from "../memory/machine-memory.ts";
+import { FRAME_SHIFT } from "../memory/machine-memory.ts";
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { type RegimeName, type Stage1Configuration, Stage2Configuration } from "./regime.ts";
 import { RegimeSlot } from "./regime-slot.ts";
+import type { ShadowTables } from "./shadow/shadow-tables.ts";
+import type { TableGeometry } from "./table-geometry.ts";
 import { TlbBank } from "./tlb-bank.ts";
 import {
   HCR_HIGH,
@@ -16,7 +19,7 @@ import {
 } from "./translation-registers.ts";
 import { REQUEST } from "./walk-request.ts";
 
-/** Unprivileged banks a processing element keeps, one for each regime and ASID used lately. */
+/** Unprivileged banks a processing element keeps, one for each regime, ASID and tables used lately. */
 const USER_BANKS = 8;
 
 /** HCR_EL2 bits that stage 2 depends on. */
@@ -42,10 +45,14 @@ const TABLE_BASES: ReadonlySet<TranslationRegisterName> = new Set<TranslationReg
   "TTBR0_EL3",
 ]);
 
+/** A bank of an address space: its number is the space's shadow ASID (row M6) as long as it has it. */
 interface UserBank {
   readonly bank: TlbBank;
   slot: RegimeSlot | undefined;
   asid: number;
+  /** Table bases, as page numbers. */
+  lower: number;
+  upper: number;
   lastUse: number;
 }
 
@@ -56,6 +63,9 @@ export interface ContextOptions {
   readonly base: number;
   readonly registers: TranslationRegisters;
   readonly features: TranslationFeatures;
+  /** Banks for unprivileged accesses (shadow ASIDs). */
+  readonly userBanks?: number | undefined;
+  readonly shadow?: ShadowTables | undefined;
 }
 
 /**
@@ -68,6 +78,8 @@ export class TranslationContext {
   readonly unprivileged: AccessView;
   /** Banks emptied since the start, for statistics. */
   flushes = 0;
+  /** Banks that one address space had to leave to another. */
+  reassignments = 0;
   readonly registers: TranslationRegisters;
   readonly features: TranslationFeatures;
   readonly #words: Int32Array;
@@ -80,11 +92,17 @@ export class TranslationContext {
   #stage2Registers: readonly bigint[] = [];
   #stage2Stale = true;
   #hcr = 0n;
+  /** The address space in use may take a bank from another at once. */
+  #mayClaim = true;
   #slowOnly = false;
   #useCount = 0;
+  readonly #shadow: ShadowTables | undefined;
+  /** Stands for the bank of an address space that has none yet; always empty. */
+  readonly #unclaimed: TlbBank;
 
   constructor(options: ContextOptions) {
-    const { memory, frames, registers, features } = options;
+    const { memory, frames, registers, features, userBanks = USER_BANKS } = options;
+    this.#shadow = options.shadow;
     this.registers = registers;
     this.features = features;
     this.#words = memory.words;
@@ -106,9 +124,10 @@ export class TranslationContext {
       EL3: slot("EL3", both(bank())),
     };
     this.#slotList = Object.values(this.#slots);
-    for (let index = 0; index < USER_BANKS; index++) {
-      this.#users.push({ bank: bank(), slot: undefined, asid: 0, lastUse: 0 });
+    for (let index = 0; index < userBanks; index++) {
+      this.#users.push({ bank: bank(), slot: undefined, asid: 0, lower: 0, upper: 0, lastUse: 0 });
     }
+    this.#unclaimed = bank();
     const initial = this.#slots["EL3"];
     const view = (): AccessView => ({
       bank: initial.privileged[0],
@@ -138,12 +157,13 @@ export class TranslationContext {
   }
 
   /** Call after a change of EL, PAN, UAO or security state in the element's block; cheaper. */
-  stateChanged(): void {
+  stateChanged(claim = false): void {
     const word = (offset: number) => this.#words[(this.#base + offset) >>> 2]!;
     const level = word(PE_LAYOUT.EL);
     const pan = word(PE_LAYOUT.PAN) !== 0;
     const slot = this.#refreshed(this.regimeOf(level, word(PE_LAYOUT.NON_SECURE) !== 0));
     const { ordinary, unprivileged } = this;
+    this.#mayClaim = claim || level === 0 || this.#shadow === undefined;
     this.#setView(ordinary, slot, level !== 0, pan);
     const unprivilegedApplies =
       word(PE_LAYOUT.UAO) === 0 &&
@@ -251,6 +271,73 @@ export class TranslationContext {
     }
   }
 
+  /** The bank that accesses of a view are cached in, for who is about to add to it. */
+  bankOf(view: AccessView): TlbBank {
+    if (view.bank !== this.#unclaimed) return view.bank;
+    this.#mayClaim = true;
+    this.stateChanged(true);
+    return view.bank;
+  }
+
+  /** TLBI of a regime, or of one ASID of it, where banks that are coherent by themselves may stay as they are. */
+  invalidateRegime(regime: RegimeName, asid?: number): void {
+    if (this.#shadow === undefined) {
+      this.flushRegime(regime, asid);
+      return;
+    }
+    const { privileged } = this.#slots[regime];
+    for (const bank of privileged) {
+      if (!bank.coherent && (asid === undefined || bank.hasNonGlobal)) this.#count(bank.flush());
+    }
+    for (const user of this.#users) {
+      if (user.bank.coherent || user.slot?.name !== regime) continue;
+      if (asid === undefined || user.asid === asid) this.#count(user.bank.flush());
+    }
+  }
+
+  /** Drops one page's translations in a regime. */
+  dropPage(regime: RegimeName, low: number, high: number): void {
+    const { privileged } = this.#slots[regime];
+    if ((high & UPPER) !== 0 || privileged[0].hasLower) privileged[0].dropPage(low, high);
+    if (privileged[1] !== privileged[0] && ((high & UPPER) !== 0 || privileged[1].hasLower)) {
+      privileged[1].dropPage(low, high);
+    }
+    for (const user of this.#users) if (user.slot?.name === regime) user.bank.dropPage(low, high);
+  }
+
+  /** Drops what was translated through one table base, given as a page number. */
+  dropRoot(regime: RegimeName, upper: boolean, page: number): void {
+    for (const bank of this.#slots[regime].privileged) {
+      if (upper || bank.hasLower) this.#count(bank.flush());
+    }
+    for (const user of this.#users) {
+      if (user.slot?.name === regime && (upper ? user.upper : user.lower) === page) {
+        this.#count(user.bank.flush());
+      }
+    }
+  }
+
+  /** A shadow table is the root of some regime as its registers are now. */
+  usesRoot(root: number): boolean {
+    return this.#slotList.some(
+      ({ configuration: { lower, upper } }) => lower.shadowRoot === root || upper.shadowRoot === root,
+    );
+  }
+
+  /** Makes the next walk look the root's shadow up; 0 for all. */
+  forgetRoot(root: number): void {
+    for (const { configuration } of this.#slotList) {
+      for (const geometry of [configuration.lower, configuration.upper]) {
+        if (root === 0 || geometry.shadowRoot === root) geometry.shadowRoot = 0;
+      }
+    }
+  }
+
+  /** Number of the bank of the current address space, or -1 while it has none. */
+  get shadowAsid(): number {
+    return this.#users.findIndex(({ bank }) => bank === this.unprivileged.bank);
+  }
+
   revokeWrites(frame: number): void {
     for (const bank of this.#banks) bank.revokeWrites(frame);
   }
@@ -284,9 +371,14 @@ export class TranslationContext {
     const { asid } = slot.configuration;
     const change = slot.refresh();
     const { twoPrivileges, asid: newAsid } = slot.configuration;
+    if (change === "everything") this.#shadow?.roles.assign(slot.configuration);
     if (change === "everything" || (change === "tables" && !twoPrivileges)) this.flushRegime(regime);
     else if (asid !== newAsid) {
       for (const bank of slot.privileged) if (bank.hasNonGlobal) this.#count(bank.flush());
+    }
+    // What is left was made from tables that nobody may watch any more.
+    for (const bank of slot.privileged) {
+      if ((slot.lowerMoved && bank.hasLower) || (slot.upperMoved && !bank.isEmpty)) bank.coherent = false;
     }
     if (change !== "nothing") slot.user = undefined;
     this.stage2(regime);
@@ -317,13 +409,22 @@ export class TranslationContext {
   /** The bank of a regime's current ASID: the one it had, or the one unused for longest. */
   #userBank(slot: RegimeSlot): TlbBank {
     const { asid } = slot.configuration;
-    let chosen = this.#users.find((user) => user.slot === slot && user.asid === asid);
+    // Without shadow tables TLBI drops what belongs to an ASID, whatever tables it came from.
+    const lower = this.#shadow === undefined ? 0 : pageOf(slot.configuration.lower);
+    const upper = this.#shadow === undefined ? 0 : pageOf(slot.configuration.upper);
+    let chosen = this.#users.find(
+      (user) => user.slot === slot && user.asid === asid && user.lower === lower && user.upper === upper,
+    );
     if (chosen === undefined) {
+      if (!this.#mayClaim) return this.#unclaimed;
+      this.reassignments++;
       chosen = this.#users.reduce((oldest, user) => (user.lastUse < oldest.lastUse ? user : oldest));
       if (chosen.slot?.user === chosen.bank) chosen.slot.user = undefined;
       this.#count(chosen.bank.flush());
       chosen.slot = slot;
       chosen.asid = asid;
+      chosen.lower = lower;
+      chosen.upper = upper;
     }
     chosen.lastUse = ++this.#useCount;
     slot.user = chosen.bank;
@@ -333,4 +434,12 @@ export class TranslationContext {
   #count(flushed: boolean): void {
     if (flushed) this.flushes++;
   }
+}
+
+/** Bit 55 of an address, in its high word. */
+const UPPER = 0x0080_0000;
+
+/** The page number of a table base. */
+function pageOf({ baseLow, baseHigh }: TableGeometry): number {
+  return baseHigh * 2 ** 20 + (baseLow >>> FRAME_SHIFT);
 }

@@ -54,6 +54,8 @@ export class Walker {
   /** log2 of the bytes that the stage 1 leaf maps. */
   shift = 12;
   global = true;
+  /** The result stays right without TLB maintenance, see TableWalk.isCoherent. */
+  coherent = false;
 
   #failedStage: 1 | 2 = 1;
   #failedOnWalk = false;
@@ -62,8 +64,8 @@ export class Walker {
   readonly #walk: TableWalk;
   readonly #stage2: Stage2Walk;
 
-  constructor(map: PhysicalMap, store: TracedStore) {
-    this.#walk = new TableWalk(map, store);
+  constructor(map: PhysicalMap, store: TracedStore, walk: TableWalk = new TableWalk(map, store)) {
+    this.#walk = walk;
     this.#stage2 = new Stage2Walk(map, store);
   }
 
@@ -77,9 +79,18 @@ export class Walker {
   ): number {
     this.#failedStage = 1;
     this.#failedOnWalk = false;
-    const status = stage1.enabled
-      ? this.#walkStage1(stage1, stage2, low, high, request)
-      : this.#identity(stage1, low, high, request);
+    let status: number;
+    if (stage1.enabled) {
+      status = this.#walkStage1(stage1, stage2, low, high, request);
+      // A fault counts only if no write to a table is unknown (spec 2.5, delivery rule).
+      if (status !== NO_FAULT && this.#walk.freshen()) {
+        status = this.#walkStage1(stage1, stage2, low, high, request);
+      }
+      this.coherent = this.#walk.isCoherent && stage2 === undefined;
+    } else {
+      status = this.#identity(stage1, low, high, request);
+      this.coherent = false;
+    }
     if (status !== NO_FAULT || stage2 === undefined || (request & REQUEST.STAGE1_ONLY) !== 0) return status;
     return this.#applyStage2(stage2, request);
   }
@@ -156,6 +167,7 @@ export class Walker {
         if ((wanted & DESCRIPTOR_LOW.READ_ONLY) === 0) this.writeNeedsUpdate = false;
         return NO_FAULT;
       }
+      walk.freshen();
     }
   }
 

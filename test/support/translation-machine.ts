@@ -1,12 +1,14 @@
 import { Bus } from "../../src/memory/bus.ts";
 import { FrameTable } from "../../src/memory/frame-table.ts";
+import { GuestWriteBuffers } from "../../src/memory/guest-write-buffer.ts";
 import { MachineMemory } from "../../src/memory/machine-memory.ts";
 import { PE_LAYOUT, SOFT_TLB } from "../../src/memory/pe-layout.ts";
 import { PhysicalMap } from "../../src/memory/physical-map.ts";
 import { TracedMemory } from "../../src/memory/traced-memory.ts";
 import { TracedStore } from "../../src/memory/traced-store.ts";
 import { Mmu } from "../../src/mmu/mmu.ts";
-import { TlbGroup } from "../../src/mmu/tlb-maintenance.ts";
+import { ShadowTables } from "../../src/mmu/shadow/shadow-tables.ts";
+import { TlbGroup, type TlbiMode } from "../../src/mmu/tlb-maintenance.ts";
 import type { TranslationRegisterName } from "../../src/mmu/translation-registers.ts";
 
 export const RAM_BASE = 0x4000_0000;
@@ -33,15 +35,36 @@ export class TranslationMachine {
   readonly ram: TracedMemory;
   readonly elements: { mmu: Mmu; base: number; registers: RegisterValues }[] = [];
   readonly ramBytes: number;
+  /** Given `shadow`. */
+  readonly shadow: ShadowTables | undefined;
 
-  constructor(options: { ramBytes?: number; elements?: number; physicalAddressBits?: number } = {}) {
+  constructor(
+    options: {
+      ramBytes?: number;
+      elements?: number;
+      physicalAddressBits?: number;
+      shadow?: {
+        tables?: number;
+        addressSpaces?: number;
+        records?: number;
+        tlbi?: TlbiMode;
+        check?: boolean;
+      };
+    } = {},
+  ) {
     this.ramBytes = options.ramBytes ?? 8 << 20;
     this.memory = new MachineMemory(this.ramBytes + (40 << 20));
     this.frames = new FrameTable(this.memory);
     this.map = new PhysicalMap(this.memory, this.frames);
     this.store = new TracedStore(this.memory, this.frames);
     this.bus = new Bus(this.map);
-    this.group = new TlbGroup(this.map, this.store);
+    const { shadow } = options;
+    if (shadow !== undefined) {
+      const buffers = new GuestWriteBuffers(this.memory, this.frames, shadow.records);
+      const { map, store } = this;
+      this.shadow = new ShadowTables({ map, store, buffers, tables: shadow.tables ?? 256 });
+    }
+    this.group = new TlbGroup(this.map, this.store, this.shadow, shadow?.tlbi);
     this.map.mapRam(RAM_BASE, this.ramBytes);
     this.map.mapRam(SECURE_RAM_BASE, 1 << 20, { secure: true });
     this.ram = new TracedMemory(this.map, this.store, true);
@@ -53,6 +76,7 @@ export class TranslationMachine {
         store: this.store,
         bus: this.bus,
         group: this.group,
+        ...{ shadow: this.shadow, check: shadow?.check, userBanks: shadow?.addressSpaces },
         base,
         registers: { read: (name) => registers[name] ?? 0n },
         features: { el2: true, el3: true, physicalAddressBits: options.physicalAddressBits ?? 48 },
