@@ -188,8 +188,8 @@ export const CONTROL_REGISTERS = [
   slot("HACR_EL2", [3, 4, 1, 1, 7], { writable: 0n }),
   slot("SCR_EL3", [3, 6, 1, 1, 0], {
     fields: SCR_FIELDS,
-    ones: mask(5, 4),
-    // RW is writable nowhere in effect: lower levels have no AArch32.
+    // RW is RAO/WI: lower levels have no AArch32.
+    ones: mask(10, 5, 4),
     writable: mask(0, 1, 2, 3, 7, 8, 9, 11, 12, 13, 14, 25),
     affects: ["translation", "interrupts", "floatingPoint", "debug", "timers", "byteOrder"],
   }),

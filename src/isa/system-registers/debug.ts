@@ -8,12 +8,13 @@ export const WATCHPOINTS = 4;
 const DBGBCR_FIELDS = {
   E: 0,
   PMC: [2, 1],
-  BAS: [8, 5],
   HMC: 13,
   SSC: [15, 14],
   LBN: [19, 16],
   BT: [23, 20],
 } as const;
+/** BAS, which only AArch32 needs, is RES1. */
+const DBGBCR_ONES = 0x1e0n;
 const DBGWCR_FIELDS = {
   E: 0,
   PAC: [2, 1],
@@ -39,7 +40,7 @@ export const DEBUG_REGISTERS = [
   computed("OSDTRRX_EL1", [2, 0, 0, 0, 2], { writable: 0xffff_ffffn }),
   ...indexed(BREAKPOINTS, (n) => slot(`DBGBVR${n}_EL1`, [2, 0, 0, n, 4], { affects: DEBUG })),
   ...indexed(BREAKPOINTS, (n) =>
-    slot(`DBGBCR${n}_EL1`, [2, 0, 0, n, 5], { fields: DBGBCR_FIELDS, affects: DEBUG }),
+    slot(`DBGBCR${n}_EL1`, [2, 0, 0, n, 5], { fields: DBGBCR_FIELDS, ones: DBGBCR_ONES, affects: DEBUG }),
   ),
   ...indexed(WATCHPOINTS, (n) =>
     slot(`DBGWVR${n}_EL1`, [2, 0, 0, n, 6], { fields: { VA: [63, 2] }, affects: DEBUG }),
