@@ -57,9 +57,9 @@ export function hashState(machine: Machine, hasher: StateHasher): void {
   const writer = new Writer(hasher);
   for (const element of machine.elements) hashElement(machine, element, writer);
   for (const { address, device } of machine.bus.list()) {
-    if (NOT_READ.test(device.name)) continue;
     writer.number(address);
-    hashDevice(device, writer);
+    for (const number of device.state?.() ?? []) writer.number(number);
+    if (!NOT_READ.test(device.name)) hashDevice(device, writer);
   }
   machine.board.flash.forEach((bank, index) => {
     bank.forEachSector((offset, bytes) => {

@@ -16,6 +16,8 @@ export interface MmioDevice {
   read(offset: number, width: AccessWidth, secure?: boolean): number;
   /** `value` is unsigned, at most `width` bytes wide. */
   write(offset: number, width: AccessWidth, value: number, secure?: boolean): void;
+  /** What reading its registers would not show, as numbers below 2^53, for comparing machines. */
+  state?(): Iterable<number>;
   /** Back to the state after power-on. */
   reset(): void;
 }

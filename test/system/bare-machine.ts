@@ -63,8 +63,10 @@ export class BareMachine {
       affinities: [{ aff0: 0, aff1: 0, aff2: 0, aff3: 0 }],
       security: options.secure,
       virtualization: options.virtualization,
+      lpiMemory: new TracedMemory(map, store, false),
       onSignal: (_, signals) => signal(signals),
     });
+    if (gic.translationService !== undefined) bus.attach(0x0808_0000, gic.translationService);
     bus.attach(0x0800_0000, gic.distributor);
     bus.attach(0x080a_0000, gic.redistributors);
     bus.attach(0x0900_0000, this.#serial());

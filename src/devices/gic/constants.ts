@@ -16,7 +16,7 @@ export const SPI_COUNT = INTID_COUNT - FIRST_SPI;
 export const INTID_SECURE = 1020;
 export const INTID_NON_SECURE = 1021;
 export const INTID_SPURIOUS = 1023;
-/** INTIDs from here on belong to LPIs, which need an ITS and do not exist yet. */
+/** INTIDs from here on belong to LPIs. */
 export const FIRST_LPI = 8192;
 
 /** The PPI of the maintenance interrupt. */

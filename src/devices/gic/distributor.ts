@@ -14,6 +14,8 @@ export interface DistributorState {
   readonly spis: InterruptBank;
   /** GICD_IROUTER<n> in halves, indexed by 2 * INTID. */
   readonly routes: Uint32Array;
+  /** There are LPIs. */
+  readonly hasLpis: boolean;
   /** After a change of GICD_CTLR. */
   controlChanged(): void;
   /** After a change of the route of `intid`. */
@@ -24,15 +26,16 @@ export interface DistributorState {
 const MAY_ROUTE = 3;
 
 /**
- * GICD_TYPER as on QEMU's `virt`, without LPIs: 16 INTID bits, affinity level 3 valid, no 1-of-N. QEMU counts
+ * GICD_TYPER as on QEMU's `virt`: 16 INTID bits, affinity level 3 valid, no 1-of-N. QEMU counts
  * the private interrupts out of ITLinesNumber although SPIs 224 to 255 exist; so do we.
  */
-function typer(control: DistributorControl): number {
+function typer({ control, hasLpis }: DistributorState): number {
   const noOneOfN = 1 << 25;
   const affinityLevel3 = 1 << 24;
   const idBits = 15 << 19;
   const securityExtension = securityDisabled(control) ? 0 : 1 << 10;
-  return noOneOfN | affinityLevel3 | idBits | securityExtension | (INTID_COUNT / 32 - 2);
+  const lpis = hasLpis ? 1 << 17 : 0;
+  return noOneOfN | affinityLevel3 | idBits | lpis | securityExtension | (INTID_COUNT / 32 - 2);
 }
 
 function readControl({ value }: DistributorControl, secure: boolean): number {
@@ -74,7 +77,7 @@ export const DISTRIBUTOR_REGISTERS: readonly Register<DistributorState>[] = [
     read: ({ control }, _, secure) => readControl(control, secure),
     write: (state, value, _, secure) => writeControl(state, value, secure),
   },
-  { name: "GICD_TYPER", offset: 0x4, read: ({ control }) => typer(control) },
+  { name: "GICD_TYPER", offset: 0x4, read: typer },
   { name: "GICD_IIDR", offset: 0x8, read: () => IIDR },
   { name: "GICD_TYPER2", offset: 0xc, read: () => 0 },
   { name: "GICD_STATUSR", offset: 0x10, read: () => 0 },

@@ -2,6 +2,7 @@ import { assert } from "../../base/errors.ts";
 import type { InterruptCpuInterface, InterruptSignals } from "../../base/interrupt-controller.ts";
 import { FIRST_PPI, FIRST_SPI } from "../../base/interrupt-ids.ts";
 import type { InterruptLine } from "../../base/interrupt-line.ts";
+import type { GuestMemory } from "../../memory/guest-memory.ts";
 import type { MmioDevice } from "../../memory/mmio-device.ts";
 import { type AccessLog, SILENT_LOG } from "../access-log.ts";
 import { RegisterFile } from "../register-table.ts";
@@ -17,6 +18,8 @@ import {
 import { CpuInterface } from "./cpu-interface.ts";
 import { DISTRIBUTOR_REGISTERS, type DistributorState } from "./distributor.ts";
 import { type DistributorControl, InterruptBank, securityDisabled } from "./interrupt-bank.ts";
+import { InterruptTranslationService } from "./its.ts";
+import type { LpiState } from "./lpi-state.ts";
 import type { InterruptCore, SgiRequest } from "./physical-interface.ts";
 import { type Affinity, REDISTRIBUTOR_REGISTERS, Redistributor } from "./redistributor.ts";
 
@@ -31,15 +34,16 @@ export interface GicV3Options {
   readonly virtualization: boolean;
   /** After reset all interrupts are in Non-secure Group 1: for kernels started without Secure firmware. */
   readonly resetNonSecure?: boolean;
+  /** Non-secure memory: with it there are LPIs, and a translation service for them. */
+  readonly lpiMemory?: GuestMemory;
   /** Called when the signals of an element change. Must not call back into the controller. */
   readonly onSignal: (pe: number, signals: InterruptSignals) => void;
   readonly log?: AccessLog;
 }
 
 /**
- * A GICv3 (Arm IHI 0069) as on QEMU's `virt` board: affinity routing always on, SPIs, PPIs and SGIs, one or two
- * security states, virtual CPU interfaces; no LPIs and no ITS yet, no 1-of-N routing, no memory-mapped CPU
- * interface.
+ * A GICv3 (Arm IHI 0069) as on QEMU's `virt` board: affinity routing always on, SPIs, PPIs, SGIs and LPIs, one or
+ * two security states, virtual CPU interfaces; no 1-of-N routing, no memory-mapped CPU interface.
  *
  * Cost: each change of an interrupt updates the ready bitmaps of its word of 32, and only processing elements
  * that this touches choose their best interrupt again, among ready ones.
@@ -47,6 +51,8 @@ export interface GicV3Options {
 export class GicV3 implements InterruptCore, DistributorState {
   readonly distributor: MmioDevice;
   readonly redistributors: MmioDevice;
+  readonly translationService: InterruptTranslationService | undefined;
+  readonly hasLpis: boolean;
   readonly control: DistributorControl = { value: 0 };
   readonly spis: InterruptBank;
   readonly routes = new Uint32Array(2 * INTID_COUNT);
@@ -62,14 +68,20 @@ export class GicV3 implements InterruptCore, DistributorState {
     assert(options.affinities.length === options.peCount, "a GIC needs one affinity per element");
     this.#options = options;
     this.security = options.security;
+    this.hasLpis = options.lpiMemory !== undefined;
     this.#dirty = new Uint8Array(options.peCount);
     const implemented = Array.from({ length: INTID_COUNT / 32 }, (_, word) => (word === 0 ? 0 : ~0));
     this.spis = new InterruptBank(implemented, this.control, (word) => this.#refreshSpis(word));
     this.#redistributors = options.affinities.map(
       (affinity, index) =>
-        new Redistributor({ index, affinity, isLast: index === options.peCount - 1 }, this.control, () => {
-          this.#dirty[index] = 1;
-        }),
+        new Redistributor(
+          { index, affinity, isLast: index === options.peCount - 1 },
+          this.control,
+          () => {
+            this.#dirty[index] = 1;
+          },
+          options.lpiMemory,
+        ),
     );
     this.#cpuInterfaces = this.#redistributors.map(
       (redistributor) =>
@@ -81,6 +93,7 @@ export class GicV3 implements InterruptCore, DistributorState {
     const log = options.log ?? SILENT_LOG;
     this.distributor = this.#distributorDevice(log);
     this.redistributors = this.#redistributorDevice(log);
+    this.translationService = this.#makeTranslationService(log);
     this.reset();
   }
 
@@ -93,6 +106,7 @@ export class GicV3 implements InterruptCore, DistributorState {
     for (let intid = FIRST_SPI; intid < INTID_COUNT; intid++) this.#target[intid] = this.#route(intid);
     this.spis.reset(0, allNonSecure);
     for (const redistributor of this.#redistributors) redistributor.reset(allNonSecure);
+    this.translationService?.reset();
     for (const cpu of this.#cpuInterfaces) cpu.reset();
     this.#dirty.fill(1);
     this.#settle();
@@ -116,7 +130,10 @@ export class GicV3 implements InterruptCore, DistributorState {
 
   controlChanged(): void {
     for (let word = 1; word < this.spis.words; word++) this.#refreshSpis(word);
-    for (const redistributor of this.#redistributors) redistributor.refreshPrivate();
+    for (const redistributor of this.#redistributors) {
+      redistributor.refreshPrivate();
+      redistributor.lpis?.invalidate();
+    }
     this.#dirty.fill(1);
   }
 
@@ -199,6 +216,16 @@ export class GicV3 implements InterruptCore, DistributorState {
     }
   }
 
+  #makeTranslationService(log: AccessLog): InterruptTranslationService | undefined {
+    const { lpiMemory: memory } = this.#options;
+    if (memory === undefined) return undefined;
+    const lpis = this.#redistributors.map((each): LpiState => {
+      assert(each.lpis !== undefined, "a redistributor beside a translation service has LPIs");
+      return each.lpis;
+    });
+    return new InterruptTranslationService({ memory, lpis, settle: () => this.#settle(), log });
+  }
+
   #distributorDevice(log: AccessLog): MmioDevice {
     const name = "gic-distributor";
     const file = new RegisterFile<DistributorState>(name, DISTRIBUTOR_REGISTERS, DISTRIBUTOR_SIZE, log);
@@ -233,6 +260,7 @@ export class GicV3 implements InterruptCore, DistributorState {
         file.write(redistributor, offset % REDISTRIBUTOR_SIZE, width, value, secure);
         this.#settle();
       },
+      state: () => this.#redistributors.flatMap(({ lpis }) => (lpis === undefined ? [] : [...lpis.state()])),
       reset: () => this.reset(),
     };
   }

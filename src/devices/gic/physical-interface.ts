@@ -282,11 +282,11 @@ export class PhysicalInterface {
   }
 
   #acknowledge(intid: number): number {
-    if (intid >= INTID_SECURE) return intid;
+    if (intid >= INTID_SECURE && intid < FIRST_LPI) return intid;
     const { best } = this.#redistributor;
     const priority = best.priority & this.#groupMask(best.group);
     this.#activePriorities[best.group]! |= activePriorityBit(priority);
-    this.#bankOf(intid).activate(intid);
+    this.#redistributor.activate(intid, this.#core.spis);
     return intid;
   }
 

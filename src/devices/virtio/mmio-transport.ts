@@ -175,6 +175,10 @@ export class VirtioMmio implements MmioDevice, Transport {
     if (this.session !== undefined) this.#registers.write(this, offset, width, value, false);
   }
 
+  state(): Iterable<number> {
+    return this.session?.state() ?? [];
+  }
+
   reset(): void {
     this.session?.reset();
     this.deviceFeaturesSelect = 0;
