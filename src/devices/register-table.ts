@@ -26,31 +26,37 @@ const NONE = 0xffff;
 /**
  * Dispatches accesses through a register table. Rows whose unit is 4 bytes also answer narrower accesses: a
  * read gives the addressed bytes, a write to the lowest byte lane writes the whole register zero-extended (as
- * drivers of byte-sized registers expect), a write to another lane is ignored and reported.
+ * drivers of byte-sized registers expect), a write to another lane is ignored and reported. An access that
+ * spans several rows is split in halves.
  */
 export class RegisterFile<Device> {
   readonly #name: string;
   readonly #rows: readonly Register<Device>[];
-  /** Row of every 4-byte word; a word never belongs to two rows. */
-  readonly #rowOfWord: Uint16Array;
+  /** Row of every byte. */
+  readonly #rowOfByte: Uint16Array;
   readonly #log: AccessLog;
 
   constructor(name: string, rows: readonly Register<Device>[], size: number, log: AccessLog) {
     this.#name = name;
     this.#rows = rows;
     this.#log = log;
-    this.#rowOfWord = new Uint16Array(size >> 2).fill(NONE);
+    this.#rowOfByte = new Uint16Array(size).fill(NONE);
     rows.forEach((row, index) => {
       const end = row.offset + (row.count ?? 1) * (row.unit ?? 4);
-      for (let word = row.offset >> 2; word << 2 < end; word++) {
-        if (this.#rowOfWord[word] !== NONE) throw new Bug(`${name}: ${row.name} overlaps another register`);
-        this.#rowOfWord[word] = index;
+      for (let byte = row.offset; byte < end; byte++) {
+        if (this.#rowOfByte[byte] !== NONE) throw new Bug(`${name}: ${row.name} overlaps another register`);
+        this.#rowOfByte[byte] = index;
       }
     });
   }
 
   read(device: Device, offset: number, width: AccessWidth, secure: boolean): number {
-    const row = this.#rows[this.#rowOfWord[offset >> 2] ?? NONE];
+    const row = this.#rows[this.#rowOfByte[offset] ?? NONE];
+    if (this.#spansRows(offset, width)) {
+      const half = width === 4 ? 2 : 1;
+      const low = this.read(device, offset, half, secure);
+      return (low | (this.read(device, offset + half, half, secure) << (8 * half))) >>> 0;
+    }
     if (row === undefined) {
       this.#log.report(this.#name, unknownAccess("read", offset, width));
       return 0;
@@ -70,7 +76,13 @@ export class RegisterFile<Device> {
   }
 
   write(device: Device, offset: number, width: AccessWidth, value: number, secure: boolean): void {
-    const row = this.#rows[this.#rowOfWord[offset >> 2] ?? NONE];
+    const row = this.#rows[this.#rowOfByte[offset] ?? NONE];
+    if (this.#spansRows(offset, width)) {
+      const half = width === 4 ? 2 : 1;
+      this.write(device, offset, half, value & (2 ** (8 * half) - 1), secure);
+      this.write(device, offset + half, half, value >>> (8 * half), secure);
+      return;
+    }
     if (row === undefined) {
       this.#log.report(this.#name, unknownAccess("write", offset, width));
       return;
@@ -89,6 +101,11 @@ export class RegisterFile<Device> {
     const mask = unit === 1 ? 0xff : 0xffff;
     for (let i = 0; i < elements; i++)
       row.write(device, (value >>> (i * unit * 8)) & mask, first + i, secure);
+  }
+
+  /** True when the bytes of an access belong to two different rows. */
+  #spansRows(offset: number, width: AccessWidth): boolean {
+    return width > 1 && this.#rowOfByte[offset] !== this.#rowOfByte[offset + width - 1];
   }
 }
 

@@ -21,6 +21,8 @@ const MEMORY_ADDRESS_LIMIT = 2 ** 44;
 
 const LEAF_PAGES_SHIFT = 18;
 const LEAF_PAGES = 1 << LEAF_PAGES_SHIFT;
+/** Bytes of addresses that a leaf maps. */
+const LEAF_BYTES = LEAF_PAGES * FRAME_SIZE;
 const ROOT_ENTRIES = 2 ** (48 - FRAME_SHIFT - LEAF_PAGES_SHIFT);
 
 /** How a range is mapped. */
@@ -51,6 +53,8 @@ export class PhysicalMap {
   readonly #words: Int32Array;
   readonly #root: number;
   readonly #listeners: (() => void)[] = [];
+  /** A leaf of device pages only, which whole gibibytes of device windows share; 0 until needed. */
+  #deviceLeaf = 0;
 
   constructor(memory: MachineMemory, frames: FrameTable) {
     this.memory = memory;
@@ -105,7 +109,11 @@ export class PhysicalMap {
   /** Marks the pages of a device's range, except those of ROM. For the bus, which checks overlaps. */
   mapDevice(address: number, bytes: number, secure: boolean): void {
     const end = address + bytes;
-    for (let page = address - (address % FRAME_SIZE); page < end; page += FRAME_SIZE) {
+    let page = address - (address % FRAME_SIZE);
+    for (; page < end; page += FRAME_SIZE) {
+      while (!secure && page % LEAF_BYTES === 0 && end - page >= LEAF_BYTES && this.#shareLeaf(page))
+        page += LEAF_BYTES;
+      if (page >= end) break;
       const present = this.entryAt(page, true);
       const kind = present & MAP_ENTRY.KIND_MASK;
       if (kind === MAP_ENTRY.ROM) continue;
@@ -114,6 +122,18 @@ export class PhysicalMap {
       this.#setEntry(page, secure && !shared ? MAP_ENTRY.DEVICE | MAP_ENTRY.SECURE_ONLY : MAP_ENTRY.DEVICE);
     }
     this.#changed();
+  }
+
+  /** Maps a gibibyte where there is nothing yet to device pages. False where there is something. */
+  #shareLeaf(address: number): boolean {
+    const root = this.#root + address / LEAF_BYTES;
+    if (this.#words[root] !== 0) return false;
+    if (this.#deviceLeaf === 0) {
+      this.#deviceLeaf = this.memory.allocate(LEAF_PAGES * 4, FRAME_SIZE);
+      this.#words.fill(MAP_ENTRY.DEVICE, this.#deviceLeaf >>> 2, (this.#deviceLeaf >>> 2) + LEAF_PAGES);
+    }
+    this.#words[root] = this.#deviceLeaf;
+    return true;
   }
 
   /** Calls `listener` after every change, so that cached translations can be dropped. */
@@ -149,6 +169,7 @@ export class PhysicalMap {
     assert(address < PHYSICAL_ADDRESS_LIMIT, "physical addresses have 48 bits");
     const page = address / FRAME_SIZE;
     const root = this.#root + Math.floor(page / LEAF_PAGES);
+    assert(this.#words[root] === 0 || this.#words[root] !== this.#deviceLeaf, "a page inside a large device");
     if (this.#words[root] === 0) this.#words[root] = this.memory.allocate(LEAF_PAGES * 4, FRAME_SIZE);
     this.#words[(this.#words[root]! >>> 2) + (page % LEAF_PAGES)] = entry;
   }

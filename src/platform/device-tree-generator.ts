@@ -2,6 +2,7 @@ import { Bug } from "../base/errors.ts";
 import { encodeCells, encodeStrings, wideCells } from "./device-tree/property-values.ts";
 import { createNode, type DeviceTree, type DeviceTreeNode } from "./device-tree/tree.ts";
 import { writeDeviceTree } from "./device-tree/writer.ts";
+import { pciHostProperties, pciHostUnitAddress } from "./device-tree-pci.ts";
 import {
   type AddressRange,
   allDevices,
@@ -138,10 +139,18 @@ class Generator {
         cells: device.gpios.flatMap(({ controller, line }) => [{ reference: controller }, line, 0]),
       }),
       ...device.properties,
+      ...this.#pciHost(device),
       ...(device.world === "secure" ? { status: "disabled", "secure-status": "okay" } : {}),
     });
     node.children.push(...device.children.map((child) => this.#device(child)));
     return node;
+  }
+
+  #pciHost({ pciHost }: DeviceSpec): Record<string, PropertyValue> {
+    if (pciHost === undefined) return {};
+    return pciHostProperties(pciHost, this.#platform.interruptController, (wire) =>
+      interruptCells(pciHost.interrupts[wire]!),
+    );
   }
 
   #cpus(): DeviceTreeNode {
@@ -234,7 +243,7 @@ function optional(name: string, present: boolean, value: PropertyValue): Record<
 
 function deviceNodeName(device: DeviceSpec): string {
   // A node's unit address is that of its first register; a flash node counts its lower half.
-  const [first] = device.registers;
+  const first = device.pciHost === undefined ? device.registers[0] : pciHostUnitAddress(device.pciHost);
   return first === undefined ? device.nodeName : `${device.nodeName}@${first.base.toString(16)}`;
 }
 
@@ -273,6 +282,7 @@ function numberReferences(platform: PlatformSpec): Map<string, number> {
       ...device.clocks.map(({ source }) => source),
       ...device.gpios.map(({ controller }) => controller),
       ...Object.values(device.properties).flatMap(referencesIn),
+      ...(device.pciHost === undefined ? [] : [device.pciHost.messageController]),
     ]),
   ]);
   const ids = [...platform.cpus.map((_, index) => cpuId(index)), ...devices.map(({ id }) => id)];

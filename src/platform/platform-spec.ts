@@ -48,16 +48,40 @@ export type PropertyValue = true | number | string | readonly string[] | { reado
 /** One 32-bit cell of a property, or the device whose phandle it holds. */
 export type Cell = number | DeviceReference;
 
+/** A part of the system bus behind which there are PCI addresses. */
+export interface PciWindowSpec {
+  /** I/O space, or memory space with 32-bit or 64-bit addresses. */
+  readonly space: "io" | "memory32" | "memory64";
+  /** Where it is on the system bus. */
+  readonly range: AddressRange;
+  /** PCI address of its first byte. */
+  readonly busAddress: number;
+}
+
+/** What a generic PCI host bridge (kind "pci-host") says beyond its ECAM, which is its first register range. */
+export interface PciHostSpec {
+  readonly segment: number;
+  readonly firstBus: number;
+  readonly lastBus: number;
+  readonly windows: readonly PciWindowSpec[];
+  /** Wires of INTA to INTD of device 0; each further device begins one wire later. */
+  readonly interrupts: readonly InterruptSpec[];
+  /** Device id of the controller of message-signalled interrupts; its device ids are requester ids. */
+  readonly messageController: string;
+}
+
 /** What stands behind a description, so that a board can build it. */
 export type DeviceKind =
   | "cfi-flash"
   | "fixed-clock"
   | "fw-cfg"
+  | "gic-its"
   | "gic-v3"
   | "gpio-keys"
   | "gpio-poweroff"
   | "gpio-restart"
   | "key"
+  | "pci-host"
   | "performance-monitor"
   | "pl011"
   | "pl031"
@@ -86,6 +110,8 @@ export interface DeviceSpec {
   /** Facts of this kind of device, under their device-tree names. */
   readonly properties: Readonly<Record<string, PropertyValue>>;
   readonly children: readonly DeviceSpec[];
+  /** Only of kind "pci-host". */
+  readonly pciHost?: PciHostSpec;
 }
 
 /** One processing element. */

@@ -12,7 +12,9 @@ import {
 } from "./platform-spec.ts";
 import { formatBytes, MEBIBYTE } from "./units.ts";
 import {
+  ECAM_BUS_SIZE,
   MAXIMUM_CPUS,
+  PCI_WIRES,
   PERIPHERAL_CLOCK_HERTZ,
   VIRT_GPIO,
   VIRT_MAP,
@@ -78,6 +80,7 @@ export function virtBoard(options: VirtBoardOptions): PlatformSpec {
       ...Array.from({ length: options.virtioSlots ?? VIRTIO_MMIO_SLOTS }, (_, slot) => virtioSlot(slot)),
       ...(secure ? SECURE_GPIO : []),
       ...GPIO,
+      PCI_HOST,
       PL031,
       ...(secure ? [SECURE_PL011, SECURE_RAM] : []),
       PL011,
@@ -210,8 +213,39 @@ function interruptController(virtualization: boolean): DeviceSpec {
       ranges: true,
       "#redistributor-regions": 1,
     },
+    children: [TRANSLATION_SERVICE],
   });
 }
+
+const TRANSLATION_SERVICE = describeDevice({
+  id: "its",
+  kind: "gic-its",
+  nodeName: "its",
+  compatible: ["arm,gic-v3-its"],
+  registers: [VIRT_MAP.gicTranslationService],
+  properties: { "msi-controller": true, "#msi-cells": 1 },
+});
+
+const PCI_HOST = describeDevice({
+  id: "pcie",
+  kind: "pci-host",
+  nodeName: "pcie",
+  compatible: ["pci-host-ecam-generic"],
+  registers: [VIRT_MAP.pcieEcam],
+  properties: { "dma-coherent": true },
+  pciHost: {
+    segment: 0,
+    firstBus: 0,
+    lastBus: VIRT_MAP.pcieEcam.size / ECAM_BUS_SIZE - 1,
+    windows: [
+      { space: "io", range: VIRT_MAP.pciePio, busAddress: 0 },
+      { space: "memory32", range: VIRT_MAP.pcieMmio, busAddress: VIRT_MAP.pcieMmio.base },
+      { space: "memory64", range: VIRT_MAP.pcieHighMmio, busAddress: VIRT_MAP.pcieHighMmio.base },
+    ],
+    interrupts: Array.from({ length: PCI_WIRES }, (_, wire) => levelSpi(VIRT_SPI.firstPci + wire)),
+    messageController: TRANSLATION_SERVICE.id,
+  },
+});
 
 function flash(
   id: string,

@@ -1,5 +1,5 @@
 import { FIRST_PPI, PRIVATE_INTERRUPT } from "../base/interrupt-ids.ts";
-import { DISTRIBUTOR_SIZE, REDISTRIBUTOR_SIZE } from "../devices/gic/constants.ts";
+import { DISTRIBUTOR_SIZE, ITS_SIZE, REDISTRIBUTOR_SIZE } from "../devices/gic/constants.ts";
 import { VIRTIO_MMIO_SIZE } from "../devices/virtio/protocol.ts";
 import type { AddressRange } from "./platform-spec.ts";
 import { MEBIBYTE } from "./units.ts";
@@ -9,7 +9,7 @@ export const VIRT_MAP = {
   flash0: { base: 0x0000_0000, size: 64 * MEBIBYTE },
   flash1: { base: 0x0400_0000, size: 64 * MEBIBYTE },
   gicDistributor: { base: 0x0800_0000, size: DISTRIBUTOR_SIZE },
-  gicTranslationService: { base: 0x0808_0000, size: 0x2_0000 },
+  gicTranslationService: { base: 0x0808_0000, size: ITS_SIZE },
   gicRedistributors: { base: 0x080a_0000, size: 0xf6_0000 },
   pl011: { base: 0x0900_0000, size: 0x1000 },
   pl031: { base: 0x0901_0000, size: 0x1000 },
@@ -24,6 +24,7 @@ export const VIRT_MAP = {
   pciePio: { base: 0x3eff_0000, size: 0x1_0000 },
   ram: { base: 0x4000_0000, size: 255 * 1024 * MEBIBYTE },
   pcieEcam: { base: 0x40_1000_0000, size: 256 * MEBIBYTE },
+  pcieHighMmio: { base: 0x80_0000_0000, size: 512 * 1024 * MEBIBYTE },
 } as const satisfies Record<string, AddressRange>;
 
 /** Bytes of one virtio-mmio slot. */
@@ -34,10 +35,16 @@ export const VIRT_SPI = {
   securePl061: 0,
   pl011: 1,
   pl031: 2,
+  firstPci: 3,
   pl061: 7,
   securePl011: 8,
   firstVirtio: 16,
 } as const;
+
+/** Interrupt wires of the PCI bus: SPIs from `firstPci` on. */
+export const PCI_WIRES = 4;
+/** Bytes of configuration space of a PCI bus in the ECAM. */
+export const ECAM_BUS_SIZE = MEBIBYTE;
 
 /** PPI numbers. */
 export const VIRT_PPI = {

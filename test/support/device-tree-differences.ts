@@ -4,18 +4,6 @@
  */
 export const DEVICE_TREE_DIFFERENCES = [
   {
-    path: /^\/pcie@10000000$/,
-    property: undefined,
-    only: "QEMU",
-    reason: "there is no PCI host bridge yet",
-  },
-  {
-    path: /^\/intc@8000000\/its@8080000$/,
-    property: undefined,
-    only: "QEMU",
-    reason: "there is no interrupt translation service yet; only PCI would use it",
-  },
-  {
     path: /^\/cpus\/cpu@\d+$/,
     property: "compatible",
     only: undefined,

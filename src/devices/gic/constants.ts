@@ -36,6 +36,9 @@ export const LIST_REGISTER_COUNT = 4;
 /** Bytes of the distributor. */
 export const DISTRIBUTOR_SIZE = 0x10000;
 
+/** Bytes of the control frame and of the translation frame of the translation service together. */
+export const ITS_SIZE = 0x2_0000;
+
 /** Frame sizes of a redistributor: RD_base and SGI_base. LPIs' VLPI frames would follow. */
 export const REDISTRIBUTOR_FRAME = 0x10000;
 export const REDISTRIBUTOR_SIZE = 2 * REDISTRIBUTOR_FRAME;

@@ -3,7 +3,7 @@ import type { GuestMemory } from "../../memory/guest-memory.ts";
 import type { AccessWidth, MmioDevice } from "../../memory/mmio-device.ts";
 import type { AccessLog } from "../access-log.ts";
 import { identificationRows, type Register, RegisterFile } from "../register-table.ts";
-import { FIRST_LPI, IIDR, identification } from "./constants.ts";
+import { FIRST_LPI, IIDR, ITS_SIZE, identification } from "./constants.ts";
 import {
   COLLECTION_BITS,
   DEVICE_BITS,
@@ -14,8 +14,6 @@ import {
 } from "./its-tables.ts";
 import { LPI_ID_BITS, type LpiState } from "./lpi-state.ts";
 
-/** Bytes of the control frame and of the translation frame together. */
-export const ITS_SIZE = 0x2_0000;
 /** Where a device writes its message: the EventID (IHI 0069, 12.19). */
 export const GITS_TRANSLATER = 0x1_0040;
 
