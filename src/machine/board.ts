@@ -1,21 +1,24 @@
+import { hex } from "../base/bits.ts";
 import type { Clock } from "../base/clock.ts";
 import type { InterruptSignals } from "../base/interrupt-controller.ts";
 import type { AccessLog } from "../devices/access-log.ts";
 import type { ByteSink } from "../devices/byte-sink.ts";
-import { EmptyWindow } from "../devices/empty-window.ts";
 import { Flash } from "../devices/flash.ts";
 import { FW_CFG_ITEM, FwCfg } from "../devices/fw-cfg.ts";
 import { GicV3 } from "../devices/gic/gic-v3.ts";
+import { GITS_TRANSLATER } from "../devices/gic/its.ts";
+import { PciHost } from "../devices/pci/host-bridge.ts";
 import { Pl011 } from "../devices/pl011.ts";
 import { Pl031 } from "../devices/pl031.ts";
 import { Pl061 } from "../devices/pl061.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { VirtioMmio } from "../devices/virtio/mmio-transport.ts";
+import { VirtioPci } from "../devices/virtio/pci-transport.ts";
 import type { Bus } from "../memory/bus.ts";
 import type { PhysicalMap } from "../memory/physical-map.ts";
 import type { TracedMemory } from "../memory/traced-memory.ts";
 import { cpuAffinity, VIRTIO_MMIO_SLOTS } from "../platform/virt-board.ts";
-import { VIRT_GPIO, VIRT_MAP, VIRT_SPI, VIRTIO_SLOT_SIZE } from "../platform/virt-map.ts";
+import { PCI_WIRES, VIRT_GPIO, VIRT_MAP, VIRT_SPI, VIRTIO_SLOT_SIZE } from "../platform/virt-map.ts";
 import type { BootPlan } from "./boot/boot-plan.ts";
 import { FlashContents, type FlashWritten } from "./flash-contents.ts";
 
@@ -45,6 +48,7 @@ export class VirtBoard {
   /** What the flash banks hold. */
   readonly flash: readonly FlashContents[];
   readonly #gpio: Pl061;
+  readonly #pci: PciHost;
   readonly #resettable: { reset(): void }[] = [];
   readonly #parts: BoardParts;
 
@@ -68,21 +72,24 @@ export class VirtBoard {
       this.#flashBank("flash0", VIRT_MAP.flash0.base, secure, parts.plan.flash),
       this.#flashBank("flash1", VIRT_MAP.flash1.base, false, parts.plan.variables, parts.onVariablesWritten),
     ];
-    // Not in our device tree; QEMU's names it, and a kernel that was given that one looks for devices there.
-    const { base, size } = VIRT_MAP.pcieEcam;
-    this.#add(base, new EmptyWindow("pci-configuration", size));
+    this.#pci = this.#pciHost();
     if (secure) this.#secureDevices();
   }
 
-  /** Puts virtio devices into the slots, in their order; the other slots stay empty. To be called once. */
-  connectVirtio(devices: readonly VirtioDevice[]): void {
+  /** Puts virtio devices into the slots of each bus, in their order; other slots stay empty. To be called once. */
+  connectVirtio(mmio: readonly VirtioDevice[], pci: readonly VirtioDevice[] = []): void {
     const memory = this.#parts.guest.inWorld(false);
+    const { log } = this.#parts;
     for (let slot = 0; slot < VIRTIO_MMIO_SLOTS; slot++) {
-      const device = devices[slot];
+      const device = mmio[slot];
       const line = this.gic.spi(VIRT_SPI.firstVirtio + slot);
-      const transport = new VirtioMmio({ memory, line, log: this.#parts.log, ...(device && { device }) });
+      const transport = new VirtioMmio({ memory, line, log, ...(device && { device }) });
       this.#add(VIRT_MAP.virtio.base + slot * VIRTIO_SLOT_SIZE, transport);
     }
+    // Slot 0 is the host bridge's.
+    pci.forEach((device, index) => {
+      this.#pci.plug(index + 1, (slot) => new VirtioPci({ memory, device, log }, slot));
+    });
   }
 
   /** Back to power-on, disks and flash contents aside. */
@@ -104,7 +111,7 @@ export class VirtBoard {
   }
 
   #interruptController(): GicV3 {
-    const { cpus, secure, virtualization, plan, bus, log, onSignal } = this.#parts;
+    const { cpus, secure, virtualization, plan, bus, guest, log, onSignal } = this.#parts;
     const gic = new GicV3({
       peCount: cpus,
       affinities: Array.from({ length: cpus }, (_, index) => {
@@ -114,13 +121,44 @@ export class VirtBoard {
       security: secure,
       virtualization,
       resetNonSecure: plan.interruptsNonSecure,
+      lpiMemory: guest.inWorld(false),
       onSignal,
       log,
     });
     bus.attach(VIRT_MAP.gicDistributor.base, gic.distributor);
     bus.attach(VIRT_MAP.gicRedistributors.base, gic.redistributors);
+    if (gic.translationService !== undefined)
+      bus.attach(VIRT_MAP.gicTranslationService.base, gic.translationService);
     this.#resettable.push(gic);
     return gic;
+  }
+
+  #pciHost(): PciHost {
+    const { pcieMmio, pciePio, pcieHighMmio, pcieEcam } = VIRT_MAP;
+    const host = new PciHost({
+      ecamSize: pcieEcam.size,
+      windows: [
+        { name: "pci-memory", space: "memory", busAddress: pcieMmio.base, size: pcieMmio.size },
+        { name: "pci-io", space: "io", busAddress: 0, size: pciePio.size },
+        { name: "pci-high-memory", space: "memory", busAddress: pcieHighMmio.base, size: pcieHighMmio.size },
+      ],
+      interrupts: Array.from({ length: PCI_WIRES }, (_, wire) => this.gic.spi(VIRT_SPI.firstPci + wire)),
+      sendMessage: (requester, address, data) => this.#deliverMessage(requester, address, data),
+    });
+    this.#add(pcieEcam.base, host.ecam);
+    [pcieMmio, pciePio, pcieHighMmio].forEach(({ base }, index) => {
+      this.#add(base, host.windows[index]!);
+    });
+    return host;
+  }
+
+  /** A device's message is a write like any other; the translation service sees who wrote. */
+  #deliverMessage(requester: number, address: number, data: number): void {
+    const { guest, log } = this.#parts;
+    if (address === VIRT_MAP.gicTranslationService.base + GITS_TRANSLATER)
+      this.gic.translationService?.translate(requester, data);
+    else if (!guest.inWorld(false).write32(address, data))
+      log.report("pci", `message to ${hex(address)}, where nothing takes it`);
   }
 
   #serialPort(name: string, address: number, interrupt: number, output: ByteSink, secure = false): Pl011 {

@@ -1,14 +1,12 @@
-import { UserError } from "../base/errors.ts";
 import { type BlockStore, VirtioBlock } from "../devices/virtio/block.ts";
 import { VirtioConsole as ConsoleDevice } from "../devices/virtio/console.ts";
-import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { VirtioEntropy } from "../devices/virtio/entropy.ts";
 import { VirtioNet } from "../devices/virtio/net.ts";
-import { VIRTIO_MMIO_SLOTS } from "../platform/virt-board.ts";
 import type { GuestNetwork } from "./guest-network.ts";
 import type { Machine } from "./machine.ts";
 import { OrderedDrives } from "./ordered-drives.ts";
 import type { OutputQueue } from "./output-queue.ts";
+import { VirtioBuses } from "./virtio-buses.ts";
 import type {
   ByteInput,
   Drive,
@@ -17,7 +15,7 @@ import type {
   VirtualMachineOptions,
 } from "./virtual-machine-interface.ts";
 
-/** What a host connects to a machine: serial port, consoles, entropy, disks, network. Slots are filled in this order. */
+/** What a host connects to a machine: serial port, consoles, entropy, disks, network. Slots of a bus are filled in this order. */
 export class Peripherals {
   readonly serial: ByteInput;
   readonly console: VirtioConsole | undefined;
@@ -25,7 +23,7 @@ export class Peripherals {
   /** For a deterministic machine, which has to wait for its drives. */
   readonly orderedDrives: OrderedDrives | undefined;
   readonly #wake: () => void;
-  readonly #devices: VirtioDevice[] = [];
+  readonly #virtio: VirtioBuses;
 
   /** `wake` is called when something arrives for a machine that may sleep. */
   constructor(
@@ -36,22 +34,18 @@ export class Peripherals {
     network?: GuestNetwork,
   ) {
     this.#wake = wake;
+    this.#virtio = new VirtioBuses(options.virtioBus);
     this.serial = { send: (bytes) => this.#send(() => machine.board.serial.receive(bytes)) };
     this.console = this.#connectConsole(options, output);
     this.ports = this.#connectPorts(options, output);
-    this.#devices.push(new VirtioEntropy(entropySource(options)));
+    this.#virtio.add(new VirtioEntropy(entropySource(options)));
     this.orderedDrives = options.deterministic === true ? new OrderedDrives() : undefined;
     (options.drives ?? []).forEach((drive, index) => {
       const store = blockStore(drive, index);
-      this.#devices.push(new VirtioBlock(this.orderedDrives?.inOrder(store) ?? store));
+      this.#virtio.add(new VirtioBlock(this.orderedDrives?.inOrder(store) ?? store), drive.bus);
     });
-    if (network !== undefined) this.#devices.push(new VirtioNet(network));
-    if (this.#devices.length > VIRTIO_MMIO_SLOTS) {
-      throw new UserError(
-        `The machine has ${VIRTIO_MMIO_SLOTS} virtio slots, but ${this.#devices.length} devices; give fewer drives.`,
-      );
-    }
-    machine.board.connectVirtio(this.#devices);
+    if (network !== undefined) this.#virtio.add(new VirtioNet(network));
+    this.#virtio.connect(machine.board);
   }
 
   #send(give: () => Promise<void>): Promise<void> {
@@ -71,7 +65,7 @@ export class Peripherals {
       ports: [{ console: true, output: output.sink(wanted.output) }],
       size: wanted,
     });
-    this.#devices.push(device);
+    this.#virtio.add(device);
     return {
       send: (bytes) => this.#send(() => device.receive(bytes)),
       resize: (columns, rows) => {
@@ -87,7 +81,7 @@ export class Peripherals {
       multiport: true,
       ports: ports.map((port) => ({ console: false, name: port.name, output: output.sink(port.output) })),
     });
-    this.#devices.push(device);
+    this.#virtio.add(device);
     return new Map(
       ports.map(({ name }, index) => [
         name,

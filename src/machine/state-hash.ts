@@ -41,8 +41,8 @@ const READ_WITH_EFFECT: Readonly<Record<string, readonly number[]>> = {
   "secure pl011": [0x000],
 };
 
-/** Devices that are handed over otherwise, or have no state but a cursor, or none. */
-const NOT_READ = /^(flash\d|fw-cfg|pci-configuration)$/;
+/** Devices that are handed over otherwise, or have no state but a cursor, or none, or say all of it themselves. */
+const NOT_READ = /^(flash\d|fw-cfg|gic-its|pci-.*)$/;
 
 /** Reading these acknowledges an interrupt. */
 const ACKNOWLEDGING: ReadonlySet<InterruptRegister> = new Set(["ICC_IAR0_EL1", "ICC_IAR1_EL1"]);

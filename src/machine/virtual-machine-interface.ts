@@ -31,10 +31,15 @@ export interface VirtioPort extends ByteInput {
   end(): void;
 }
 
+/** Where a virtio device sits: in one of the board's 32 MMIO slots, or on its PCIe bus, with MSI-X. */
+export type VirtioBus = "mmio" | "pci";
+
 /** A disk. Offsets and lengths are bytes, multiples of 512. */
 export interface Drive {
   readonly size: number;
   readonly readOnly: boolean;
+  /** The machine's usual one, where nothing is said. */
+  readonly bus?: VirtioBus | undefined;
   read(offset: number, length: number): Promise<Uint8Array>;
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** What was written before is durable once this resolves. */
@@ -108,6 +113,8 @@ export interface VirtualMachineOptions {
   readonly tlbi?: "full" | "incremental";
   /** Compare every translation from shadow tables with a walk: slow, for finding defects. */
   readonly mmuCheck?: boolean;
+  /** Where virtio devices sit for which nothing else is said. "mmio" unless given. */
+  readonly virtioBus?: VirtioBus | undefined;
   /** virtio-blk devices, in their order. */
   readonly drives?: readonly Drive[];
   /**

@@ -1,5 +1,6 @@
 import { FW_CFG_ITEM, FW_CFG_REGISTERS } from "../../src/devices/fw-cfg.ts";
 import { DISTRIBUTOR_REGISTERS } from "../../src/devices/gic/distributor.ts";
+import { ITS_REGISTERS } from "../../src/devices/gic/its.ts";
 import { REDISTRIBUTOR_REGISTERS } from "../../src/devices/gic/redistributor.ts";
 import { ICC_ROWS, ICH_ROWS, type SystemRegisterRow } from "../../src/devices/gic/system-registers.ts";
 import { PL011_REGISTERS } from "../../src/devices/pl011.ts";
@@ -7,6 +8,7 @@ import { PL031_REGISTERS } from "../../src/devices/pl031.ts";
 import { PL061_REGISTERS } from "../../src/devices/pl061.ts";
 import type { Register } from "../../src/devices/register-table.ts";
 import { VIRTIO_MMIO_REGISTERS } from "../../src/devices/virtio/mmio-transport.ts";
+import { VIRTIO_PCI_COMMON_REGISTERS } from "../../src/devices/virtio/pci-registers.ts";
 import { code, hexadecimal, join, type Page, table } from "./markdown.ts";
 
 /** A row of any device's register map, without what it does. */
@@ -21,7 +23,9 @@ const MAPS: readonly { readonly title: string; readonly rows: readonly RegisterR
   { title: "PL061 (GPIO)", rows: PL061_REGISTERS },
   { title: "GICv3 distributor", rows: DISTRIBUTOR_REGISTERS },
   { title: "GICv3 redistributor", rows: REDISTRIBUTOR_REGISTERS },
+  { title: "GICv3 interrupt translation service", rows: ITS_REGISTERS },
   { title: "virtio-mmio", rows: VIRTIO_MMIO_REGISTERS },
+  { title: "virtio-pci common configuration", rows: VIRTIO_PCI_COMMON_REGISTERS },
 ];
 
 export function devicesPage(): Page {

@@ -96,6 +96,12 @@ export class InterruptTranslationService implements MmioDevice {
     this.#options.settle();
   }
 
+  /** All of its state: the tables are in memory. */
+  *state(): Iterable<number> {
+    yield* [this.enabled ? 1 : 0, ...this.queueBase, this.writeOffset, this.readOffset];
+    for (const base of this.tableBases) yield* base;
+  }
+
   reset(): void {
     this.enabled = false;
     this.queueBase.fill(0);

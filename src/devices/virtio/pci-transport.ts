@@ -32,7 +32,7 @@ const CLASS_CODES: Readonly<Record<number, number>> = {
   [VIRTIO_DEVICE.SOCKET]: 0x02_8000,
   [VIRTIO_DEVICE.FILE_SYSTEM]: 0x01_8000,
 };
-const NO_CLASS = 0xff_0000;
+const NO_CLASS = 0x00_ff00;
 
 /** BARs as on QEMU: 1 for MSI-X, 4 for the virtio structures, each of which has a page. */
 const MSIX_BAR = 1;
@@ -258,11 +258,10 @@ export class VirtioPci implements PciFunction, CommonConfiguration {
   }
 
   #interrupt(bits: number, vector: number): void {
-    if (this.#messages.enabled) this.#messages.raise(vector);
-    else {
-      this.#isr |= bits;
-      this.#updatePin();
-    }
+    // A configuration change shows there also when a message tells of it (4.1.4.5.1).
+    if (bits === ISR.CONFIGURATION || !this.#messages.enabled) this.#isr |= bits;
+    this.#messages.raise(vector);
+    this.#updatePin();
   }
 
   #updatePin(): void {

@@ -73,6 +73,9 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
       collect,
     )
     .addOption(
+      new Option("--virtio-bus <NAME>", "where virtio devices sit").choices(["mmio", "pci"]).default("mmio"),
+    )
+    .addOption(
       new Option("--engine <NAME>", "how instructions are run")
         .choices(["translator", "interpreter"])
         .default("translator"),

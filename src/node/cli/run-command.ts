@@ -6,6 +6,7 @@ import type { AcpiChoice } from "../../machine/boot/system-description.ts";
 import type {
   ExitReason,
   VariableStore,
+  VirtioBus,
   VirtualMachine,
   VirtualMachineOptions,
 } from "../../machine/virtual-machine-interface.ts";
@@ -31,6 +32,7 @@ export interface RunOptions extends GuestChoice {
   readonly drive?: readonly string[] | undefined;
   readonly net?: string | undefined;
   readonly publish?: readonly string[] | undefined;
+  readonly virtioBus: VirtioBus;
   readonly engine: "translator" | "interpreter";
   readonly deterministic?: boolean;
   readonly secure?: boolean;
@@ -121,6 +123,7 @@ async function runWith(guest: ReadyGuest, options: RunOptions, host: Host): Prom
     secure: options.secure ?? false,
     virtualization: options.virtualization ?? false,
     deterministic: options.deterministic ?? false,
+    virtioBus: options.virtioBus,
     engine: options.engine,
     acpi: options.acpi,
     identity: mergeIdentities(options.smbios ?? []),

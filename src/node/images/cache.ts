@@ -23,6 +23,8 @@ export interface ImageManifest {
   readonly version: string;
   /** SHA-256 of the package file, as the signed index has it. */
   readonly packageSha256: string;
+  /** Of a kernel: the modules that were to be kept. Images of older releases do not say. */
+  readonly modules?: readonly string[];
   readonly files: readonly CachedFile[];
 }
 

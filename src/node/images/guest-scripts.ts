@@ -1,4 +1,4 @@
-import { BOOT_MODULES } from "./modules.ts";
+import { BOOT_MODULES, PCI_MODULES } from "./modules.ts";
 
 /** Names of the ports through which a command in the guest is spoken to. */
 export const COMMAND_PORTS = {
@@ -24,6 +24,8 @@ export const INIT_SCRIPT = `#!/bin/sh
 export PATH=/bin
 mount -a
 modprobe -a ${BOOT_MODULES.join(" ")} 2>/dev/null
+# The first device stands behind the host bridge.
+[ -e /sys/bus/pci/devices/0000:00:01.0 ] && modprobe -a ${PCI_MODULES.join(" ")} 2>/dev/null
 echo elvisor >/proc/sys/kernel/hostname
 
 finish() {

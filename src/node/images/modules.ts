@@ -18,10 +18,17 @@ export interface KernelModule {
 /** What the default guest loads before its shell starts: its console, disks and entropy. */
 export const BOOT_MODULES = ["virtio_mmio", "virtio_console", "virtio_blk", "virtio_rng"] as const;
 
+/** What it loads besides when there are devices on the PCI bus. */
+export const PCI_MODULES = ["virtio_pci"] as const;
+
 /** What the default guest carries for `modprobe`, and for file systems that `mount` asks for. */
 export const FURTHER_MODULES = [
   "virtio_net",
   "virtio_balloon",
+  "virtiofs",
+  "vmw_vsock_virtio_transport",
+  "9p",
+  "9pnet_virtio",
   "ext4",
   "crc32c_generic",
   "vfat",
@@ -33,6 +40,9 @@ export const FURTHER_MODULES = [
   "overlay",
   "loop",
 ] as const;
+
+/** All modules that are kept of a kernel package, with what they need. */
+export const KEPT_MODULES: readonly string[] = [...BOOT_MODULES, ...PCI_MODULES, ...FURTHER_MODULES];
 
 /** The part of a kernel package's modules in which those above and what they need are found. */
 export const MODULE_DIRECTORIES =

@@ -8,14 +8,7 @@ import { readPackage } from "./deb.ts";
 import { download, type Progress } from "./download.ts";
 import { findMirror, type MirrorSettings } from "./mirror.ts";
 import type { KernelModule } from "./modules.ts";
-import {
-  BOOT_MODULES,
-  FURTHER_MODULES,
-  inLoadOrder,
-  MODULE_DIRECTORIES,
-  moduleIndexes,
-  readModule,
-} from "./modules.ts";
+import { inLoadOrder, KEPT_MODULES, MODULE_DIRECTORIES, moduleIndexes, readModule } from "./modules.ts";
 import type { SignatureSettings } from "./signature.ts";
 
 /** Everything on which pulling depends. */
@@ -24,7 +17,16 @@ export interface PullSettings extends MirrorSettings, SignatureSettings {
   readonly progress: Progress;
 }
 
-/** The images called `names` from the cache; those that are missing are pulled first. */
+/** False for a kernel that was unpacked when fewer modules were kept. */
+function isWhole(image: CachedImage): boolean {
+  if (describeImage(image.name).kind !== "kernel") return true;
+  return KEPT_MODULES.every((name) => image.modules?.includes(name));
+}
+
+/**
+ * The images called `names` from the cache; those that are missing are pulled first. So are kernels without all
+ * modules, but where that fails they are used as they are.
+ */
 export async function ensureImages<Name extends string>(
   names: readonly Name[],
   settings: PullSettings,
@@ -35,9 +37,20 @@ export async function ensureImages<Name extends string>(
     const image = await settings.cache.find(name);
     if (image !== undefined) images[name] = image;
   }
+  const take = (pulled: readonly CachedImage[]): void => {
+    for (const image of pulled) images[image.name as Name] = image;
+  };
   const missing = names.filter((name) => images[name] === undefined);
-  if (missing.length > 0) {
-    for (const image of await pullImages(missing, settings, "missing")) images[image.name as Name] = image;
+  if (missing.length > 0) take(await pullImages(missing, settings, "missing"));
+  const partial = names.filter((name) => !isWhole(images[name]!));
+  if (partial.length > 0) {
+    try {
+      take(await pullImages(partial, settings, "missing"));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      const sentence = `${partial.join(" and ")} lacks modules of newer devices and stays as it is`;
+      settings.progress.say(`${sentence}: ${error.message}`);
+    }
   }
   return images as Record<Name, CachedImage>;
 }
@@ -61,14 +74,22 @@ export async function pullImages(
     let archive: Archive | undefined;
     for (const description of descriptions) {
       const present = await cache.find(description.name);
-      if (present !== undefined && which === "missing") {
+      const whole = present !== undefined && isWhole(present);
+      if (whole && which === "missing") {
         images.push(present);
         continue;
       }
       archive ??= new Archive(await findMirror(settings), settings, cache.lists, progress);
       const found = await archive.find(description);
-      if (present?.packageSha256 === found.sha256) images.push(present);
-      else images.push(await pullPackage(description, found, settings));
+      if (whole && present.packageSha256 === found.sha256) {
+        images.push(present);
+        continue;
+      }
+      const modules =
+        description.kind === "kernel"
+          ? [...new Set([...(present?.modules ?? []), ...KEPT_MODULES])]
+          : undefined;
+      images.push(await pullPackage(description, found, modules, settings));
     }
     await archive?.forgetOtherLists();
     return images;
@@ -77,9 +98,11 @@ export async function pullImages(
   }
 }
 
+/** `modules` are those to keep of a kernel's. */
 async function pullPackage(
   description: ImageDescription,
   found: FoundPackage,
+  modules: readonly string[] | undefined,
   { cache, progress }: PullSettings,
 ): Promise<CachedImage> {
   const target = join(cache.downloads, `${found.sha256}.deb`);
@@ -87,11 +110,15 @@ async function pullPackage(
   await download({ url: found.url, size: found.size, sha256: found.sha256, target, label }, progress);
   progress.say(`Unpacking ${label}.`);
   const contents =
-    description.kind === "kernel"
-      ? await unpackKernel(description, target)
+    modules !== undefined
+      ? await unpackKernel(description, target, modules)
       : await unpackFiles(description, target);
   const image = await cache.publish(
-    { name: description.name, package: found.name, version: found.version, packageSha256: found.sha256 },
+    {
+      ...{ name: description.name, package: found.name, version: found.version },
+      packageSha256: found.sha256,
+      ...(modules === undefined ? {} : { modules }),
+    },
     contents,
   );
   await rm(target, { force: true });
@@ -128,7 +155,11 @@ function checkComplete(
 }
 
 /** Keeps of a kernel package the image and, decompressed, the modules that the default guest can use. */
-async function unpackKernel(description: ImageDescription, path: string): Promise<Map<string, Uint8Array>> {
+async function unpackKernel(
+  description: ImageDescription,
+  path: string,
+  wanted: readonly string[],
+): Promise<Map<string, Uint8Array>> {
   const contents = new Map<string, Uint8Array>();
   const packed = new Map<string, Uint8Array>();
   let release = "";
@@ -148,7 +179,7 @@ async function unpackKernel(description: ImageDescription, path: string): Promis
   checkComplete(description, contents, path);
   const modules: KernelModule[] = [];
   for (const [file, content] of packed) modules.push(await readModule(file, content));
-  const kept = inLoadOrder(modules, [...BOOT_MODULES, ...FURTHER_MODULES]);
+  const kept = inLoadOrder(modules, wanted);
   for (const module of kept) contents.set(`lib/modules/${release}/${module.path}`, module.content);
   for (const [name, text] of Object.entries(moduleIndexes(kept))) {
     contents.set(`lib/modules/${release}/${name}`, Buffer.from(text));
