@@ -193,6 +193,9 @@ export class IrBuilder {
   readFpcr(): Node<"i32"> {
     return this.#define("i32", { kind: "readFpcr" });
   }
+  readInexact(): Node<"i32"> {
+    return this.#define("i32", { kind: "readInexact" });
+  }
   readFpsr(): Node<"i32"> {
     return this.#define("i32", { kind: "readFpsr" });
   }

@@ -41,6 +41,8 @@ export type NodeShape =
   /** Whether a bit of PE_LAYOUT.FAST_REGISTERS is set. */
   | { readonly kind: "fastCondition"; readonly bit: number }
   | { readonly kind: "readFpsr" }
+  /** FPSR.IXC: not 0 when set. */
+  | { readonly kind: "readInexact" }
   // Effects with a result.
   | { readonly kind: "call"; readonly name: RuntimeFunctionName }
   | { readonly kind: "choose"; readonly taken: Block; readonly otherwise: Block }
@@ -146,6 +148,7 @@ export function isRemovable(node: Node): boolean {
     case "readFlag":
     case "readFpcr":
     case "readFpsr":
+    case "readInexact":
     case "readSlot":
     case "fastCondition":
     case "condition":

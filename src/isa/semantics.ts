@@ -155,6 +155,8 @@ export interface Semantics {
   /** FPCR and FPSR as stored (FPSR without NZCV). */
   readFpcr(): I32;
   readFpsr(): I32;
+  /** FPSR.IXC: not 0 when set. */
+  readInexact(): I32;
   writeFpsr(value: I32): void;
 
   /** The base's value; faults when it is a misaligned SP and SCTLR says so. */

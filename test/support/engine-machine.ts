@@ -372,7 +372,18 @@ export class EngineMachine {
     this.setSystemRegister("ELR_EL1", start.pc);
     processor.execute("exceptionReturn", 0, 0, 0);
     processor.mmu.context.flushAll();
-    const { state } = processor;
+    this.#setRegisters(settings, start);
+  }
+
+  /** The program once more, with what the soft TLB has learnt. */
+  startAgain(settings: MachineSettings, start: StartState, data: Uint8Array): void {
+    this.ram.write(LAYOUT.data, data);
+    this.processor.state.pc = start.pc;
+    this.#setRegisters(settings, start);
+  }
+
+  #setRegisters(settings: MachineSettings, start: StartState): void {
+    const { state } = this.processor;
     start.x.forEach((value, index) => {
       state.setX(index, value);
     });

@@ -295,6 +295,10 @@ export class SemanticsEvaluator implements Semantics {
   readFpcr(): I32 {
     return this.i32(this.state.fpcr);
   }
+  readInexact(): I32 {
+    return this.i32(this.state.fpsr & 16);
+  }
+
   readFpsr(): I32 {
     return this.i32(this.state.fpsr);
   }

@@ -1,10 +1,12 @@
 import { RUNTIME_FUNCTIONS, type RuntimeFunctionName } from "../../isa/runtime-functions.ts";
-import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
+import { PE_LAYOUT } from "../../memory/pe-layout.ts";
 import type { FunctionBody, Label } from "../../wasm/function-body.ts";
 import { ModuleWriter, type Signature } from "../../wasm/module-writer.ts";
 import { HandlerEmitter } from "./emitter.ts";
-import type { HandlerFrame, HandlerImports } from "./handler-frame.ts";
+import { writeRunExactly } from "./exact-run.ts";
+import { floatingPointControl, type HandlerFrame, type HandlerImports } from "./handler-frame.ts";
 import type { Handler } from "./handler-set.ts";
+import { attentionOrNegative, findEntry, type LoopImports, lookUp, pushRecord } from "./look-up.ts";
 import {
   FIRST_HANDLER,
   HANDLER_PAGE_END,
@@ -27,6 +29,9 @@ const ACCESS: Signature = { parameters: ["i32", "i32", "i32", "i32", "i32"], res
 
 /** Names under which the host passes its functions in; see interpreter.ts. */
 export const HOST = "host";
+
+/** The number of a function that no region calls: a module that did would not compile. */
+const NEVER = 0xffff_ffff;
 
 /** A handler as a function answers: the next instruction follows, or PC says where to go on. */
 const NEXT = 0;
@@ -80,12 +85,10 @@ function hostImports(module: ModuleWriter, memoryPages: number): HandlerImports 
   };
 }
 
-/** For regions: memory is reached without side effects, or not at all. */
+/** For regions: whatever needs the host's help leaves them, runtime functions aside. */
 export function translatorImports(module: ModuleWriter, memoryPages: number): HandlerImports {
   const { runtime } = hostImports(module, memoryPages);
-  const slowLoad = module.importFunction(HOST, "reachRead", ACCESS);
-  const prepareWrite = module.importFunction(HOST, "reachWrite", ACCESS);
-  return { slowLoad, prepareWrite, slowStore: prepareWrite, processor: prepareWrite, runtime };
+  return { slowLoad: NEVER, slowStore: NEVER, prepareWrite: NEVER, processor: NEVER, runtime };
 }
 
 /** Runtime functions must be imported before any function is added. */
@@ -137,6 +140,7 @@ function handlerFunction(module: ModuleWriter, imports: HandlerImports, handler:
     pe,
     leave: body.local("i32"),
     pushPc: () => body.get(pc),
+    ...floatingPointControl(body, pe),
     pushBank: () => body.get(pe).memory("i32.load", PE_LAYOUT.TLB_BANK),
     spill: () => body.get(pe).get(pc).memory("i64.store", PE_LAYOUT.PC),
     exit: () => body.i32(LEAVE).return(),
@@ -168,7 +172,7 @@ export function coreModule(
   const fetch = module.importFunction(HOST, "fetch", { parameters: ["i32"], results: ["i32"] });
   const decode = module.importFunction(HOST, "decode", { parameters: ["i32"], results: [] });
   const before = module.importFunction(HOST, "beforeInstruction", { parameters: ["i32"], results: ["i32"] });
-  const hot = module.importFunction(HOST, "hot", { parameters: ["i32"], results: [] });
+  const hot = module.importFunction(HOST, "hot", { parameters: ["i32", "i32"], results: [] });
   module.importTable(HOST, "table", tableSize);
   const handlers = [...new Set([...arms.map(({ handler }) => handler), ...warm])];
   importRuntimeFunctions(imports, handlers);
@@ -179,12 +183,6 @@ export function coreModule(
   writeRunExactly(module, { fetch, decode, before, handlerType });
   for (const handler of handlers) handlerFunction(module, imports, handler);
   return module.finish();
-}
-
-interface LoopImports {
-  readonly fetch: number;
-  readonly decode: number;
-  readonly handlerType: number;
 }
 
 interface RunImports extends LoopImports, CoreOptions {
@@ -211,7 +209,13 @@ function pushOriginal(body: FunctionBody, record: number, { originals }: RegionL
 }
 
 /** Counts a jump to the record; the host hears of it when the threshold is reached. */
-function countJump(body: FunctionBody, record: number, counter: number, { hot, regions }: RunImports): void {
+function countJump(
+  body: FunctionBody,
+  pe: number,
+  record: number,
+  counter: number,
+  { hot, regions }: RunImports,
+): void {
   if (regions === undefined) return;
   const pushCounter = () => body.get(record).i32(3).op("i32.shr_u").i32(0x1fffe).op("i32.and");
   pushCounter().tee(counter);
@@ -221,45 +225,8 @@ function countJump(body: FunctionBody, record: number, counter: number, { hot, r
   body.if();
   // Records share counters, and a request may come to nothing: the next to be hot gets its turn.
   pushCounter();
-  body.i32(0).memory("i32.store16", regions.counters).get(record).call(hot);
+  body.i32(0).memory("i32.store16", regions.counters).get(pe).get(record).call(hot);
   body.end();
-}
-
-/** Looks the PC up: leaves the record's address on the stack, or goes to `retry` after the host's help. */
-function lookUp(
-  body: FunctionBody,
-  locals: { pe: number; pc: number; entry: number; fuel: number },
-  fetch: number,
-  retry: Label,
-  onFault: () => void = () => {},
-): void {
-  const { pe, pc, entry, fuel } = locals;
-  body.get(pe).memory("i64.load", PE_LAYOUT.PC).set(pc);
-  body.get(pe).memory("i32.load", PE_LAYOUT.TLB_BANK);
-  body.get(pc).op("i32.wrap_i64").i32(7).op("i32.shr_u");
-  body
-    .i32((SOFT_TLB.ENTRIES - 1) * SOFT_TLB.ENTRY_SIZE)
-    .op("i32.and")
-    .op("i32.add")
-    .tee(entry);
-  // A misaligned PC never matches: its low two bits stay in the comparison.
-  body.memory("i64.load", SOFT_TLB.EXECUTE_TAG).get(pc).i64(-4093n).op("i64.and").op("i64.ne");
-  body.if();
-  body.get(pe).get(fuel).memory("i32.store", PE_LAYOUT.FUEL);
-  body.get(pe).call(fetch).op("i32.eqz");
-  body.if();
-  // The fetch faulted, which costs one instruction, so that a fault in the vector cannot loop for ever.
-  body.get(fuel).i32(1).op("i32.sub").set(fuel);
-  onFault();
-  body.end();
-  body.branch(retry);
-  body.end();
-  body.get(entry).memory("i32.load", SOFT_TLB.RECORDS);
-  body.get(pc).op("i32.wrap_i64").i32(0xffc).op("i32.and").i32(2).op("i32.shl").op("i32.add");
-}
-
-function attentionOrNegative(body: FunctionBody, pe: number, fuel: number): void {
-  body.get(fuel).get(pe).memory("i32.load", PE_LAYOUT.ATTENTION).op("i32.or").i32(0).op("i32.lt_s");
 }
 
 function writeRun(
@@ -278,17 +245,22 @@ function writeRun(
   const bank = body.local("i32");
   const pc = body.local("i64");
   const pageBase = body.local("i64");
+  // Regions entered in this run, and instructions executed in them.
+  const entered = body.local("i32");
+  const inRegions = body.local("i32");
   const leaveLoop = body.block();
   const retry = body.loop();
   attentionOrNegative(body, pe, fuel);
   body.branchIf(leaveLoop);
-  lookUp(body, { pe, pc, entry, fuel }, fetch, retry);
+  lookUp(body, { pe, bank, pc, entry, fuel }, fetch, retry);
   body.tee(record).set(start);
   // PC of a record = pageBase + record / 4, as 16 bytes of record stand for 4 of code.
-  body.get(pc).get(record).i32(2).op("i32.shr_u").op("i64.extend_i32_u").op("i64.sub").set(pageBase);
-  body.get(pe).memory("i32.load", PE_LAYOUT.TLB_BANK).set(bank);
+  const setPageBase = (): void => {
+    body.get(pc).get(record).i32(2).op("i32.shr_u").op("i64.extend_i32_u").op("i64.sub").set(pageBase);
+  };
+  setPageBase();
   body.i32(0).set(leave);
-  countJump(body, record, entry, runImports);
+  countJump(body, pe, record, entry, runImports);
   const nextRecord = body.loop();
 
   const chargeStraightLine = (): void => {
@@ -311,6 +283,7 @@ function writeRun(
     pe,
     leave,
     pushPc,
+    ...floatingPointControl(body, pe),
     pushBank: () => body.get(bank),
     spill: () => {
       body.get(pe);
@@ -327,7 +300,7 @@ function writeRun(
           chargeStraightLine();
           body.i32(1).op("i32.sub").set(fuel);
           body.i32(2).op("i32.shl").get(record).op("i32.add").tee(record).set(start);
-          countJump(body, record, entry, runImports);
+          countJump(body, pe, record, entry, runImports);
           attentionOrNegative(body, pe, fuel);
           body.op("i32.eqz").branchIf(nextRecord);
           body.get(pe);
@@ -372,9 +345,10 @@ function writeRun(
     // Attention is looked at where the interpreter would, at the next jump, so that both engines agree.
     body.get(pe).memory("i32.load", PE_LAYOUT.ATTENTION).op("i32.eqz");
     body.if();
-    body.get(pe);
     pushPc();
-    body.i64(-4096n).op("i64.and").get(fuel);
+    body.set(pc);
+    const chain = body.loop();
+    body.get(pe).get(pc).i64(-4096n).op("i64.and").get(fuel);
     body
       .get(record)
       .memory("i32.load", REGION_SLOT)
@@ -382,12 +356,23 @@ function writeRun(
       .op("i32.add")
       .callIndirect(regionType);
     body.tee(entry).get(fuel).op("i32.ne");
-    body.if();
-    addToStatistic(body, regions.statistics, () => body.i64(1n));
-    addToStatistic(body, regions.statistics + 8, () => {
-      body.get(fuel).get(entry).op("i32.sub").op("i64.extend_i32_u");
-    });
-    body.get(entry).set(fuel).branch(retry);
+    body.if(undefined, "likely");
+    body.get(entered).i32(1).op("i32.add").set(entered);
+    body.get(inRegions).get(fuel).get(entry).op("i32.sub").op("i32.add").set(inRegions);
+    body.get(entry).set(fuel);
+    attentionOrNegative(body, pe, fuel);
+    body.branchIf(leaveLoop, "unlikely");
+    // From region to region, for as long as the soft TLB knows the page.
+    body.get(pe).memory("i64.load", PE_LAYOUT.PC).set(pc);
+    findEntry(body, { bank, pc, entry });
+    body.branchIf(retry, "unlikely");
+    pushRecord(body, { pc, entry });
+    body.tee(record).set(start);
+    setPageBase();
+    body.get(record).memory("i32.load16_u").i32(HANDLER_REGION).op("i32.eq").branchIf(chain, "likely");
+    countJump(body, pe, record, entry, runImports);
+    body.branch(nextRecord);
+    body.end();
     body.end();
     body.end();
     // The region was not entered, or left at once: its first instruction is the interpreter's.
@@ -421,59 +406,14 @@ function writeRun(
   body.end(); // retry
   body.unreachable();
   body.end(); // leaveLoop
+  if (regions !== undefined) {
+    addToStatistic(body, regions.statistics, entered);
+    addToStatistic(body, regions.statistics + 8, inRegions);
+  }
   body.get(fuel);
 }
 
-function addToStatistic(body: FunctionBody, address: number, push: () => void): void {
-  body.i32(address).i32(address).memory("i64.load");
-  push();
-  body.op("i64.add").memory("i64.store");
-}
-
-function writeRunExactly(
-  module: ModuleWriter,
-  { fetch, decode, before, handlerType }: LoopImports & { before: number },
-): void {
-  const { body } = module.function({ parameters: ["i32", "i32", "i32"], results: ["i32"] }, "runExactly");
-  const [pe, fuel, hook] = [0, 1, 2];
-  const record = body.local("i32");
-  const entry = body.local("i32");
-  const pc = body.local("i64");
-  // All ones where `run` would look at ATTENTION, at jumps and page ends; so interrupts come at the same place.
-  const look = body.local("i32");
-  const lookNext = (): void => void body.i32(-1).set(look);
-  lookNext();
-  const leaveLoop = body.block();
-  const retry = body.loop();
-  body.get(fuel).i32(0).op("i32.le_s").branchIf(leaveLoop);
-  body.get(pe).memory("i32.load", PE_LAYOUT.ATTENTION).get(look).op("i32.and").branchIf(leaveLoop);
-  body.get(pe).get(fuel).memory("i32.store", PE_LAYOUT.FUEL);
-  body.get(hook);
-  body.if();
-  body.get(pe).call(before);
-  body.if();
-  lookNext();
-  body.get(fuel).i32(1).op("i32.sub").set(fuel).branch(retry);
-  body.end().end();
-  lookUp(body, { pe, pc, entry, fuel }, fetch, retry, lookNext);
-  body.set(record);
-  body.get(record).memory("i32.load16_u").i32(HANDLER_UNDECODED).op("i32.eq");
-  body.if();
-  body.get(record).call(decode);
-  body.end();
-  // FUEL still counts this instruction, as it does in `run`: it has not completed while others look.
-  body.get(fuel).i32(1).op("i32.sub").set(fuel);
-  body.get(pe).get(record).get(pc);
-  body.get(record).memory("i32.load16_u").callIndirect(handlerType).op("i32.eqz");
-  body.if();
-  body.get(pc).i64(4n).op("i64.add").set(pc).get(pe).get(pc).memory("i64.store", PE_LAYOUT.PC);
-  body.i32(-1).i32(0).get(pc).i64(0xfffn).op("i64.and").op("i64.eqz").select("i32").set(look);
-  body.else();
-  lookNext();
-  body.end();
-  body.branch(retry);
-  body.end();
-  body.unreachable();
-  body.end();
-  body.get(fuel);
+function addToStatistic(body: FunctionBody, address: number, count: number): void {
+  body.i32(address).i32(address).memory("i64.load").get(count);
+  body.op("i64.extend_i32_u").op("i64.add").memory("i64.store");
 }

@@ -285,7 +285,10 @@ export class HandlerEmitter {
         body.i32(1).op("i32.and");
         break;
       case "readFpcr":
-        body.get(pe).memory("i32.load", PE_LAYOUT.FPCR);
+        this.#frame.pushFpcr();
+        break;
+      case "readInexact":
+        this.#frame.pushInexact();
         break;
       case "readFpsr":
         body.get(pe).memory("i32.load", PE_LAYOUT.FPSR);

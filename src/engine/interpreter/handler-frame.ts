@@ -1,6 +1,8 @@
 import type { FlagName, VectorPart } from "../../isa/ir.ts";
 import type { ImmediateOperand, RegisterOperand } from "../../isa/operands.ts";
 import type { RuntimeFunctionName } from "../../isa/runtime-functions.ts";
+import { FPSR } from "../../isa/softfloat/control.ts";
+import { PE_LAYOUT } from "../../memory/pe-layout.ts";
 import type { FunctionBody } from "../../wasm/function-body.ts";
 
 /** Functions outside that handlers call, by index in the module at hand. */
@@ -38,6 +40,9 @@ export interface HandlerFrame {
   pushPc(): void;
   /** Pushes the soft TLB's bank for ordinary accesses. */
   pushBank(): void;
+  /** Push FPCR, and FPSR.IXC in its place (bit 4). */
+  pushFpcr(): void;
+  pushInexact(): void;
   /** Stores PC and fuel before something outside may look at them. */
   spill(): void;
   /** Leaves: PC in the PE's block is where to go on. */
@@ -51,4 +56,15 @@ export interface HandlerFrame {
   readonly jumpInPage: (() => void) | undefined;
   /** Goes on with the next instruction. */
   next(): void;
+}
+
+/** FPCR and FPSR.IXC as they lie in the element's block. */
+export function floatingPointControl(
+  body: FunctionBody,
+  pe: number,
+): Pick<HandlerFrame, "pushFpcr" | "pushInexact"> {
+  return {
+    pushFpcr: () => body.get(pe).memory("i32.load", PE_LAYOUT.FPCR),
+    pushInexact: () => body.get(pe).memory("i32.load", PE_LAYOUT.FPSR).i32(FPSR.IXC).op("i32.and"),
+  };
 }

@@ -15,6 +15,10 @@ export interface Handler {
   readonly simd: boolean;
   readonly usesFlags: boolean;
   readonly writesFlags: boolean;
+  /** Some write to a register or to the flags happens only in some cases. */
+  readonly writesConditionally: boolean;
+  /** FPCR or FPSR.IXC decide something. */
+  readonly usesFloatingPointControl: boolean;
   /** True when the meaning ends in a PC-relative branch, so that it has a shorter form inside a page. */
   readonly branchesRelatively: boolean;
 }
@@ -82,7 +86,7 @@ export class HandlerSet {
       block,
       plan: plan.baked.size > 0 ? withBakedValues(plan, handles, operands) : plan,
       simd: instruction.simd,
-      ...flagUse(block),
+      ...stateUse(block),
       branchesRelatively,
     };
     this.#handlers.set(key, handler);
@@ -107,22 +111,36 @@ function withBakedValues(plan: RecordPlan, handles: OperandValues, operands: Ope
   return plan;
 }
 
-function flagUse(block: Block): { usesFlags: boolean; writesFlags: boolean } {
-  let usesFlags = false;
-  let writesFlags = false;
-  const visit = (inner: Block): void => {
+type StateUse = Pick<
+  Handler,
+  "usesFlags" | "writesFlags" | "writesConditionally" | "usesFloatingPointControl"
+>;
+
+function stateUse(block: Block): StateUse {
+  const use = {
+    usesFlags: false,
+    writesFlags: false,
+    writesConditionally: false,
+    usesFloatingPointControl: false,
+  };
+  const visit = (inner: Block, isConditional: boolean): void => {
     for (const statement of inner.statements) {
-      if (statement.kind === "setFlags") writesFlags = true;
-      if (statement.kind === "when") {
-        visit(statement.taken);
-        visit(statement.otherwise);
+      const { kind } = statement;
+      if (kind === "setFlags") use.writesFlags = true;
+      if (kind === "setFlags" || kind === "writeRegister" || kind === "writeVector") {
+        use.writesConditionally ||= isConditional;
       }
-      if (statement.kind !== "define") continue;
-      const { kind } = statement.node.shape;
-      if (kind === "readFlag" || kind === "condition") usesFlags = true;
-      for (const nested of nodeBlocks(statement.node)) visit(nested);
+      if (kind === "when") {
+        visit(statement.taken, true);
+        visit(statement.otherwise, true);
+      }
+      if (kind !== "define") continue;
+      const { shape } = statement.node;
+      if (shape.kind === "readFlag" || shape.kind === "condition") use.usesFlags = true;
+      if (shape.kind === "readFpcr" || shape.kind === "readInexact") use.usesFloatingPointControl = true;
+      for (const nested of nodeBlocks(statement.node)) visit(nested, true);
     }
   };
-  visit(block);
-  return { usesFlags, writesFlags };
+  visit(block, false);
+  return use;
 }

@@ -243,11 +243,7 @@ export class Interpreter {
       },
       fetch: (pe: number) => this.#fetch(pe),
       decode: (record: number) => this.#decode(record),
-      hot: (record: number) => this.translator?.request(record),
-      reachRead: (_pe: number, low: number, high: number, size: number, flags: number) =>
-        this.#current().reach(low, high, size, flags, false),
-      reachWrite: (_pe: number, low: number, high: number, size: number, flags: number) =>
-        this.#current().reach(low, high, size, flags, true),
+      hot: (pe: number, record: number) => this.translator?.request(pe, record),
       beforeInstruction: (_pe: number) => (this.#current().beforeInstruction() ? 1 : 0),
     };
     for (const [name, definition] of Object.entries(RUNTIME_FUNCTIONS)) {

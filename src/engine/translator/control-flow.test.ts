@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Random } from "../../../test/support/random.ts";
 import { analyse, type ControlFlow } from "./control-flow.ts";
-import { type BasicBlock, type Region, successors, type Terminator } from "./region.ts";
+import { type BasicBlock, type Edge, type Region, successors, type Terminator } from "./region.ts";
 
 /** A region of empty blocks: the targets of block `n` are element `n`, at most two. Block 0 is the entry. */
 function graph(edges: readonly (readonly number[])[]): Region {
@@ -12,19 +12,22 @@ function graph(edges: readonly (readonly number[])[]): Region {
       taken === undefined
         ? { kind: "indirect" }
         : next === undefined
-          ? { kind: "goto", target: taken }
-          : { kind: "conditional", taken, next };
-    blocks.set(start, { start, instructions: [], terminator });
+          ? { kind: "goto", to: edge(taken) }
+          : { kind: "conditional", taken: edge(taken), next: edge(next) };
+    blocks.set(start, { name: start, start: start * 4, page: PAGE, instructions: [], terminator });
   });
   return { entry: 0, blocks };
 }
+
+const PAGE = { delta: 0, frame: 1, records: 0 };
+const edge = (block: number): Edge => ({ block, offset: block * 4 });
 
 const sorted = (blocks: Iterable<number>): number[] => [...blocks].sort((a, b) => a - b);
 
 /** Every edge of a region as pairs. */
 function edgesOf(region: Region): { from: number; to: number }[] {
-  return [...region.blocks.values()].flatMap(({ start, terminator }) =>
-    successors(terminator).map((to) => ({ from: start, to })),
+  return [...region.blocks.values()].flatMap(({ name, terminator }) =>
+    successors(terminator).map((to) => ({ from: name, to })),
   );
 }
 

@@ -53,6 +53,15 @@ export function analyse(region: Region): ControlFlow {
   };
 }
 
+/** All edges that stay in the region. */
+export function insideEdges(region: Region, flow: ControlFlow): { from: number; to: number }[] {
+  return flow.order.flatMap((from) =>
+    insideSuccessors(region, from)
+      .filter((to) => flow.isInside(from, to))
+      .map((to) => ({ from, to })),
+  );
+}
+
 function insideSuccessors(region: Region, block: number): readonly number[] {
   const { terminator } = region.blocks.get(block) ?? {};
   return terminator === undefined

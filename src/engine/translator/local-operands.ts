@@ -5,18 +5,20 @@ import type { FunctionBody } from "../../wasm/function-body.ts";
 import type { OperandAccess } from "../interpreter/handler-frame.ts";
 import { registerSlot } from "../interpreter/record.ts";
 import { FLAG_SLOT } from "../interpreter/record-operands.ts";
-import type { Region, RegionInstruction } from "./region.ts";
+import type { RegionInstruction } from "./region.ts";
+import type { RegisterSet, RegisterUse } from "./register-flow.ts";
 
 const FLAGS: readonly FlagName[] = ["N", "Z", "C", "V"];
 const ZEROES: readonly number[] = new Array<number>(16).fill(0);
+/** The four flags count as one register. */
+const FLAGS_REGISTER = -1;
 
-/** A guest register that lives in a local while a region runs: its slot in the PE's block names it. */
+/** Guest state that lives in a local while a region runs. */
 interface Home {
+  /** Byte offset in the element's block. */
   readonly slot: number;
   readonly type: "i64" | "v128";
   readonly local: number;
-  /** Some instruction of the region writes it, so leaving stores it (row P1: valid, not saved). */
-  isWritten: boolean;
 }
 
 /** The operand that a register handle stands for in one instruction. */
@@ -36,70 +38,92 @@ export function resolveRegister(
 export class LocalOperands implements OperandAccess {
   readonly #body: FunctionBody;
   readonly #pe: number;
-  readonly #homes = new Map<number, Home>();
+  /** Number (bit in a RegisterSet) by slot, and the homes of each number. */
+  readonly #numbers = new Map<number, number>();
+  readonly #homes: (readonly Home[])[] = [];
   readonly #flags = new Map<FlagName, number>();
-  #flagsWritten = false;
+  readonly #uses = new Map<RegionInstruction, RegisterUse>();
   #instruction: RegionInstruction | undefined;
 
-  /** Gives a local to every register and flag that the region uses. `pe` is the local with the PE's base. */
-  constructor(body: FunctionBody, pe: number, region: Region) {
+  /** `pe` is the local with the PE's base. */
+  constructor(body: FunctionBody, pe: number) {
     this.#body = body;
     this.#pe = pe;
-    for (const { instructions } of region.blocks.values()) {
-      for (const instruction of instructions) this.#claim(instruction);
-    }
   }
 
-  #claim(instruction: RegionInstruction): void {
-    const { plan, usesFlags, writesFlags } = instruction.handler;
-    for (const handle of plan.reads) this.#home(resolveRegister(instruction, handle), "read");
-    for (const handle of plan.writes) {
-      const home = this.#home(resolveRegister(instruction, handle), "write");
-      if (home !== undefined) home.isWritten = true;
+  /** What the instruction reads and writes; its registers get locals. */
+  use(instruction: RegionInstruction): RegisterUse {
+    let use = this.#uses.get(instruction);
+    if (use === undefined) {
+      use = this.#findUse(instruction);
+      this.#uses.set(instruction, use);
     }
-    if (usesFlags || writesFlags) {
-      for (const flag of FLAGS) if (!this.#flags.has(flag)) this.#flags.set(flag, this.#body.local("i64"));
-    }
-    if (writesFlags) this.#flagsWritten = true;
+    return use;
   }
 
-  #home(register: RegisterOperand, direction: "read" | "write"): Home | undefined {
-    if (register.file === "x" && register.index === 31) return undefined;
+  #findUse(instruction: RegionInstruction): RegisterUse {
+    const { plan, usesFlags, writesFlags, writesConditionally } = instruction.handler;
+    let reads = 0n;
+    let writes = 0n;
+    for (const handle of plan.reads) reads |= this.#bit(resolveRegister(instruction, handle), "read");
+    for (const handle of plan.writes) writes |= this.#bit(resolveRegister(instruction, handle), "write");
+    if (usesFlags) reads |= this.#flagsBit();
+    if (writesFlags) writes |= this.#flagsBit();
+    return { reads: writesConditionally ? reads | writes : reads, writes };
+  }
+
+  #bit(register: RegisterOperand, direction: "read" | "write"): RegisterSet {
+    if (register.file === "x" && register.index === 31) return 0n;
     const slot = registerSlot(register, direction);
-    const known = this.#homes.get(slot);
-    if (known !== undefined) return known;
     const type = register.file === "v" ? "v128" : "i64";
-    const home = { slot, type, local: this.#body.local(type), isWritten: false } as const;
-    this.#homes.set(slot, home);
-    return this.#homes.get(slot);
+    return this.#number(slot, () => [{ slot, type, local: this.#body.local(type) }]);
   }
 
-  /** Loads every local from the PE's block. */
-  load(): void {
+  #flagsBit(): RegisterSet {
+    return this.#number(FLAGS_REGISTER, () =>
+      FLAGS.map((flag) => {
+        const local = this.#body.local("i64");
+        this.#flags.set(flag, local);
+        return { slot: FLAG_SLOT[flag], type: "i64", local };
+      }),
+    );
+  }
+
+  #number(slot: number, make: () => readonly Home[]): RegisterSet {
+    let number = this.#numbers.get(slot);
+    if (number === undefined) {
+      number = this.#homes.push(make()) - 1;
+      this.#numbers.set(slot, number);
+    }
+    return 1n << BigInt(number);
+  }
+
+  /** Loads registers from the PE's block. */
+  load(registers: RegisterSet): void {
     const body = this.#body;
-    for (const { slot, type, local } of this.#homes.values()) {
+    for (const { slot, type, local } of this.#homesOf(registers)) {
       body
         .get(this.#pe)
         .memory(type === "v128" ? "v128.load" : "i64.load", slot)
         .set(local);
     }
-    for (const [flag, local] of this.#flags)
-      body.get(this.#pe).memory("i64.load", FLAG_SLOT[flag]).set(local);
   }
 
-  /** Stores every local that the region may have changed. */
-  save(): void {
+  /** Stores registers into the PE's block. */
+  save(registers: RegisterSet): void {
     const body = this.#body;
-    for (const { slot, type, local, isWritten } of this.#homes.values()) {
-      if (isWritten)
-        body
-          .get(this.#pe)
-          .get(local)
-          .memory(type === "v128" ? "v128.store" : "i64.store", slot);
+    for (const { slot, type, local } of this.#homesOf(registers)) {
+      body
+        .get(this.#pe)
+        .get(local)
+        .memory(type === "v128" ? "v128.store" : "i64.store", slot);
     }
-    if (!this.#flagsWritten) return;
-    for (const [flag, local] of this.#flags)
-      body.get(this.#pe).get(local).memory("i64.store", FLAG_SLOT[flag]);
+  }
+
+  *#homesOf(registers: RegisterSet): Iterable<Home> {
+    for (const [number, homes] of this.#homes.entries()) {
+      if (((registers >> BigInt(number)) & 1n) === 1n) yield* homes;
+    }
   }
 
   /** From now on operands are those of this instruction. */
@@ -113,8 +137,9 @@ export class LocalOperands implements OperandAccess {
   }
 
   #local(register: RegisterOperand, direction: "read" | "write"): number {
-    const home = this.#home(register, direction);
-    if (home === undefined) throw new Bug("the zero register has no local");
+    const number = this.#numbers.get(registerSlot(register, direction));
+    const home = number === undefined ? undefined : this.#homes[number]?.[0];
+    if (home === undefined) throw new Bug("a register of the region has no local");
     return home.local;
   }
 

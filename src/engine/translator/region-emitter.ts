@@ -1,13 +1,18 @@
 import { Bug } from "../../base/errors.ts";
-import { PE_LAYOUT } from "../../memory/pe-layout.ts";
+import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
 import type { FunctionBody, Label } from "../../wasm/function-body.ts";
 import { HandlerEmitter } from "../interpreter/emitter.ts";
-import type { HandlerFrame, HandlerImports } from "../interpreter/handler-frame.ts";
+import {
+  floatingPointControl,
+  type HandlerFrame,
+  type HandlerImports,
+} from "../interpreter/handler-frame.ts";
 import { analyse, type ControlFlow } from "./control-flow.ts";
 import { LocalOperands } from "./local-operands.ts";
-import type { BasicBlock, Region, RegionInstruction } from "./region.ts";
+import type { BasicBlock, Edge, Region, RegionInstruction } from "./region.ts";
+import { after, RegisterFlow, type RegisterSet, type RegisterState } from "./register-flow.ts";
 
-/** Parameters of a region's function: PE base, virtual address of its page, fuel. It returns the fuel left. */
+/** Parameters of a region's function: PE base, virtual address of its entry's page, fuel. It returns the fuel left. */
 const PE = 0;
 const PAGE = 1;
 const FUEL = 2;
@@ -23,11 +28,17 @@ export class RegionEmitter {
   readonly #region: Region;
   readonly #flow: ControlFlow;
   readonly #operands: LocalOperands;
+  readonly #registers: RegisterFlow;
   readonly #bank: number;
   readonly #leave: number;
+  readonly #pc: number;
+  readonly #entry: number;
   readonly #labels = new Map<number, Label>();
   readonly #loops = new Map<number, Label>();
-  #exitLabel: Label | undefined;
+  /** Where to leave with these registers unsaved. */
+  readonly #exits = new Map<RegisterSet, { readonly label: Label; isUsed: boolean }>();
+  #floatingPoint: Pick<HandlerFrame, "pushFpcr" | "pushInexact">;
+  #state: RegisterState = { valid: 0n, unsaved: 0n };
 
   constructor(body: FunctionBody, imports: HandlerImports, region: Region) {
     this.#body = body;
@@ -36,30 +47,67 @@ export class RegionEmitter {
     this.#flow = analyse(region);
     this.#bank = body.local("i32");
     this.#leave = body.local("i32");
-    this.#operands = new LocalOperands(body, PE, region);
+    this.#entry = body.local("i32");
+    this.#pc = body.local("i64");
+    this.#operands = new LocalOperands(body, PE);
+    this.#floatingPoint = floatingPointControl(body, PE);
+    this.#registers = new RegisterFlow(region, this.#flow, (instruction) => this.#operands.use(instruction));
   }
 
   emit(): void {
     const body = this.#body;
-    if (this.#usesVectors()) {
+    if (this.#some((instruction) => instruction.handler.simd)) {
       body.get(PE).memory("i32.load", PE_LAYOUT.FP_ENABLED).op("i32.eqz");
-      body.if();
+      body.if(undefined, "unlikely");
       body.get(FUEL).return().end();
     }
-    this.#operands.load();
+    if (this.#some(({ handler }) => handler.usesFloatingPointControl)) this.#keepFloatingPointControl();
     body.get(PE).memory("i32.load", PE_LAYOUT.TLB_BANK).set(this.#bank);
-    this.#exitLabel = body.block();
+    const done = body.block();
+    const exits = this.#unsavedSets();
+    for (const unsaved of exits) this.#exits.set(unsaved, { label: body.block(), isUsed: false });
+    this.#operands.load(this.#registers.entry(this.#region.entry).valid);
     this.#tree(this.#region.entry);
+    for (const unsaved of exits.reverse()) {
+      body.end();
+      if (this.#exits.get(unsaved)?.isUsed !== true) {
+        body.unreachable();
+        continue;
+      }
+      this.#operands.save(unsaved);
+      body.branch(done);
+    }
     body.end();
-    this.#operands.save();
-    body.get(FUEL);
+    body.get(PE).get(this.#pc).memory("i64.store", PE_LAYOUT.PC).get(FUEL);
   }
 
-  #usesVectors(): boolean {
-    for (const { instructions } of this.#region.blocks.values()) {
-      if (instructions.some(({ handler }) => handler.simd)) return true;
+  #some(test: (instruction: RegionInstruction) => boolean): boolean {
+    return [...this.#region.blocks.values()].some(({ instructions }) => instructions.some(test));
+  }
+
+  /** FPCR does not change inside a region, and IXC, once set, stays. */
+  #keepFloatingPointControl(): void {
+    const body = this.#body;
+    const [control, inexact] = [body.local("i32"), body.local("i32")];
+    this.#floatingPoint.pushFpcr();
+    body.set(control);
+    this.#floatingPoint.pushInexact();
+    body.set(inexact);
+    this.#floatingPoint = { pushFpcr: () => body.get(control), pushInexact: () => body.get(inexact) };
+  }
+
+  /** Every set of unsaved registers with which the region may be left. */
+  #unsavedSets(): RegisterSet[] {
+    const sets = new Set<RegisterSet>();
+    for (const name of this.#flow.order) {
+      let state = this.#registers.entry(name);
+      sets.add(state.unsaved);
+      for (const instruction of this.#region.blocks.get(name)?.instructions ?? []) {
+        state = after(state, this.#operands.use(instruction));
+        sets.add(state.unsaved);
+      }
     }
-    return false;
+    return [...sets];
   }
 
   /** A block and everything it dominates. */
@@ -91,35 +139,44 @@ export class RegionEmitter {
     this.#tree(last);
   }
 
-  #block(start: number): void {
-    const block = this.#region.blocks.get(start);
+  #block(name: number): void {
+    const block = this.#region.blocks.get(name);
     if (block === undefined) throw new Bug("control flow names a block that the region lacks");
     const { instructions, terminator } = block;
     const body = this.#body;
+    this.#state = this.#registers.entry(name);
     if (instructions.length > 0) body.get(FUEL).i32(instructions.length).op("i32.sub").set(FUEL);
     const lastEmitter = this.#instructions(block);
+    const end = this.#state;
     switch (terminator.kind) {
       case "leave":
-        this.#exitTo(terminator.at);
-        break;
-      case "exit":
-        this.#exitTo(terminator.target);
+        this.#exitTo(terminator.offset);
         break;
       case "goto":
-        this.#edge(start, terminator.target);
+        this.#edge(block, terminator.to);
         break;
       case "indirect":
-        body.get(PE);
         this.#pushLast(block, lastEmitter);
-        body.memory("i64.store", PE_LAYOUT.PC);
+        body.set(this.#pc);
+        this.#exit();
+        break;
+      case "return":
+        this.#pushLast(block, lastEmitter);
+        body.tee(this.#pc);
+        this.#pushAddress(terminator.to.offset);
+        body.op("i64.eq").if(undefined, "likely");
+        this.#edge(block, terminator.to);
+        body.end();
+        this.#state = end;
         this.#exit();
         break;
       case "conditional":
         this.#pushLast(block, lastEmitter);
         body.if();
-        this.#edge(start, terminator.taken);
+        this.#edge(block, terminator.taken);
         body.else();
-        this.#edge(start, terminator.next);
+        this.#state = end;
+        this.#edge(block, terminator.next);
         body.end();
         body.unreachable();
         break;
@@ -132,9 +189,13 @@ export class RegionEmitter {
     let open: HandlerEmitter | undefined;
     instructions.forEach((instruction, position) => {
       open?.finish();
+      const use = this.#operands.use(instruction);
+      this.#operands.load(use.reads & ~this.#state.valid);
+      this.#state = { valid: this.#state.valid | use.reads, unsaved: this.#state.unsaved };
       this.#operands.begin(instruction);
       open = new HandlerEmitter(this.#frame(instruction, instructions.length - position));
       open.emitStraight(instruction.handler.block);
+      this.#state = after(this.#state, use);
     });
     return open;
   }
@@ -156,17 +217,14 @@ export class RegionEmitter {
       pe: PE,
       leave: this.#leave,
       leavesSlowCases: true,
-      pushPc: () =>
-        body
-          .get(PAGE)
-          .i64(BigInt(instruction.index * 4))
-          .op("i64.add"),
+      pushPc: () => this.#pushAddress(instruction.offset),
       pushBank: () => body.get(this.#bank),
+      ...this.#floatingPoint,
       spill: () => {},
       exit: () => {
         // This instruction and those after it in the block did not happen.
         body.get(FUEL).i32(charged).op("i32.add").set(FUEL);
-        this.#exitTo(instruction.index);
+        this.#exitTo(instruction.offset);
       },
       jumpInPage: undefined,
       next: () => {
@@ -175,38 +233,67 @@ export class RegionEmitter {
     };
   }
 
-  #edge(from: number, to: number): void {
+  /** Goes on at the edge's block with the registers it expects, or leaves. */
+  #edge(from: BasicBlock, { block, offset }: Edge): void {
     const { position } = this.#flow;
-    if (!this.#flow.isInside(from, to)) {
-      this.#exitTo(to);
+    const to = this.#region.blocks.get(block);
+    if (to === undefined || !this.#flow.isInside(from.name, block)) {
+      this.#exitTo(offset);
       return;
     }
     const body = this.#body;
-    if ((position.get(to) ?? 0) <= (position.get(from) ?? 0)) {
-      const header = this.#loops.get(to);
+    const isReturn = from.terminator.kind === "return";
+    // A caller's page was found where it is when the region came through it.
+    if (to.page !== from.page && !isReturn) this.#guardPage(to);
+    this.#operands.load(this.#registers.entry(block).valid & ~this.#state.valid);
+    if ((position.get(block) ?? 0) <= (position.get(from.name) ?? 0)) {
+      const header = this.#loops.get(block);
       if (header === undefined) throw new Bug("a back edge goes to no loop");
       body.get(FUEL).get(PE).memory("i32.load", PE_LAYOUT.ATTENTION).op("i32.or").i32(0).op("i32.ge_s");
-      body.branchIf(header);
-      this.#exitTo(to);
+      body.branchIf(header, "likely");
+      this.#exitTo(offset);
       return;
     }
-    const label = this.#labels.get(to);
-    if (this.#flow.mergePoints.has(to) && label !== undefined) body.branch(label);
-    else this.#tree(to);
+    const label = this.#labels.get(block);
+    if (this.#flow.mergePoints.has(block) && label !== undefined) body.branch(label);
+    else this.#tree(block);
   }
 
-  #exitTo(index: number): void {
-    this.#body
-      .get(PE)
-      .get(PAGE)
-      .i64(BigInt(index * 4))
-      .op("i64.add")
-      .memory("i64.store", PE_LAYOUT.PC);
+  /** Leaves unless the block's page is mapped to the frame that it was translated from. */
+  #guardPage({ page, start }: BasicBlock): void {
+    const body = this.#body;
+    const entry = this.#entry;
+    const address = (): FunctionBody => body.get(PAGE).i64(BigInt(page.delta)).op("i64.add");
+    body.get(this.#bank);
+    address().op("i32.wrap_i64").i32(7).op("i32.shr_u");
+    body
+      .i32((SOFT_TLB.ENTRIES - 1) * SOFT_TLB.ENTRY_SIZE)
+      .op("i32.and")
+      .op("i32.add")
+      .tee(entry);
+    body.memory("i64.load", SOFT_TLB.EXECUTE_TAG);
+    address().op("i64.eq");
+    body.get(entry).memory("i32.load", SOFT_TLB.RECORDS).i32(page.records).op("i32.eq").op("i32.and");
+    body.op("i32.eqz").if(undefined, "unlikely");
+    this.#exitTo(start);
+    body.end();
+  }
+
+  #pushAddress(offset: number): void {
+    this.#body.get(PAGE).i64(BigInt(offset)).op("i64.add");
+  }
+
+  #exitTo(offset: number): void {
+    this.#pushAddress(offset);
+    this.#body.set(this.#pc);
     this.#exit();
   }
 
+  /** Leaves; the local for PC says where to go on. */
   #exit(): void {
-    if (this.#exitLabel === undefined) throw new Bug("a region has no exit yet");
-    this.#body.branch(this.#exitLabel);
+    const exit = this.#exits.get(this.#state.unsaved);
+    if (exit === undefined) throw new Bug("a region is left with registers that nobody saves");
+    exit.isUsed = true;
+    this.#body.branch(exit.label);
   }
 }

@@ -2,7 +2,15 @@ import { describe, expect, test } from "vitest";
 import { assemble } from "../../isa/assembler.ts";
 import { DECODER, IMPLEMENTED_FEATURES } from "../../isa/table.ts";
 import { type Handler, HandlerSet } from "../interpreter/handler-set.ts";
-import { findRegion, type Region, type RegionSource, successors } from "./region.ts";
+import {
+  type CodePage,
+  type Edge,
+  findRegion,
+  MAXIMUM_INSTRUCTIONS,
+  type Region,
+  type RegionSource,
+  type Terminator,
+} from "./region.ts";
 
 const UNDEFINED = 0;
 
@@ -15,22 +23,41 @@ function pageOf(source: string, at = 0): RegionSource & { readonly made: Handler
     made,
     decode: (word) => DECODER.decode(word, IMPLEMENTED_FEATURES),
     handlers: new HandlerSet(),
-    word: (index) =>
+    page: (delta) => (delta === 0 ? PAGE : undefined),
+    word: (_, index) =>
       index >= at && index < at + bytes.length / 4 ? view.getUint32((index - at) * 4, true) : UNDEFINED,
+    isKnown: () => true,
+    isJumpedTo: () => true,
+    isCalledOften: () => false,
     onNewHandler: (handler) => made.push(handler),
   };
 }
 
-/** Each block as "start +length terminator". */
+const PAGE: CodePage = { delta: 0, frame: 1, records: 0 };
+
+/** Each block as "start +length terminator", in words from the page's start. */
 function shape({ blocks }: Region): string[] {
   return [...blocks.values()]
     .sort((a, b) => a.start - b.start)
     .map(({ start, instructions, terminator }) => {
-      const { kind } = terminator;
-      const where =
-        kind === "leave" ? [terminator.at] : kind === "exit" ? [terminator.target] : successors(terminator);
-      return [start, `+${instructions.length}`, kind, ...where].join(" ");
+      const where = targets(terminator).map((offset) => offset / 4);
+      return [start / 4, `+${instructions.length}`, terminator.kind, ...where].join(" ");
     });
+}
+
+function targets(terminator: Terminator): number[] {
+  const offset = (edge: Edge): number => edge.offset;
+  switch (terminator.kind) {
+    case "leave":
+      return [terminator.offset];
+    case "indirect":
+      return [];
+    case "goto":
+    case "return":
+      return [offset(terminator.to)];
+    case "conditional":
+      return [offset(terminator.taken), offset(terminator.next)];
+  }
 }
 
 describe("findRegion", () => {
@@ -59,7 +86,7 @@ describe("findRegion", () => {
 
   test("begins in the middle of a loop", () => {
     const page = pageOf("1: add x0, x0, #1\n add x0, x0, #2\n cbnz x0, 1b\n ret");
-    expect(shape(findRegion(page, 1))).toEqual(["0 +1 goto 1", "1 +2 conditional 0 3", "3 +1 indirect"]);
+    expect(shape(findRegion(page, 4))).toEqual(["0 +1 goto 1", "1 +2 conditional 0 3", "3 +1 indirect"]);
   });
 
   test("a branch to the next instruction is one edge", () => {
@@ -80,30 +107,76 @@ describe("findRegion", () => {
   });
 
   test("calls and returns leave it", () => {
-    expect(shape(findRegion(pageOf("add x0, x0, #1\n bl . + 40"), 0))).toEqual(["0 +2 exit 11"]);
+    expect(shape(findRegion(pageOf("add x0, x0, #1\n bl . + 40"), 0))).toEqual(["0 +2 leave 11"]);
     expect(shape(findRegion(pageOf("blr x3"), 0))).toEqual(["0 +1 indirect"]);
     expect(shape(findRegion(pageOf("br x3"), 0))).toEqual(["0 +1 indirect"]);
   });
 
   test("ends with its page, on both sides", () => {
-    expect(shape(findRegion(pageOf("add x0, x0, #1", 1023), 1023))).toEqual(["1023 +1 leave 1024"]);
+    expect(shape(findRegion(pageOf("add x0, x0, #1", 1023), 4092))).toEqual(["1023 +1 goto 1024"]);
     expect(shape(findRegion(pageOf("b.eq . - 8"), 0))).toEqual(["0 +1 conditional -2 1", "1 +0 leave 1"]);
-    expect(shape(findRegion(pageOf("b . + 8", 1023), 1023))).toEqual(["1023 +1 goto 1025"]);
+    expect(shape(findRegion(pageOf("b . + 8", 1023), 4092))).toEqual(["1023 +1 goto 1025"]);
   });
 
   test("is bounded in instructions and blocks", () => {
     const long = findRegion(pageOf("add x0, x0, #1\n".repeat(1000)), 0);
-    expect([...long.blocks.values()][0]!.instructions.length).toBe(400);
+    expect([...long.blocks.values()][0]!.instructions.length).toBe(MAXIMUM_INSTRUCTIONS);
     const wide = findRegion(pageOf("cbz x0, . + 8\n".repeat(1000)), 0);
-    expect(wide.blocks.size).toBeLessThanOrEqual(64);
+    expect(wide.blocks.size).toBeLessThanOrEqual(96);
     const count = [...wide.blocks.values()].reduce((sum, { instructions }) => sum + instructions.length, 0);
-    expect(count).toBeLessThanOrEqual(400);
+    expect(count).toBeLessThanOrEqual(MAXIMUM_INSTRUCTIONS);
+  });
+
+  test("takes in functions that are called often, once for each call", () => {
+    const source = "bl f\n bl f\n ret\n f: add x0, x0, #1\n cbz x0, 1f\n ret\n 1: ret";
+    const page = { ...pageOf(source), isCalledOften: () => true };
+    const lines = shape(findRegion(page, 0));
+    expect(lines.filter((line) => line === "3 +2 conditional 6 5")).toHaveLength(2);
+    expect(lines.filter((line) => line === "6 +1 return 1")).toHaveLength(1);
+    expect(lines.filter((line) => line === "5 +1 return 2")).toHaveLength(1);
+    expect(lines.filter((line) => line === "2 +1 indirect")).toHaveLength(1);
+  });
+
+  test("does not follow recursion", () => {
+    const page = { ...pageOf("f: cbz x0, 1f\n bl f\n 1: ret"), isCalledOften: () => true };
+    expect(shape(findRegion(page, 0))).toEqual(["0 +1 conditional 2 1", "1 +1 leave 0", "2 +1 indirect"]);
+  });
+
+  test("leaves out what was never executed, and branches never taken", () => {
+    const page = pageOf("cbz x0, 1f\n cbz x1, 2f\n ret\n 1: nop\n 2: ret");
+    const never = { ...page, isJumpedTo: () => false };
+    expect(shape(findRegion(never, 0))).toEqual([
+      "0 +1 conditional 3 1",
+      "1 +1 conditional 4 2",
+      "2 +1 indirect",
+    ]);
+    const unknown = { ...page, isKnown: (_: CodePage, index: number) => index < 2 };
+    expect(shape(findRegion(unknown, 0))).toEqual([
+      "0 +1 conditional 3 1",
+      "1 +1 conditional 4 2",
+      "2 +0 leave 2",
+      "3 +0 leave 3",
+      "4 +0 leave 4",
+    ]);
+  });
+
+  test("goes on in the next page where that is known", () => {
+    const near = pageOf("add x0, x0, #1", 1023);
+    const next: CodePage = { delta: 4096, frame: 9, records: 64 };
+    const both = {
+      ...near,
+      page: (delta: number) => (delta === 4096 ? next : near.page(delta)),
+      word: (page: CodePage, index: number) => near.word(page, page === next ? index + 1023 : index),
+    };
+    const region = findRegion(both, 1023 * 4);
+    expect(shape(region)).toEqual(["1023 +1 goto 1024", "1024 +1 leave 1025"]);
+    expect([...region.blocks.values()].map(({ page }) => page.frame)).toEqual([1, 9]);
   });
 
   test("tells of each handler once", () => {
     const page = pageOf("add x0, x0, #1\n add x1, x1, #1\n sub x2, x2, #3");
     findRegion(page, 0);
-    findRegion(page, 1);
+    findRegion(page, 4);
     expect(page.made.length).toBe(new Set(page.made).size);
     expect(page.made.length).toBe(page.handlers.size);
   });

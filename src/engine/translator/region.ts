@@ -1,168 +1,297 @@
 import type { Decoded } from "../../isa/decoder.ts";
+import type { BranchKind } from "../../isa/semantics.ts";
 import type { Handler, HandlerSet } from "../interpreter/handler-set.ts";
 
 /** Instructions of one page. */
 const PAGE_WORDS = 1024;
+const PAGE_BYTES = 4096;
 /** Bounds of a region: beyond, WebAssembly functions get too large to compile quickly. */
-const MAXIMUM_INSTRUCTIONS = 400;
-const MAXIMUM_BLOCKS = 64;
+export const MAXIMUM_INSTRUCTIONS = 480;
+const MAXIMUM_BLOCKS = 96;
+/** A called function of more instructions than this gets a region of its own. */
+const MAXIMUM_CALLEE = 120;
+const MAXIMUM_DEPTH = 4;
 
-/** One instruction of a region: its place in the page (0 to 1023), its handler and operands. */
+/** A page of code, seen from a region's entry. */
+export interface CodePage {
+  /** Bytes from the page of the entry to this one. */
+  readonly delta: number;
+  /** Host frame number, and the address of its records. */
+  readonly frame: number;
+  readonly records: number;
+}
+
+/** One instruction of a region: bytes from the start of the entry's page, its handler and operands. */
 export interface RegionInstruction {
-  readonly index: number;
+  readonly offset: number;
   readonly decoded: Decoded;
   readonly handler: Handler;
 }
 
-/** How a basic block ends. Targets are places in the page; -1 or 1024 and beyond lie outside. */
+/** Where control may go: a block by its name, which the region may lack, and the offset of its code. */
+export interface Edge {
+  readonly block: number;
+  readonly offset: number;
+}
+
+/** How a basic block ends. */
 export type Terminator =
-  /** The next instruction is left to the interpreter, or lies in the next page. */
-  | { readonly kind: "leave"; readonly at: number }
+  /** The interpreter goes on at the offset. */
+  | { readonly kind: "leave"; readonly offset: number }
   /** Its last instruction computes the target. */
   | { readonly kind: "indirect" }
-  | { readonly kind: "goto"; readonly target: number }
-  /** A call: the target gets a region of its own. */
-  | { readonly kind: "exit"; readonly target: number }
+  /** The same, and it is expected to be where the call came from. */
+  | { readonly kind: "return"; readonly to: Edge }
+  | { readonly kind: "goto"; readonly to: Edge }
   /** Its last instruction is a conditional branch. */
-  | { readonly kind: "conditional"; readonly taken: number; readonly next: number };
+  | { readonly kind: "conditional"; readonly taken: Edge; readonly next: Edge };
 
-/** Straight-line code with one entry. */
+/** Straight-line code with one entry, inside one page. */
 export interface BasicBlock {
+  readonly name: number;
   readonly start: number;
+  readonly page: CodePage;
   readonly instructions: readonly RegionInstruction[];
   readonly terminator: Terminator;
 }
 
-/** Code with one entry, inside one page, that becomes one WebAssembly function. */
+/**
+ * Code with one entry that becomes one WebAssembly function: what direct branches reach, in one page or several,
+ * and small functions that are called often, once for each place that calls them.
+ */
 export interface Region {
-  /** Place of the entry in its page. */
   readonly entry: number;
-  /** By place of their first instruction; the entry's block is among them. */
+  /** By name; the entry's block is among them. */
   readonly blocks: ReadonlyMap<number, BasicBlock>;
 }
 
 export interface RegionSource {
   decode(word: number): Decoded | undefined;
   readonly handlers: HandlerSet;
-  /** The word at a place of the page. */
-  word(index: number): number;
+  /** The page `delta` bytes from the entry's, when code there was executed lately in this translation context. */
+  page(delta: number): CodePage | undefined;
+  /** The word at a place (0 to 1023) of a page. */
+  word(page: CodePage, index: number): number;
+  /** False where the interpreter never came. */
+  isKnown(page: CodePage, index: number): boolean;
+  /** False where nothing jumps to. */
+  isJumpedTo(page: CodePage, index: number): boolean;
+  /** True where so much calls it that it should be part of its callers. */
+  isCalledOften(page: CodePage, index: number): boolean;
   /** Told of every handler made for the first time, so that the interpreter has it too. */
   onNewHandler(handler: Handler): void;
 }
 
-/** Finds the region that begins at `entry`: what direct branches reach inside the page, calls aside. */
+/** One activation of a function in the region. */
+interface Activation {
+  readonly number: number;
+  readonly parent: Activation | undefined;
+  /** Offset in the parent's code that the call returns to. */
+  readonly returnTo: number;
+  readonly functions: readonly number[];
+  /** Offsets that its direct branches go to. */
+  readonly leaders: ReadonlySet<number>;
+}
+
+/** Finds the region that begins at the entry, bytes from the start of its page. */
 export function findRegion(source: RegionSource, entry: number): Region {
-  const leaders = findLeaders(source, entry);
-  const blocks = new Map<number, BasicBlock>();
-  const pending = [entry];
-  let count = 0;
-  while (pending.length > 0) {
-    const start = pending.pop() ?? entry;
-    if (blocks.has(start) || blocks.size >= MAXIMUM_BLOCKS || count >= MAXIMUM_INSTRUCTIONS) continue;
-    const block = readBlock(source, start, leaders, MAXIMUM_INSTRUCTIONS - count);
-    count += block.instructions.length;
-    blocks.set(start, block);
-    for (const target of successors(block.terminator)) {
-      if (target >= 0 && target < PAGE_WORDS) pending.unshift(target);
-    }
-  }
-  return { entry, blocks };
+  return new RegionFinder(source).find(entry);
 }
 
 export function successors(terminator: Terminator): readonly number[] {
   switch (terminator.kind) {
     case "leave":
     case "indirect":
-    case "exit":
       return [];
     case "goto":
-      return [terminator.target];
+    case "return":
+      return [terminator.to.block];
     case "conditional":
-      return [terminator.taken, terminator.next];
+      return [terminator.taken.block, terminator.next.block];
   }
 }
 
-/** Every place that a direct branch of the code reachable from `entry` goes to. */
-function findLeaders(source: RegionSource, entry: number): ReadonlySet<number> {
-  const leaders = new Set([entry]);
-  const pending = [entry];
-  let count = 0;
-  while (pending.length > 0 && count < MAXIMUM_INSTRUCTIONS) {
-    let index = pending.pop() ?? entry;
-    const visited = new Set<number>();
-    for (; index < PAGE_WORDS && count < MAXIMUM_INSTRUCTIONS && !visited.has(index); index++) {
-      visited.add(index);
-      count++;
-      const instruction = readInstruction(source, index);
-      if (instruction === undefined) break;
-      const flow = flowOf(instruction);
-      if (flow.kind === "next") continue;
-      if (flow.kind === "goto" || flow.kind === "conditional") {
-        const targets = flow.kind === "goto" ? [flow.target] : [flow.target, index + 1];
+/** The page of an offset, as its distance from the entry's page. */
+export function pageDelta(offset: number): number {
+  return Math.floor(offset / PAGE_BYTES) * PAGE_BYTES;
+}
+
+class RegionFinder {
+  readonly #source: RegionSource;
+  readonly #blocks = new Map<number, BasicBlock>();
+  readonly #pending: { activation: Activation; offset: number }[] = [];
+  readonly #pages = new Map<number, CodePage | undefined>();
+  #activations = 0;
+  #count = 0;
+
+  constructor(source: RegionSource) {
+    this.#source = source;
+  }
+
+  find(entry: number): Region {
+    const main = this.#activation(entry, undefined, 0);
+    this.#pending.push({ activation: main, offset: entry });
+    for (let at = 0; at < this.#pending.length; at++) {
+      const next = this.#pending[at];
+      if (next === undefined || this.#blocks.size >= MAXIMUM_BLOCKS || this.#count >= MAXIMUM_INSTRUCTIONS) {
+        break;
+      }
+      const name = nameOf(next.activation, next.offset);
+      if (this.#blocks.has(name)) continue;
+      const page = this.#page(next.offset);
+      if (page === undefined) continue;
+      const block = this.#readBlock(next.activation, next.offset, page);
+      this.#count += block.instructions.length;
+      this.#blocks.set(name, block);
+    }
+    return { entry: nameOf(main, entry), blocks: this.#blocks };
+  }
+
+  #activation(entry: number, parent: Activation | undefined, returnTo: number): Activation {
+    return {
+      number: this.#activations++,
+      parent,
+      returnTo,
+      functions: [...(parent?.functions ?? []), entry],
+      leaders: this.#scan(entry, MAXIMUM_INSTRUCTIONS).leaders,
+    };
+  }
+
+  #page(offset: number): CodePage | undefined {
+    const delta = pageDelta(offset);
+    if (!this.#pages.has(delta)) this.#pages.set(delta, this.#source.page(delta));
+    return this.#pages.get(delta);
+  }
+
+  /** The instruction at an offset, where the interpreter has been. */
+  #read(offset: number): RegionInstruction | undefined {
+    const page = this.#page(offset);
+    if (page === undefined) return undefined;
+    const index = (offset - page.delta) / 4;
+    if (!this.#source.isKnown(page, index)) return undefined;
+    const decoded = this.#source.decode(this.#source.word(page, index));
+    if (decoded === undefined) return undefined;
+    const { handler, isNew } = this.#source.handlers.handlerOf(decoded);
+    if (isNew) this.#source.onNewHandler(handler);
+    return { offset, decoded, handler };
+  }
+
+  /** What direct branches reach from `entry`, calls aside: their targets, and how many instructions there are. */
+  #scan(entry: number, limit: number): { leaders: ReadonlySet<number>; count: number } {
+    const leaders = new Set([entry]);
+    const pending = [entry];
+    let count = 0;
+    while (pending.length > 0 && count < limit) {
+      let offset = pending.pop() ?? entry;
+      for (; count < limit; offset += 4) {
+        const instruction = this.#read(offset);
+        if (instruction === undefined) break;
+        count++;
+        const flow = flowOf(instruction);
+        if (flow.kind === "next") {
+          if (leaders.has(offset + 4)) break;
+          continue;
+        }
+        const targets =
+          flow.kind === "goto"
+            ? [flow.target]
+            : flow.kind === "conditional"
+              ? [flow.target, offset + 4]
+              : flow.kind === "call"
+                ? [offset + 4]
+                : [];
         for (const target of targets) {
-          if (target < 0 || target >= PAGE_WORDS || leaders.has(target)) continue;
+          if (leaders.has(target)) continue;
           leaders.add(target);
           pending.push(target);
         }
+        break;
       }
-      break;
+    }
+    return { leaders, count };
+  }
+
+  #readBlock(activation: Activation, start: number, page: CodePage): BasicBlock {
+    const instructions: RegionInstruction[] = [];
+    const end = (terminator: Terminator): BasicBlock => ({
+      name: nameOf(activation, start),
+      start,
+      page,
+      instructions,
+      terminator,
+    });
+    const room = MAXIMUM_INSTRUCTIONS - this.#count;
+    for (let offset = start; ; ) {
+      const isBorder = offset === page.delta + PAGE_WORDS * 4;
+      if (offset > start && (isBorder || activation.leaders.has(offset))) {
+        return end({ kind: "goto", to: this.#edge(activation, offset) });
+      }
+      const instruction = instructions.length < room ? this.#read(offset) : undefined;
+      const flow = instruction === undefined ? undefined : flowOf(instruction);
+      if (instruction === undefined || flow === undefined || flow.kind === "leave") {
+        return end({ kind: "leave", offset });
+      }
+      instructions.push(instruction);
+      offset += 4;
+      switch (flow.kind) {
+        case "next":
+          continue;
+        case "indirect":
+          if (flow.branch !== "return" || activation.parent === undefined) return end({ kind: "indirect" });
+          return end({ kind: "return", to: this.#edge(activation.parent, activation.returnTo) });
+        case "goto":
+          return end({ kind: "goto", to: this.#edge(activation, flow.target) });
+        case "call":
+          return end(this.#call(activation, flow.target, offset));
+        case "conditional":
+          // A branch to the next instruction has one way to go: two edges to a block would have it emitted twice.
+          return flow.target === offset
+            ? end({ kind: "goto", to: this.#edge(activation, offset) })
+            : end({
+                kind: "conditional",
+                taken: this.#edge(activation, flow.target, true),
+                next: this.#edge(activation, offset),
+              });
+      }
     }
   }
-  return leaders;
-}
 
-function readBlock(
-  source: RegionSource,
-  start: number,
-  leaders: ReadonlySet<number>,
-  room: number,
-): BasicBlock {
-  const instructions: RegionInstruction[] = [];
-  let index = start;
-  for (;;) {
-    if (index > start && leaders.has(index)) {
-      return { start, instructions, terminator: { kind: "goto", target: index } };
+  /** An edge, whose target becomes part of the region where there is room. */
+  #edge(activation: Activation, offset: number, isJump = false): Edge {
+    const block = nameOf(activation, offset);
+    const page = this.#page(offset);
+    const index = page === undefined ? 0 : (offset - page.delta) / 4;
+    if (page !== undefined && (!isJump || this.#source.isJumpedTo(page, index))) {
+      this.#pending.push({ activation, offset });
     }
-    const instruction =
-      index < PAGE_WORDS && instructions.length < room ? readInstruction(source, index) : undefined;
-    const flow = instruction === undefined ? undefined : flowOf(instruction);
-    if (instruction === undefined || flow === undefined || flow.kind === "leave") {
-      return { start, instructions, terminator: { kind: "leave", at: index } };
-    }
-    instructions.push(instruction);
-    index++;
-    switch (flow.kind) {
-      case "next":
-        continue;
-      case "indirect":
-        return { start, instructions, terminator: { kind: "indirect" } };
-      case "goto":
-        return { start, instructions, terminator: { kind: "goto", target: flow.target } };
-      case "call":
-        return { start, instructions, terminator: { kind: "exit", target: flow.target } };
-      case "conditional":
-        // A branch to the next instruction has one way to go: two edges to a block would have it emitted twice.
-        return flow.target === index
-          ? { start, instructions, terminator: { kind: "goto", target: index } }
-          : { start, instructions, terminator: { kind: "conditional", taken: flow.target, next: index } };
-    }
+    return { block, offset };
+  }
+
+  #call(activation: Activation, target: number, returnTo: number): Terminator {
+    const page = this.#page(target);
+    const isWorth =
+      page !== undefined &&
+      activation.functions.length < MAXIMUM_DEPTH &&
+      !activation.functions.includes(target) &&
+      this.#source.isCalledOften(page, (target - page.delta) / 4) &&
+      this.#scan(target, MAXIMUM_CALLEE).count < MAXIMUM_CALLEE;
+    if (!isWorth) return { kind: "leave", offset: target };
+    return { kind: "goto", to: this.#edge(this.#activation(target, activation, returnTo), target) };
   }
 }
 
-function readInstruction(source: RegionSource, index: number): RegionInstruction | undefined {
-  const decoded = source.decode(source.word(index));
-  if (decoded === undefined) return undefined;
-  const { handler, isNew } = source.handlers.handlerOf(decoded);
-  if (isNew) source.onNewHandler(handler);
-  return { index, decoded, handler };
+/** Calls reach 128 MiB; a few of them in a row stay far below 2^33 bytes. */
+function nameOf({ number }: Activation, offset: number): number {
+  return number * 2 ** 34 + offset + 2 ** 33;
 }
 
 type Flow =
-  | { readonly kind: "next" | "leave" | "indirect" }
+  | { readonly kind: "next" | "leave" }
+  | { readonly kind: "indirect"; readonly branch: BranchKind }
   | { readonly kind: "goto" | "call" | "conditional"; readonly target: number };
 
 /** Where an instruction may go, from its meaning. */
-function flowOf({ index, decoded, handler }: RegionInstruction): Flow {
+function flowOf({ offset, decoded, handler }: RegionInstruction): Flow {
   const { statements } = handler.block;
   const last = statements.at(-1);
   for (const statement of statements) {
@@ -170,12 +299,12 @@ function flowOf({ index, decoded, handler }: RegionInstruction): Flow {
     if (statement.kind === "processor") return { kind: "leave" };
   }
   const target = (): number => {
-    const offset = decoded.operands["offset"];
-    return typeof offset === "object" && offset.kind === "immediate" ? index + Number(offset.value) / 4 : -1;
+    const operand = decoded.operands["offset"];
+    return typeof operand === "object" && operand.kind === "immediate" ? offset + Number(operand.value) : -1;
   };
   switch (last?.kind) {
     case "branch":
-      return { kind: "indirect" };
+      return { kind: "indirect", branch: last.branch };
     case "branchRelative":
       return last.branch === "call" ? { kind: "call", target: target() } : { kind: "goto", target: target() };
     case "branchRelativeIf":

@@ -14,6 +14,8 @@ import { REGION_MEMORY_SIZE, REGION_SLOTS } from "./region-memory.ts";
 import { Translator } from "./translator.ts";
 
 const PAGES = 48;
+/** An element whose PC lies in page 0 and whose soft TLB is empty. */
+const PE = 0;
 const CODE = 0x1_0000;
 const FIRST_FRAME = CODE / 4096;
 const RECORDS = 0x10_0000;
@@ -50,7 +52,11 @@ function setUp(source: string, recordPages = PAGES) {
   /** The record of a word, as if the interpreter had executed it. */
   const decoded = (page: number, index: number): number => {
     const record = records.recordsOf((FIRST_FRAME + page) * 4096) + index * RECORD_SIZE;
-    view.setUint16(record, DECODED, true);
+    // The interpreter decodes some words ahead.
+    for (const ahead of [2, 1, 0].filter((count) => index + count < 1024)) {
+      const at = record + ahead * RECORD_SIZE;
+      if (view.getUint16(at, true) !== HANDLER_REGION) view.setUint16(at, DECODED, true);
+    }
     view.setUint32(record + 8, 0xabcd_0000 + index, true);
     return record;
   };
@@ -69,7 +75,7 @@ describe("Translator", () => {
   test("puts a region in the place of the record that was asked for, and keeps the record", () => {
     const { translator, view, table, traced, decoded, handler, slotOf } = setUp(LOOP);
     const record = decoded(0, 1);
-    translator.request(record);
+    translator.request(PE, record);
     expect(handler(record)).toBe(DECODED);
     translator.translateHot();
     expect(handler(record)).toBe(HANDLER_REGION);
@@ -84,7 +90,7 @@ describe("Translator", () => {
   test("makes one module of many requests, and one region of many requests for a place", () => {
     const { translator, decoded, handler } = setUp("ret\n".repeat(20));
     const all = Array.from({ length: 20 }, (_, index) => decoded(0, index));
-    for (const record of [...all, ...all]) translator.request(record);
+    for (const record of [...all, ...all]) translator.request(PE, record);
     translator.translateHot();
     expect(all.every((record) => handler(record) === HANDLER_REGION)).toBe(true);
     expect([translator.modules, translator.regions]).toEqual([1, 20]);
@@ -93,7 +99,7 @@ describe("Translator", () => {
   test("leaves alone what begins with the interpreter's own", () => {
     const { translator, decoded, handler } = setUp("svc #0");
     const record = decoded(0, 0);
-    translator.request(record);
+    translator.request(PE, record);
     translator.translateHot();
     expect(handler(record)).toBe(DECODED);
     expect(translator.regions).toBe(0);
@@ -102,7 +108,7 @@ describe("Translator", () => {
   test("translates nothing for a record that has to be decoded again", () => {
     const { translator, view, decoded, handler } = setUp(LOOP);
     const record = decoded(0, 1);
-    translator.request(record);
+    translator.request(PE, record);
     view.setUint16(record, HANDLER_UNDECODED, true);
     translator.translateHot();
     expect(handler(record)).toBe(HANDLER_UNDECODED);
@@ -112,8 +118,8 @@ describe("Translator", () => {
   test("forgets a region when one of its words is written, and no other", () => {
     const { translator, table, decoded, handler, slotOf } = setUp(`${LOOP}\n${LOOP}`);
     const [one, other] = [decoded(0, 1), decoded(0, 5)];
-    translator.request(one);
-    translator.request(other);
+    translator.request(PE, one);
+    translator.request(PE, other);
     translator.translateHot();
     const slot = slotOf(one);
     for (const [first, length] of [
@@ -130,7 +136,7 @@ describe("Translator", () => {
     expect(table.get(FIRST_SLOT + slot)).toBe(null);
     expect(translator.invalidations).toBe(1);
     // The slot is used again.
-    translator.request(decoded(0, 1));
+    translator.request(PE, decoded(0, 1));
     translator.translateHot();
     expect([handler(one), slotOf(one)]).toEqual([HANDLER_REGION, slot]);
   });
@@ -139,7 +145,7 @@ describe("Translator", () => {
     const { translator, view, decoded } = setUp(LOOP);
     const record = decoded(0, 1);
     const counter = translator.layout.counters + ((record >>> 3) & 0x1fffe);
-    translator.request(record);
+    translator.request(PE, record);
     translator.translateHot();
     view.setUint16(counter, 500, true);
     translator.invalidate(FIRST_FRAME, 4, 4);
@@ -148,14 +154,14 @@ describe("Translator", () => {
 
   test("forgets the regions of a page whose records are evicted", () => {
     const { translator, records, decoded } = setUp(LOOP, 2);
-    translator.request(decoded(0, 1));
+    translator.request(PE, decoded(0, 1));
     translator.translateHot();
     records.recordsOf((FIRST_FRAME + 1) * 4096);
     records.recordsOf((FIRST_FRAME + 2) * 4096);
     expect(translator.invalidations).toBe(1);
     // A request for a page that has gone in the meantime is dropped.
     const record = decoded(2, 0);
-    translator.request(record);
+    translator.request(PE, record);
     records.recordsOf((FIRST_FRAME + 3) * 4096);
     records.recordsOf((FIRST_FRAME + 4) * 4096);
     translator.translateHot();
@@ -168,11 +174,11 @@ describe("Translator", () => {
     const module = vi.spyOn(WebAssembly, "Module").mockImplementation(function fail() {
       throw new RangeError("out of memory");
     });
-    translator.request(record);
+    translator.request(PE, record);
     translator.translateHot();
     expect([handler(record), translator.failures]).toEqual([DECODED, 1]);
     module.mockRestore();
-    translator.request(record);
+    translator.request(PE, record);
     translator.translateHot();
     expect([handler(record), translator.failures]).toEqual([HANDLER_REGION, 1]);
   });
@@ -184,7 +190,7 @@ describe("Translator", () => {
       throw new RangeError("out of memory");
     });
     for (let attempt = 0; attempt < 20; attempt++) {
-      translator.request(record);
+      translator.request(PE, record);
       translator.translateHot();
     }
     expect(module.mock.calls.length).toBe(9);
@@ -198,7 +204,7 @@ describe("Translator", () => {
       for (let index = 0; index < 1024; index++) {
         const record = decoded(page, index);
         records.push(record);
-        translator.request(record);
+        translator.request(PE, record);
       }
       translator.translateHot();
       await new Promise((resolve) => setImmediate(resolve));

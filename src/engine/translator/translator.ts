@@ -1,5 +1,6 @@
 import { Bug } from "../../base/errors.ts";
 import type { Decoded } from "../../isa/decoder.ts";
+import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
 import { ModuleWriter } from "../../wasm/module-writer.ts";
 import {
   importRuntimeFunctions,
@@ -8,15 +9,20 @@ import {
   translatorImports,
 } from "../interpreter/core-module.ts";
 import type { Handler, HandlerSet } from "../interpreter/handler-set.ts";
-import { HANDLER_REGION, HANDLER_UNDECODED, REGION_SLOT } from "../interpreter/record.ts";
+import { HANDLER_REGION, HANDLER_UNDECODED, RECORD_SIZE, REGION_SLOT } from "../interpreter/record.ts";
 import type { RecordCache } from "../interpreter/record-cache.ts";
-import { findRegion, type Region } from "./region.ts";
+import { type CodePage, findRegion, type Region } from "./region.ts";
 import { RegionEmitter } from "./region-emitter.ts";
 import { REGION_MEMORY, REGION_SLOTS } from "./region-memory.ts";
 
 const PAGE_WORDS = 1024;
+const PAGE_BYTES = 4096;
 /** Regions of one module: enough to spread a module's cost, few enough to keep a pause short. */
 const BATCH = 32;
+/** Below this threshold what runs rarely cannot be told from what never ran. */
+const LEAST_TELLING_THRESHOLD = 64;
+/** A function that is called this much less than the region's entry is jumped to is not worth a copy. */
+const CALL_SHARE = 16;
 
 /** After so many modules that the host did not compile nothing more is tried. */
 const FAILURES = 8;
@@ -35,12 +41,28 @@ export interface TranslatorHost {
   onNewHandler(handler: Handler): void;
 }
 
-/** A translated region: where it is, which words it was made from. */
-interface Installed {
-  readonly slot: number;
+/** An entry to translate: its frame and place, the page's virtual address, and the soft-TLB bank it was reached by. */
+interface Request {
+  readonly frame: number;
   readonly entry: number;
+  readonly low: number;
+  readonly high: number;
+  readonly bank: number;
+}
+
+/** The words of one frame that a region was made from. */
+interface Range {
+  readonly frame: number;
   readonly first: number;
   readonly last: number;
+}
+
+/** A translated region: where its entry is, which words it was made from. */
+interface Installed {
+  readonly slot: number;
+  readonly frame: number;
+  readonly entry: number;
+  readonly ranges: readonly Range[];
 }
 
 /** Turns code that is jumped to often into WebAssembly functions, and forgets them when the code changes. */
@@ -48,11 +70,11 @@ export class Translator {
   readonly layout: RegionLayout;
   readonly #host: TranslatorHost;
   readonly #view: DataView;
-  readonly #installed = new Map<number, Installed[]>();
+  /** By each frame that a region was made from. */
+  readonly #installed = new Map<number, Set<Installed>>();
   readonly #free: number[] = [];
   #nextSlot = 0;
-  /** Frame and place of entries to translate. */
-  readonly #requests: { frame: number; entry: number }[] = [];
+  readonly #requests: Request[] = [];
   regions = 0;
   invalidations = 0;
   modules = 0;
@@ -81,11 +103,18 @@ export class Translator {
     };
   }
 
-  /** The code at `record` is jumped to often. */
-  request(record: number): void {
-    if (this.#view.getUint16(record, true) === HANDLER_REGION || this.failures > FAILURES) return;
+  /** The code at `record`, in the page of the element's PC, is jumped to often. */
+  request(pe: number, record: number): void {
+    const view = this.#view;
+    if (view.getUint16(record, true) === HANDLER_REGION || this.failures > FAILURES) return;
     const { records } = this.#host;
-    this.#requests.push({ frame: records.frameOf(record), entry: records.indexInPage(record) });
+    this.#requests.push({
+      frame: records.frameOf(record),
+      entry: records.indexInPage(record),
+      low: view.getUint32(pe + PE_LAYOUT.PC, true) & -PAGE_BYTES,
+      high: view.getUint32(pe + PE_LAYOUT.PC + 4, true),
+      bank: view.getUint32(pe + PE_LAYOUT.TLB_BANK, true),
+    });
   }
 
   /** Translates what was requested. Called between runs, when no record is at hand. */
@@ -93,10 +122,10 @@ export class Translator {
     while (this.#requests.length > 0) this.#translate(this.#requests.splice(0, BATCH));
   }
 
-  #translate(requests: readonly { frame: number; entry: number }[]): void {
-    const regions = requests.flatMap(({ frame, entry }) => {
-      const region = this.#find(frame, entry);
-      return region === undefined ? [] : [{ frame, region }];
+  #translate(requests: readonly Request[]): void {
+    const regions = requests.flatMap((request) => {
+      const region = this.#find(request);
+      return region === undefined ? [] : [{ request, region }];
     });
     if (regions.length === 0) return;
     const module = new ModuleWriter();
@@ -115,8 +144,8 @@ export class Translator {
     if (instance === undefined) return;
     this.modules++;
     this.codeBytes += bytes.length;
-    regions.forEach(({ frame, region }, index) => {
-      this.#install(frame, region, instance.exports[`r${index}`]);
+    regions.forEach(({ request, region }, index) => {
+      this.#install(request, region, instance.exports[`r${index}`]);
     });
   }
 
@@ -130,32 +159,57 @@ export class Translator {
     }
   }
 
-  #find(frame: number, entry: number): Region | undefined {
-    const { decode, handlers, records, onNewHandler } = this.#host;
+  #find(request: Request): Region | undefined {
+    const { frame, entry } = request;
+    const { decode, handlers, records, onNewHandler, threshold } = this.#host;
+    const view = this.#view;
     if (records.recordAt(frame, entry) === undefined) return undefined;
-    if (this.#installed.get(frame)?.some((installed) => installed.entry === entry) === true) return undefined;
+    for (const installed of this.#installed.get(frame) ?? []) {
+      if (installed.frame === frame && installed.entry === entry) return undefined;
+    }
+    const recordOf = (page: CodePage, index: number): number => page.records + index * RECORD_SIZE;
+    const handlerAt = (record: number): number => view.getUint16(record, true);
+    const isTelling = threshold >= LEAST_TELLING_THRESHOLD;
+    const jumps = (record: number): number =>
+      handlerAt(record) === HANDLER_REGION ? threshold : view.getUint16(this.#counter(record), true);
     const region = findRegion(
       {
         decode,
         handlers,
-        word: (index) => this.#view.getUint32(frame * 4096 + index * 4, true),
+        page: (delta) => this.#page(request, delta),
+        word: (page, index) => view.getUint32(page.frame * PAGE_BYTES + index * 4, true),
+        isKnown: (page, index) => handlerAt(recordOf(page, index)) !== HANDLER_UNDECODED,
+        isJumpedTo: (page, index) => !isTelling || jumps(recordOf(page, index)) > 0,
+        isCalledOften: (page, index) => !isTelling || jumps(recordOf(page, index)) >= threshold / CALL_SHARE,
         onNewHandler,
       },
-      entry,
+      entry * 4,
     );
-    return (region.blocks.get(entry)?.instructions.length ?? 0) > 0 ? region : undefined;
+    return (region.blocks.get(region.entry)?.instructions.length ?? 0) > 0 ? region : undefined;
   }
 
-  #install(frame: number, region: Region, compiled: unknown): void {
+  /** The page `delta` bytes from the requested entry's, as the soft TLB finds it for execution. */
+  #page({ frame, low, high, bank }: Request, delta: number): CodePage | undefined {
+    const { records } = this.#host;
+    if (delta === 0) {
+      const first = records.recordAt(frame, 0);
+      return first === undefined ? undefined : { delta, frame, records: first };
+    }
+    const view = this.#view;
+    const address = BigInt.asUintN(64, (BigInt(high) << 32n) + BigInt(low >>> 0) + BigInt(delta));
+    const page = Number(address & 0xffff_ffffn);
+    const entry = bank + ((page >>> 7) & ((SOFT_TLB.ENTRIES - 1) * SOFT_TLB.ENTRY_SIZE));
+    if (view.getBigUint64(entry + SOFT_TLB.EXECUTE_TAG, true) !== address) return undefined;
+    const first = view.getInt32(entry + SOFT_TLB.RECORDS, true);
+    return { delta, frame: records.frameOf(first), records: first };
+  }
+
+  #install({ frame, entry }: Request, region: Region, compiled: unknown): void {
     const { table, firstTableIndex, records, trace } = this.#host;
-    const record = records.recordAt(frame, region.entry);
+    const record = records.recordAt(frame, entry);
     if (record === undefined || this.#view.getUint16(record, true) === HANDLER_REGION) return;
-    const words = [...region.blocks.values()].flatMap(({ instructions }) =>
-      instructions.map(({ index }) => index),
-    );
-    const first = Math.min(...words);
-    const last = Math.max(...words);
-    trace(frame, first * 4, (last - first + 1) * 4);
+    const ranges = rangesOf(region);
+    for (const range of ranges) trace(range.frame, range.first * 4, (range.last - range.first + 1) * 4);
     if (this.#view.getUint16(record, true) === HANDLER_UNDECODED) return;
     const slot = this.#allocate();
     table.set(firstTableIndex + slot, compiled);
@@ -165,10 +219,12 @@ export class Translator {
     }
     this.#view.setUint16(record, HANDLER_REGION, true);
     this.#view.setInt32(record + REGION_SLOT, slot, true);
-    const known = this.#installed.get(frame);
-    const installed = { slot, entry: region.entry, first, last };
-    if (known === undefined) this.#installed.set(frame, [installed]);
-    else known.push(installed);
+    const installed = { slot, frame, entry, ranges };
+    for (const range of ranges) {
+      const known = this.#installed.get(range.frame);
+      if (known === undefined) this.#installed.set(range.frame, new Set([installed]));
+      else known.add(installed);
+    }
     this.regions++;
   }
 
@@ -182,24 +238,22 @@ export class Translator {
 
   /** All slots are taken: start again. Hot code comes back soon. */
   #forgetAll(): void {
-    for (const [frame, list] of this.#installed) for (const installed of list) this.#remove(frame, installed);
-    this.#installed.clear();
+    for (const installed of new Set([...this.#installed.values()].flatMap((set) => [...set]))) {
+      this.#remove(installed);
+    }
     if (this.#free.length === 0) throw new Bug("no region slot could be freed");
   }
 
   /** Bytes [first, first + length) of the frame were written. */
   invalidate(frame: number, first: number, length: number): void {
-    const list = this.#installed.get(frame);
-    if (list === undefined) return;
     const from = first >> 2;
     const to = (first + length - 1) >> 2;
-    const kept = list.filter((installed) => {
-      if (installed.last < from || installed.first > to) return true;
-      this.#remove(frame, installed);
-      return false;
-    });
-    if (kept.length > 0) this.#installed.set(frame, kept);
-    else this.#installed.delete(frame);
+    for (const installed of [...(this.#installed.get(frame) ?? [])]) {
+      const isHit = installed.ranges.some(
+        (range) => range.frame === frame && range.last >= from && range.first <= to,
+      );
+      if (isHit) this.#remove(installed);
+    }
   }
 
   /** All records of the frame are gone or undecoded again. */
@@ -211,8 +265,14 @@ export class Translator {
     }
   }
 
-  #remove(frame: number, { slot, entry }: Installed): void {
+  #remove(installed: Installed): void {
+    const { slot, frame, entry, ranges } = installed;
     this.invalidations++;
+    for (const range of ranges) {
+      const known = this.#installed.get(range.frame);
+      known?.delete(installed);
+      if (known?.size === 0) this.#installed.delete(range.frame);
+    }
     const record = this.#host.records.recordAt(frame, entry);
     if (record !== undefined) {
       if (this.#view.getUint16(record, true) === HANDLER_REGION) {
@@ -227,4 +287,21 @@ export class Translator {
   #counter(record: number): number {
     return this.layout.counters + ((record >>> 3) & 0x1fffe);
   }
+}
+
+/** One range for each page, from its first word to its last. */
+function rangesOf(region: Region): Range[] {
+  const ranges = new Map<number, Range>();
+  for (const { page, instructions } of region.blocks.values()) {
+    for (const { offset } of instructions) {
+      const index = (offset - page.delta) / 4;
+      const { first = index, last = index } = ranges.get(page.frame) ?? {};
+      ranges.set(page.frame, {
+        frame: page.frame,
+        first: Math.min(first, index),
+        last: Math.max(last, index),
+      });
+    }
+  }
+  return [...ranges.values()];
 }

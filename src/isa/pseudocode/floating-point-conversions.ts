@@ -1,6 +1,6 @@
 import { conversionNumber } from "../runtime/floating-point-functions.ts";
 import type { F32, F64, I32, I64, Semantics, Value } from "../semantics.ts";
-import { FPCR, FPSR } from "../softfloat/control.ts";
+import { FPCR } from "../softfloat/control.ts";
 import {
   controlIsClear,
   inexactIsRecorded,
@@ -27,7 +27,7 @@ export function fpSingleToDouble(s: Semantics, a: F32): F64 {
 export function fpDoubleToSingle(s: Semantics, a: F64): F32 {
   const result = s.op("f32.demote_f64", a);
   const isExact = s.op("f64.eq", s.op("f64.promote_f32", result), a);
-  const recorded = s.op("i32.ne", s.op("i32.and", s.readFpsr(), s.i32(FPSR.IXC)), s.i32(0));
+  const recorded = s.op("i32.ne", s.readInexact(), s.i32(0));
   const isNear = s.op("i32.and", recorded, isNormal(Floats.scalar(s, 32), result) as I32);
   const isFast = s.op("i32.and", controlIsClear(s, NEAREST_WITHOUT_FLUSH), s.op("i32.or", isExact, isNear));
   return s.choose(
@@ -113,7 +113,7 @@ export function fixedToFp(f: Floats, value: Value, conversion: Conversion, fract
   // 2 to a power: the quotient is exact, and far from the denormal range.
   const result = fraction ? f.op("div", converted, fraction.scale) : converted;
   if (width === 32 && f.size === 64) return result;
-  const recorded = s.op("i32.ne", s.op("i32.and", s.readFpsr(), s.i32(FPSR.IXC)), s.i32(0));
+  const recorded = s.op("i32.ne", s.readInexact(), s.i32(0));
   const mayRound = s.op("i32.and", recorded, controlIsClear(s, FPCR.RMODE));
   const isFast = s.op("i32.or", isExactInteger(f, value, conversion), mayRound);
   const slow = () => {

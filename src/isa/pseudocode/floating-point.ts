@@ -1,7 +1,7 @@
 import { assertNever } from "../../base/errors.ts";
 import { ROUNDING_OF_CONTROL } from "../runtime/floating-point-functions.ts";
 import type { I32, Semantics, Value } from "../semantics.ts";
-import { FPCR, FPSR, ROUNDING, type Rounding } from "../softfloat/control.ts";
+import { FPCR, ROUNDING, type Rounding } from "../softfloat/control.ts";
 import type { Floats, SizedFunction } from "./floats.ts";
 
 /**
@@ -29,8 +29,7 @@ export function controlIsClear(s: Semantics, bits: number): I32 {
 
 /** 1 when inexactness needs no recording: it has happened before, or `isExact` proves there is none. */
 export function inexactIsRecorded(s: Semantics, isExact: () => I32): I32 {
-  const recorded = s.op("i32.and", s.readFpsr(), s.i32(FPSR.IXC));
-  return s.choose("i32", recorded, () => s.i32(1), isExact);
+  return s.choose("i32", s.readInexact(), () => s.i32(1), isExact);
 }
 
 export function guarded(f: Floats, fast: FastPath, slow: () => Value): Value {

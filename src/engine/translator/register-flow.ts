@@ -1,0 +1,87 @@
+import { type ControlFlow, insideEdges } from "./control-flow.ts";
+import type { Region, RegionInstruction } from "./region.ts";
+
+/** A set of a region's guest registers, one bit each. */
+export type RegisterSet = bigint;
+
+/** What an instruction does to guest registers. */
+export interface RegisterUse {
+  /** What must be in locals before it; conditionally written registers are among them. */
+  readonly reads: RegisterSet;
+  readonly writes: RegisterSet;
+}
+
+/** What is known of registers at one place (row P1). */
+export interface RegisterState {
+  /** The local holds the guest's value. */
+  readonly valid: RegisterSet;
+  /** The element's block does not: these are valid, and stored when the region is left. */
+  readonly unsaved: RegisterSet;
+}
+
+/**
+ * Where registers are in locals and where their values lie in memory, statically, over a whole region. A register is
+ * loaded where it is first needed, a loop's before the loop, and only what was written is stored.
+ */
+export class RegisterFlow {
+  readonly #entries = new Map<number, RegisterState>();
+
+  constructor(region: Region, flow: ControlFlow, use: (instruction: RegionInstruction) => RegisterUse) {
+    const touched = new Map<number, RegisterUse>();
+    for (const [name, { instructions }] of region.blocks) touched.set(name, together(instructions.map(use)));
+    const edges = insideEdges(region, flow);
+    const leaving = new Map<number, RegisterState>();
+    for (const block of flow.order) {
+      const before = edges
+        .filter(({ from, to }) => to === block && isForward(flow, from, to))
+        .map(({ from }) => leaving.get(from) ?? NOTHING);
+      const loop = flow.loopHeaders.has(block)
+        ? together(loopBlocks(flow, edges, block).map((inside) => touched.get(inside) ?? NO_USE))
+        : NO_USE;
+      const unsaved = before.reduce((all, state) => all | state.unsaved, loop.writes);
+      const common = before.length === 0 ? 0n : before.reduce((all, state) => all & state.valid, ~0n);
+      const valid = common | unsaved | loop.reads | loop.writes;
+      this.#entries.set(block, { valid, unsaved });
+      leaving.set(block, after({ valid, unsaved }, touched.get(block) ?? NO_USE));
+    }
+  }
+
+  /** The state in which a block begins; whoever goes there loads what is missing. */
+  entry(block: number): RegisterState {
+    return this.#entries.get(block) ?? NOTHING;
+  }
+}
+
+const NOTHING: RegisterState = { valid: 0n, unsaved: 0n };
+const NO_USE: RegisterUse = { reads: 0n, writes: 0n };
+
+/** The state after an instruction. */
+export function after({ valid, unsaved }: RegisterState, { reads, writes }: RegisterUse): RegisterState {
+  return { valid: valid | reads | writes, unsaved: unsaved | writes };
+}
+
+function together(uses: readonly RegisterUse[]): RegisterUse {
+  return uses.reduce((a, b) => ({ reads: a.reads | b.reads, writes: a.writes | b.writes }), NO_USE);
+}
+
+function isForward({ position }: ControlFlow, from: number, to: number): boolean {
+  return (position.get(to) ?? 0) > (position.get(from) ?? 0);
+}
+
+/** The natural loop of a header: what reaches one of its back edges without passing it, and itself. */
+function loopBlocks(
+  flow: ControlFlow,
+  edges: readonly { from: number; to: number }[],
+  header: number,
+): number[] {
+  const inside = new Set([header]);
+  const pending = edges
+    .filter(({ from, to }) => to === header && !isForward(flow, from, to))
+    .map((e) => e.from);
+  for (let block = pending.pop(); block !== undefined; block = pending.pop()) {
+    if (inside.has(block)) continue;
+    inside.add(block);
+    for (const { from, to } of edges) if (to === block) pending.push(from);
+  }
+  return [...inside];
+}
