@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 const PACKAGES = {
   "qemu-system-arm": "qemu-system-aarch64",
   "qemu-user": "qemu-aarch64",
+  "qemu-utils": "qemu-img",
   "binutils-aarch64-linux-gnu": "aarch64-linux-gnu-objdump",
   "gcc-aarch64-linux-gnu": "aarch64-linux-gnu-gcc",
   "libc6-dev-arm64-cross": undefined,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { BlockStore } from "../devices/virtio/block.ts";
+import type { BlockStore } from "../devices/storage/block-store.ts";
 import { OrderedDrives } from "./ordered-drives.ts";
 
 const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

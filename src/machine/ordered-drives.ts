@@ -1,4 +1,4 @@
-import type { BlockStore } from "../devices/virtio/block.ts";
+import type { BlockStore } from "../devices/storage/block-store.ts";
 
 /**
  * Keeps the host's disks out of a deterministic machine's order of events: operations are done one at a time
@@ -19,10 +19,16 @@ export class OrderedDrives {
     return {
       size: store.size,
       readOnly: store.readOnly,
-      serial: store.serial,
       read: (offset, target) => this.#after(() => store.read(offset, target)),
       write: (offset, source) => this.#after(() => store.write(offset, source)),
       flush: () => this.#after(() => store.flush()),
+      ...(store.discard !== undefined && {
+        discard: (offset, length) => this.#after(() => store.discard?.(offset, length)),
+      }),
+      ...(store.writeZeroes !== undefined && {
+        writeZeroes: (offset, length, mayUnmap) =>
+          this.#after(() => store.writeZeroes?.(offset, length, mayUnmap)),
+      }),
     };
   }
 

@@ -1,6 +1,8 @@
-import { type BlockStore, VirtioBlock } from "../devices/virtio/block.ts";
+import { UserError } from "../base/errors.ts";
+import { VirtioBlock } from "../devices/virtio/block.ts";
 import { VirtioConsole as ConsoleDevice } from "../devices/virtio/console.ts";
 import { VirtioEntropy } from "../devices/virtio/entropy.ts";
+import { VirtioFileSystem } from "../devices/virtio/file-system.ts";
 import { VirtioNet } from "../devices/virtio/net.ts";
 import type { GuestNetwork } from "./guest-network.ts";
 import type { Machine } from "./machine.ts";
@@ -9,13 +11,15 @@ import type { OutputQueue } from "./output-queue.ts";
 import { VirtioBuses } from "./virtio-buses.ts";
 import type {
   ByteInput,
-  Drive,
   VirtioConsole,
   VirtioPort,
   VirtualMachineOptions,
 } from "./virtual-machine-interface.ts";
 
-/** What a host connects to a machine: serial port, consoles, entropy, disks, network. Slots of a bus are filled in this order. */
+/** Linux uses one request queue for each processor, as far as there are so many. */
+const MOST_DISK_QUEUES = 4;
+
+/** What a host connects to a machine: serial port, consoles, entropy, disks, directories, network. Slots of a bus are filled in this order. */
 export class Peripherals {
   readonly serial: ByteInput;
   readonly console: VirtioConsole | undefined;
@@ -41,11 +45,26 @@ export class Peripherals {
     this.#virtio.add(new VirtioEntropy(entropySource(options)));
     this.orderedDrives = options.deterministic === true ? new OrderedDrives() : undefined;
     (options.drives ?? []).forEach((drive, index) => {
-      const store = blockStore(drive, index);
-      this.#virtio.add(new VirtioBlock(this.orderedDrives?.inOrder(store) ?? store), drive.bus);
+      const store = this.orderedDrives?.inOrder(drive) ?? drive;
+      const queues = Math.min(options.cpus, MOST_DISK_QUEUES);
+      this.#virtio.add(
+        new VirtioBlock(store, { serial: drive.serial ?? `drive${index}`, queues }),
+        drive.bus,
+      );
     });
+    this.#connectShares(options);
     if (network !== undefined) this.#virtio.add(new VirtioNet(network));
     this.#virtio.connect(machine.board);
+  }
+
+  #connectShares({ deterministic, shares = [] }: VirtualMachineOptions): void {
+    if (deterministic === true && shares.length > 0) {
+      throw new UserError(
+        "A deterministic machine cannot share directories, whose contents are not its own; leave one of both out.",
+        { exitStatus: 2 },
+      );
+    }
+    for (const { tag, server } of shares) this.#virtio.add(new VirtioFileSystem(tag, server));
   }
 
   #send(give: () => Promise<void>): Promise<void> {
@@ -95,20 +114,6 @@ export class Peripherals {
       ]),
     );
   }
-}
-
-/** A disk of the host as the block device wants it. */
-function blockStore(drive: Drive, index: number): BlockStore {
-  return {
-    size: drive.size,
-    readOnly: drive.readOnly,
-    serial: `drive${index}`,
-    read: async (offset, target) => {
-      target.set(await drive.read(offset, target.length));
-    },
-    write: (offset, source) => drive.write(offset, source),
-    flush: () => drive.flush(),
-  };
 }
 
 /** The host's randomness; a deterministic machine has a generator with a fixed seed (xorshift32). */

@@ -1,3 +1,5 @@
+import type { BlockStore } from "../devices/storage/block-store.ts";
+import type { FileServer } from "../devices/virtio/file-system.ts";
 import type { PublishedPort } from "../network/publish.ts";
 import type { SmbiosIdentity } from "../platform/smbios/identity.ts";
 import type { BootFile } from "./boot/boot-file.ts";
@@ -34,16 +36,10 @@ export interface VirtioPort extends ByteInput {
 /** Where a virtio device sits: in one of the board's 32 MMIO slots, or on its PCIe bus, with MSI-X. */
 export type VirtioBus = "mmio" | "pci";
 
-/** A disk. Offsets and lengths are bytes, multiples of 512. */
-export interface Drive {
-  readonly size: number;
-  readonly readOnly: boolean;
+/** A disk. What it reports as an error is an I/O error of the guest's. */
+export interface Drive extends BlockStore {
   /** The machine's usual one, where nothing is said. */
   readonly bus?: VirtioBus | undefined;
-  read(offset: number, length: number): Promise<Uint8Array>;
-  write(offset: number, bytes: Uint8Array): Promise<void>;
-  /** What was written before is durable once this resolves. */
-  flush(): Promise<void>;
 }
 
 /** Contents of flash 1, and where they are kept. */
@@ -117,6 +113,8 @@ export interface VirtualMachineOptions {
   readonly virtioBus?: VirtioBus | undefined;
   /** virtio-blk devices, in their order. */
   readonly drives?: readonly Drive[];
+  /** virtio file system devices: directories of the host, which the guest mounts by their tags. */
+  readonly shares?: readonly { readonly tag: string; readonly server: FileServer }[];
   /**
    * A virtio-net card, where wanted, with a network that speaks through the host's sockets. The guest is 10.0.2.15 (by
    * DHCP) and in fd00:10:0:2::/64; 10.0.2.2 is its gateway and, for its services, the host; 10.0.2.3 resolves names.

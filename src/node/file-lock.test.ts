@@ -31,7 +31,9 @@ describe("tryLock()", () => {
       "lock",
     );
     for (let round = 0; round < 3; round++) {
-      expect(spawnSync(process.execPath, [program, path]).stdout.toString()).toBe("{}\n");
+      expect(spawnSync(process.execPath, [program, path]).stdout.toString()).toBe(
+        `{"takenOver":${round > 0}}\n`,
+      );
     }
     expect(tryLock(path)).toHaveProperty("release");
   });

@@ -4,6 +4,8 @@ import { hostname } from "node:os";
 
 /** A lock that this process holds. */
 export interface FileLock {
+  /** The one who had it before died without giving it back. */
+  readonly takenOver: boolean;
   release(): void;
 }
 
@@ -24,12 +26,13 @@ export function tryLock(path: string): FileLock | { readonly heldBy: number } {
   const text = JSON.stringify(mine);
   const draft = `${path}.${process.pid}.${randomBytes(4).toString("hex")}`;
   writeFileSync(draft, text);
+  let takenOver = false;
   try {
     for (let tries = 0; tries < 100; tries++) {
       try {
         // A hard link appears with its content, and only if nothing has that name.
         linkSync(draft, path);
-        return { release: () => releaseIfMine(path, text) };
+        return { takenOver, release: () => releaseIfMine(path, text) };
       } catch (error) {
         if (!isCode(error, "EEXIST")) throw error;
       }
@@ -37,11 +40,21 @@ export function tryLock(path: string): FileLock | { readonly heldBy: number } {
       if (holder === "gone") continue;
       if (holder !== undefined && isAlive(holder)) return { heldBy: holder.pid };
       removeStale(path, holder);
+      takenOver = true;
     }
     return { heldBy: readHolderOrNobody(path) };
   } finally {
     rmSync(draft, { force: true });
   }
+}
+
+/** The number of the living process that holds the lock `path`; a dead holder's lock is removed. */
+export function lockHolder(path: string): number | undefined {
+  const holder = readHolder(path);
+  if (holder === "gone") return undefined;
+  if (holder !== undefined && isAlive(holder)) return holder.pid;
+  removeStale(path, holder);
+  return undefined;
 }
 
 function readHolderOrNobody(path: string): number {

@@ -38,7 +38,7 @@ export type {
   VirtualMachineOptions,
 } from "../machine/virtual-machine-interface.ts";
 export type { Guest, GuestChoice } from "./cli/guest.ts";
-export { openRawFile, type RawFile, type RawFileOptions } from "./disks/raw-file.ts";
+export { type DriveFile, type DriveFileOptions, openDrive } from "./disks/drive-file.ts";
 export { type CachedFile, type CachedImage, cacheDirectory, ImageCache } from "./images/cache.ts";
 export { CATALOGUE, type ImageDescription } from "./images/catalogue.ts";
 export { type Progress, SILENT_PROGRESS } from "./images/download.ts";
@@ -46,6 +46,7 @@ export { COMMAND_PORTS, INPUT_GREETING } from "./images/guest-scripts.ts";
 export { buildInitramfs, type GuestSession, type ModuleFiles, readModuleFiles } from "./images/initramfs.ts";
 export { ensureImages, type PullSettings, pullImages } from "./images/pull.ts";
 export { KERNEL_DECOMPRESSORS } from "./kernel-decompressors.ts";
+export { openShare, type Share, type ShareChoice } from "./share/share.ts";
 
 /** An AArch64 machine. */
 export type VirtualMachine = machine.VirtualMachine;

@@ -27,9 +27,9 @@ function slowDrive(milliseconds: () => number): Drive {
   return {
     size: disk.length,
     readOnly: false,
-    async read(offset, length) {
+    async read(offset, target) {
       await delay(milliseconds());
-      return disk.slice(offset, offset + length);
+      target.set(disk.subarray(offset, offset + target.length));
     },
     async write(offset, bytes) {
       await delay(milliseconds());

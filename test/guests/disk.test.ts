@@ -3,7 +3,7 @@ import { readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { openRawFile } from "../../src/node/disks/raw-file.ts";
+import { openDrive } from "../../src/node/disks/drive-file.ts";
 import { type Guest, startGuest } from "../support/guest.ts";
 import { typeLine } from "../support/guest-console.ts";
 import { Random } from "../support/random.ts";
@@ -30,7 +30,7 @@ function digest(algorithm: "md5" | "sha256", bytes: Uint8Array): string {
 
 async function withDrives(paths: readonly string[], body: (guest: Guest) => Promise<void>): Promise<void> {
   const drives = [];
-  for (const path of paths) drives.push(await openRawFile(path));
+  for (const path of paths) drives.push(await openDrive(path));
   const guest = await startGuest({ kernel: "kernel:6.1-cloud", drives });
   try {
     await guest.ready();

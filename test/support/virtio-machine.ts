@@ -1,4 +1,4 @@
-import type { BlockStore } from "../../src/devices/virtio/block.ts";
+import type { BlockStore } from "../../src/devices/storage/block-store.ts";
 import type { VirtioDevice } from "../../src/devices/virtio/device.ts";
 import { VirtioMmio } from "../../src/devices/virtio/mmio-transport.ts";
 import { FlatMemory } from "./flat-memory.ts";

@@ -9,6 +9,8 @@ export const BLOCK_FEATURE = {
   BLK_SIZE: 6,
   FLUSH: 9,
   TOPOLOGY: 10,
+  CONFIG_WCE: 11,
+  MQ: 12,
   DISCARD: 13,
   WRITE_ZEROES: 14,
 } as const;
@@ -42,8 +44,11 @@ const MOST_SEGMENTS = 254;
 export const MOST_RANGE_SECTORS = 0x3f_ffff;
 export const MOST_RANGES = 16;
 
+/** Where the configuration space says whether there is a volatile write cache: 1 or 0. */
+export const WRITEBACK_OFFSET = 32;
+
 /** The configuration space. `blockSize` is the size of a physical block in bytes, a power of two. */
-export function blockConfiguration(sectors: number, blockSize: number): Uint8Array {
+export function blockConfiguration(sectors: number, blockSize: number, queues: number): Uint8Array {
   const bytes = new Uint8Array(60);
   const view = new DataView(bytes.buffer);
   view.setBigUint64(0, BigInt(sectors), true);
@@ -52,6 +57,8 @@ export function blockConfiguration(sectors: number, blockSize: number): Uint8Arr
   // Topology: physical block size as a power of two of logical ones, no offset, smallest good transfer.
   view.setUint8(24, Math.log2(blockSize / SECTOR_SIZE));
   view.setUint16(26, blockSize / SECTOR_SIZE, true);
+  view.setUint8(WRITEBACK_OFFSET, 1);
+  view.setUint16(34, queues, true);
   view.setUint32(36, MOST_RANGE_SECTORS, true);
   view.setUint32(40, MOST_RANGES, true);
   view.setUint32(44, blockSize / SECTOR_SIZE, true);

@@ -1,4 +1,5 @@
 import { type AccessLog, SILENT_LOG } from "../access-log.ts";
+import type { BlockStore } from "../storage/block-store.ts";
 import {
   BLOCK_FEATURE,
   BLOCK_REQUEST,
@@ -12,37 +13,20 @@ import {
   REQUEST_HEADER_SIZE,
   SECTOR_SIZE,
   UNMAP,
+  WRITEBACK_OFFSET,
 } from "./block-protocol.ts";
 import type { VirtioBuffer } from "./buffer.ts";
+import { BufferPool } from "./buffer-pool.ts";
 import type { VirtioDevice, VirtioHost } from "./device.ts";
 import { featureMask, VIRTIO_DEVICE } from "./protocol.ts";
 import type { VirtQueue } from "./queue.ts";
-
-/**
- * Where a disk's bytes are. Offsets and lengths are bytes, multiples of 512, inside `size`. An operation that
- * returns nothing is complete; a rejected promise is an I/O error of the guest's disk.
- */
-export interface BlockStore {
-  /** A multiple of 512. */
-  readonly size: number;
-  readonly readOnly: boolean;
-  /** At most 20 ASCII characters: /dev/disk/by-id in a Linux guest. */
-  readonly serial: string;
-  read(offset: number, target: Uint8Array): Promise<void> | void;
-  /** `source` may be reused once this is complete. */
-  write(offset: number, source: Uint8Array): Promise<void> | void;
-  /** What was written before is durable when this is complete. */
-  flush(): Promise<void> | void;
-  /** The bytes may be forgotten; they may then read as anything. */
-  discard?(offset: number, length: number): Promise<void> | void;
-  /** The bytes become zero. Without it, zeros are written. */
-  writeZeroes?(offset: number, length: number, mayUnmap: boolean): Promise<void> | void;
-}
 
 /** Bytes that one request moves at a time, and requests under way at once: together they bound our memory. */
 const PIECE = 1 << 20;
 const MOST_IN_FLIGHT = 16;
 const PHYSICAL_BLOCK = 4096;
+/** Descriptors of a request queue. */
+const QUEUE_SIZE = 256;
 
 interface Request {
   readonly buffer: VirtioBuffer;
@@ -77,49 +61,71 @@ const OK: Outcome = { status: BLOCK_STATUS.OK, placed: 0 };
 const IO_ERROR: Outcome = { status: BLOCK_STATUS.IOERR, placed: 0 };
 const UNSUPPORTED: Outcome = { status: BLOCK_STATUS.UNSUPP, placed: 0 };
 
-/** A virtio disk with one queue. Requests complete in any order, some at once, others later. */
+/** How a {@link VirtioBlock} appears. */
+export interface VirtioBlockOptions {
+  /** At most 20 ASCII characters; the store's own unless given. */
+  readonly serial?: string;
+  /** Request queues; 1 unless given. */
+  readonly queues?: number;
+  readonly log?: AccessLog;
+}
+
+/** A virtio disk. Requests complete in any order, some at once, others later. */
 export class VirtioBlock implements VirtioDevice {
   readonly name = "block";
   readonly type = VIRTIO_DEVICE.BLOCK;
   readonly features: bigint;
-  readonly queueSizes = [256];
+  readonly queueSizes: readonly number[];
   readonly configuration: Uint8Array;
   readonly #store: BlockStore;
+  readonly #serial: string;
   readonly #log: AccessLog;
+  readonly #pool = new BufferPool(PIECE);
   #host: VirtioHost | undefined;
   #inFlight = 0;
-  /** While requests are taken from the queue, interrupts wait for the end of the batch. */
+  /** While requests are taken from the queues, interrupts wait for the end of the batch. */
   #batching = false;
 
-  constructor(store: BlockStore, log: AccessLog = SILENT_LOG) {
+  constructor(store: BlockStore, options: VirtioBlockOptions = {}) {
+    const { queues = 1, log = SILENT_LOG } = options;
     this.#store = store;
+    this.#serial = options.serial ?? store.serial ?? "";
     this.#log = log;
+    this.queueSizes = Array.from({ length: queues }, () => QUEUE_SIZE);
     const bits: number[] = [
       BLOCK_FEATURE.SEG_MAX,
       BLOCK_FEATURE.BLK_SIZE,
       BLOCK_FEATURE.FLUSH,
       BLOCK_FEATURE.TOPOLOGY,
+      BLOCK_FEATURE.CONFIG_WCE,
     ];
+    if (queues > 1) bits.push(BLOCK_FEATURE.MQ);
     if (store.readOnly) bits.push(BLOCK_FEATURE.RO);
     else {
       bits.push(BLOCK_FEATURE.WRITE_ZEROES);
       if (store.discard !== undefined) bits.push(BLOCK_FEATURE.DISCARD);
     }
     this.features = featureMask(...bits);
-    this.configuration = blockConfiguration(Math.floor(store.size / SECTOR_SIZE), PHYSICAL_BLOCK);
+    this.configuration = blockConfiguration(Math.floor(store.size / SECTOR_SIZE), PHYSICAL_BLOCK, queues);
   }
 
   start(host: VirtioHost): void {
     this.#host = host;
-    this.notify(0);
+    for (let index = 0; index < this.queueSizes.length; index++) this.notify(index);
   }
 
   stop(): void {
     this.#host = undefined;
+    this.configuration[WRITEBACK_OFFSET] = 1;
   }
 
-  notify(_index: number): void {
-    const queue = this.#host?.queue(0);
+  writeConfiguration(offset: number, value: number): void {
+    if (offset === WRITEBACK_OFFSET && this.#host?.has(BLOCK_FEATURE.CONFIG_WCE) === true)
+      this.configuration[WRITEBACK_OFFSET] = value & 1;
+  }
+
+  notify(index: number): void {
+    const queue = this.#host?.queue(index);
     if (queue === undefined || this.#batching) return;
     this.#batching = true;
     while (this.#inFlight < MOST_IN_FLIGHT) {
@@ -129,6 +135,12 @@ export class VirtioBlock implements VirtioDevice {
     }
     this.#batching = false;
     queue.announce();
+  }
+
+  /** Whether a write must be durable before it is complete (5.2.5.2, 5.2.6.2). */
+  get #writesThrough(): boolean {
+    if (this.#host?.has(BLOCK_FEATURE.CONFIG_WCE) === true) return this.configuration[WRITEBACK_OFFSET] === 0;
+    return this.#host?.has(BLOCK_FEATURE.FLUSH) !== true;
   }
 
   #begin(buffer: VirtioBuffer, queue: VirtQueue): void {
@@ -150,7 +162,7 @@ export class VirtioBlock implements VirtioDevice {
       this.#inFlight--;
       this.#finish(request, outcome);
       // There is room for another request now.
-      this.notify(0);
+      for (let index = 0; index < this.queueSizes.length; index++) this.notify(index);
     };
     pending.then(complete, (error: unknown) => {
       this.#log.report(this.name, `request failed: ${String(error)}`);
@@ -176,14 +188,14 @@ export class VirtioBlock implements VirtioDevice {
         case BLOCK_REQUEST.IN:
           return this.#read(request);
         case BLOCK_REQUEST.OUT:
-          return this.#store.readOnly ? IO_ERROR : this.#write(request);
+          return this.#store.readOnly ? IO_ERROR : this.#durably(this.#write(request));
         case BLOCK_REQUEST.FLUSH:
           return then(this.#store.flush(), () => OK);
         case BLOCK_REQUEST.GET_ID:
           return this.#identify(request);
         case BLOCK_REQUEST.DISCARD:
         case BLOCK_REQUEST.WRITE_ZEROES:
-          return this.#store.readOnly ? IO_ERROR : this.#ranges(request);
+          return this.#store.readOnly ? IO_ERROR : this.#durably(this.#ranges(request));
         default:
           return UNSUPPORTED;
       }
@@ -193,13 +205,22 @@ export class VirtioBlock implements VirtioDevice {
     }
   }
 
+  /** Without a volatile write cache, a change is complete once it is durable. */
+  #durably(pending: Outcome | Promise<Outcome>): Outcome | Promise<Outcome> {
+    if (!this.#writesThrough) return pending;
+    return then(pending, (outcome) =>
+      outcome.status === BLOCK_STATUS.OK ? then(this.#store.flush(), () => outcome) : outcome,
+    );
+  }
+
   #read({ buffer, queue, offset }: Request): Outcome | Promise<Outcome> {
     const length = buffer.writableLength - 1;
     if (!this.#fits(offset, length)) return IO_ERROR;
     return inPieces(length, (done, size) => {
       if (!queue.isLive) return false;
-      const bytes = new Uint8Array(size);
-      return then(this.#store.read(offset + done, bytes), () => queue.isLive && buffer.write(done, bytes));
+      return this.#pool.use(size, (bytes) =>
+        then(this.#store.read(offset + done, bytes), () => queue.isLive && buffer.write(done, bytes)),
+      );
     });
   }
 
@@ -207,16 +228,18 @@ export class VirtioBlock implements VirtioDevice {
     const length = buffer.readableLength - REQUEST_HEADER_SIZE;
     if (!this.#fits(offset, length)) return IO_ERROR;
     const written = inPieces(length, (done, size) => {
-      const bytes = new Uint8Array(size);
-      if (!queue.isLive || !buffer.read(REQUEST_HEADER_SIZE + done, bytes)) return false;
-      return then(this.#store.write(offset + done, bytes), () => true);
+      if (!queue.isLive) return false;
+      return this.#pool.use(size, (bytes) => {
+        if (!buffer.read(REQUEST_HEADER_SIZE + done, bytes)) return false;
+        return then(this.#store.write(offset + done, bytes), () => true);
+      });
     });
     return then(written, ({ status }) => ({ status, placed: 0 }));
   }
 
   #identify({ buffer }: Request): Outcome {
     const bytes = new Uint8Array(Math.min(IDENTIFIER_SIZE, buffer.writableLength - 1));
-    for (let i = 0; i < bytes.length; i++) bytes[i] = this.#store.serial.charCodeAt(i) & 0x7f;
+    for (let i = 0; i < bytes.length; i++) bytes[i] = this.#serial.charCodeAt(i) & 0x7f;
     return buffer.write(0, bytes) ? { status: BLOCK_STATUS.OK, placed: bytes.length } : IO_ERROR;
   }
 

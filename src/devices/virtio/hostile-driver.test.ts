@@ -7,6 +7,7 @@ import { attach, BASE, header, MemoryDisk } from "../../../test/support/virtio-m
 import { VirtioBlock } from "./block.ts";
 import { VirtioConsole } from "./console.ts";
 import { VirtioEntropy } from "./entropy.ts";
+import { VirtioFileSystem } from "./file-system.ts";
 
 describe("a driver that breaks the rules stops the device, not the host", () => {
   type Break = (driver: VirtioDriver, memory: FlatMemory) => void;
@@ -169,6 +170,14 @@ test("random registers, rings and descriptors never throw", { timeout: 300_000 }
   fuzzRings(new VirtioBlock(new MemoryDisk(1 << 16)), random, { request });
   fuzzRings(new VirtioBlock(new MemoryDisk(1 << 16, { late: true })), random, { request });
   fuzzRings(new VirtioEntropy((length) => new Uint8Array(length)), random);
+  const files = new VirtioFileSystem("hostile", {
+    handle: (bytes, most) => {
+      const answer = bytes.length > most ? undefined : bytes.slice();
+      return bytes.length % 2 === 0 ? answer : Promise.resolve(answer);
+    },
+    reset: () => {},
+  });
+  fuzzRings(files, random);
   const consoleDevice = new VirtioConsole({
     ports: [0, 1, 2].map(() => ({ console: true, output: { write() {} } })),
     multiport: true,

@@ -133,7 +133,9 @@ test("disk errors become the guest's, not ours", async () => {
   for (const late of [false, true]) {
     const disk = new MemoryDisk(1 << 16, { late });
     const reports: string[] = [];
-    const { mmio, memory } = attach(new VirtioBlock(disk, { report: (_, what) => reports.push(what) }));
+    const { mmio, memory } = attach(
+      new VirtioBlock(disk, { log: { report: (_, what) => reports.push(what) } }),
+    );
     const driver = new VirtioDriver(mmio, memory);
     driver.start([16]);
     const status = async (parts: (Uint8Array | number)[]) => {

@@ -89,7 +89,7 @@ describe("unfit files end with status 1, under --exec 125", () => {
     [["--drive", "D/directory"], /The drive \S+directory is a directory/],
     [["--drive", "D/empty"], /The drive \S+empty is empty; make it larger/],
     [["--drive", "D/odd"], /The drive \S+odd has 1000 bytes, which is no multiple of 512/],
-    [["--drive", "D/qcow2"], /The drive \S+qcow2 is a qcow2 image; convert it/],
+    [["--drive", "D/qcow2"], /The image \S+qcow2 is qcow2 of version 0; only versions/],
     [[], /No Debian mirror is known|cannot be reached/],
   ])("%j", async (words, pattern) => {
     const folder = directory();

@@ -62,7 +62,16 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
       "what the machine calls itself, such as type=1,manufacturer=ACME (may be repeated)",
       collectIdentity,
     )
-    .option("--drive <FILE[,readonly]>", "add a disk, a raw image (may be repeated)", collect)
+    .option(
+      "--drive <FILE[,OPTION...]>",
+      "add a disk, a raw or qcow2 image (may be repeated); options: ro, overlay[=FILE], serial=TEXT, format=raw|qcow2",
+      collect,
+    )
+    .option(
+      "--share <DIR:/MNT[,ro]>",
+      "mount a directory of the host in the guest (may be repeated)",
+      collect,
+    )
     .option(
       "--net <KIND>",
       "none, user (through this computer's sockets), or user,allow=HOST:PORT[,allow=...] (default: user)",
@@ -103,6 +112,8 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
       "elvisor run --exec 'cat /proc/cpuinfo'",
       "tar c src | elvisor run --exec 'tar x && ls -R'",
       "truncate -s 1G disk.img && elvisor run --drive disk.img",
+      "elvisor run --drive base.qcow2,overlay=mine.qcow2 --drive data.img,ro",
+      "elvisor run --share .:/mnt --exec 'ls /mnt'",
       "elvisor run --publish 2222:22 --net user,allow=deb.debian.org:80",
       "elvisor run --kernel Image --initrd initrd.img --append 'root=/dev/vda1'",
       "elvisor run firmware:uboot",

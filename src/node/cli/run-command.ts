@@ -11,11 +11,13 @@ import type {
   VirtualMachineOptions,
 } from "../../machine/virtual-machine-interface.ts";
 import { mergeIdentities, type SmbiosIdentity } from "../../platform/smbios/identity.ts";
-import { openRawFile, type RawFile } from "../disks/raw-file.ts";
+import { type DriveFile, openDrive } from "../disks/drive-file.ts";
+import { parseDrive } from "../disks/drive-option.ts";
 import { openVariableFile, type VariableFile } from "../disks/variable-file.ts";
 import { cacheDirectory, ImageCache } from "../images/cache.ts";
 import type { GuestSession } from "../images/initramfs.ts";
 import { KERNEL_DECOMPRESSORS } from "../kernel-decompressors.ts";
+import { openShare, parseShare, type Share } from "../share/share.ts";
 import { CommandSession } from "./command-session.ts";
 import { type Guest, type GuestChoice, prepareGuest } from "./guest.ts";
 import type { Host } from "./host.ts";
@@ -30,6 +32,7 @@ export interface RunOptions extends GuestChoice {
   readonly memory: number;
   readonly cpus: number;
   readonly drive?: readonly string[] | undefined;
+  readonly share?: readonly string[] | undefined;
   readonly net?: string | undefined;
   readonly publish?: readonly string[] | undefined;
   readonly virtioBus: VirtioBus;
@@ -52,13 +55,19 @@ const STOP_LIMIT = 5_000;
 /** Runs a machine until it ends; the result is the process's exit status. */
 export async function runCommand(options: RunOptions, host: Host): Promise<number> {
   const net = networkOptions(options);
-  const drives: RawFile[] = [];
+  const drives: DriveFile[] = [];
+  const shares: Share[] = [];
   let variables: VariableFile | undefined;
   try {
-    for (const drive of options.drive ?? []) drives.push(await openDrive(drive));
+    for (const { path, options: drive } of (options.drive ?? []).map(parseDrive)) {
+      const report = (sentence: string) => void host.stderr.write(`elvisor: ${sentence}\n`);
+      drives.push(await openDrive(path, { ...drive, report }));
+    }
+    for (const [index, choice] of (options.share ?? []).map(parseShare).entries())
+      shares.push(openShare(choice, `share${index}`));
     const guest = await prepareGuest(
       options,
-      { ...guestSession(options, host), network: net !== undefined },
+      { ...guestSession(options, host), network: net !== undefined, mounts: shares },
       {
         cache: new ImageCache(cacheDirectory(host.environment)),
         progress: stderrProgress(host.stderr),
@@ -70,11 +79,12 @@ export async function runCommand(options: RunOptions, host: Host): Promise<numbe
     const { uefiVars } = options;
     if (uefiVars !== undefined) variables = openVariableFile(uefiVars, variableTemplate(guest));
     return await runWith(
-      { ...guest, drives, net, variables: variables ?? keptInMemory(guest) },
+      { ...guest, drives, shares, net, variables: variables ?? keptInMemory(guest) },
       options,
       host,
     );
   } finally {
+    for (const share of shares) share.close();
     for (const drive of drives) await drive.close();
     variables?.close();
   }
@@ -92,13 +102,8 @@ function keptInMemory({ variables }: Guest): VariableStore | undefined {
   return variables === undefined ? undefined : { contents: variables, write: () => true };
 }
 
-/** "disk.img" or "disk.img,readonly". */
-function openDrive(text: string): Promise<RawFile> {
-  const path = text.replace(/,readonly$/, "");
-  return openRawFile(path, { readOnly: path !== text });
-}
-
-type ReadyGuest = Omit<Guest, "variables"> & Pick<VirtualMachineOptions, "drives" | "net" | "variables">;
+type ReadyGuest = Omit<Guest, "variables"> &
+  Pick<VirtualMachineOptions, "drives" | "shares" | "net" | "variables">;
 
 async function runWith(guest: ReadyGuest, options: RunOptions, host: Host): Promise<number> {
   let machine: VirtualMachine | undefined;

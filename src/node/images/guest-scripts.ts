@@ -27,6 +27,7 @@ modprobe -a ${BOOT_MODULES.join(" ")} 2>/dev/null
 # The first device stands behind the host bridge.
 [ -e /sys/bus/pci/devices/0000:00:01.0 ] && modprobe -a ${PCI_MODULES.join(" ")} 2>/dev/null
 echo elvisor >/proc/sys/kernel/hostname
+[ -f /etc/elvisor/mounts ] && . /etc/elvisor/mounts
 
 finish() {
   sync

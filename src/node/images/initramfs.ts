@@ -24,7 +24,16 @@ export type GuestSession = (
 ) & {
   /** The guest has a network card, to be configured by DHCP. */
   readonly network?: boolean;
+  /** Directories of the host, to be mounted before the session begins. */
+  readonly mounts?: readonly GuestMount[];
 };
+
+/** A virtio file system that the guest mounts when it starts. */
+export interface GuestMount {
+  readonly tag: string;
+  readonly mountPoint: string;
+  readonly readOnly: boolean;
+}
 
 /** A kernel's modules: paths from "lib/modules/RELEASE/…" on. */
 export type ModuleFiles = ReadonlyMap<string, Uint8Array>;
@@ -79,11 +88,22 @@ export function buildInitramfs(busybox: Uint8Array, modules: ModuleFiles, sessio
     file("etc/elvisor/lease", LEASE_SCRIPT, 0o755);
   }
   file("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n");
+  if (session.mounts !== undefined && session.mounts.length > 0)
+    file("etc/elvisor/mounts", mountScript(session.mounts));
   file("etc/profile", PROFILE);
   file("etc/fstab", FILE_SYSTEMS);
   file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
   file("etc/group", "root:x:0:\n");
   return writeCpio(entries);
+}
+
+function mountScript(mounts: readonly GuestMount[]): string {
+  const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+  const lines = mounts.map(({ tag, mountPoint, readOnly }) => {
+    const [name, place] = [quote(tag), quote(mountPoint)];
+    return `mkdir -p ${place} && mount -t virtiofs ${readOnly ? "-o ro " : ""}${name} ${place}\n`;
+  });
+  return `modprobe virtiofs 2>/dev/null\n${lines.join("")}`;
 }
 
 function settings(session: GuestSession): string {
