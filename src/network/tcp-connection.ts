@@ -170,7 +170,7 @@ export class TcpConnection implements StreamEvents {
 
   /** The guest is gone: what it has sent to the end is still written, everything else is broken off. */
   leave(): void {
-    if (!this.#guestFinished) this.#breakOff();
+    if (!this.#guestFinished && this.state !== "closed") this.#breakOff();
     else {
       this.#stream?.leave();
       this.#close();

@@ -123,7 +123,7 @@ export class TcpNat implements TcpTable {
 
   /** The guest is gone. What it had sent to the end still goes out. */
   clear(): void {
-    for (const connection of [...this.#connections.values()]) connection.leave();
+    for (const connection of [...this.#alive]) connection.leave();
     this.#connections.clear();
     this.#ready.clear();
     this.#cancelTick?.();
