@@ -71,13 +71,13 @@ export type IortNode =
 /** Models of SMMUs of versions 1 and 2. */
 export const SMMU_MODEL = { v1: 0, v2: 1, "mmu-400": 2, "mmu-500": 3, "mmu-401": 4, thunderx: 5 } as const;
 
-/** Node types, and the revision of each node's format. */
+/** Node types, and the revision of each node's format in a table of revision 0 and of revision 3. */
 const NODE_TYPE = {
-  "its-group": { type: 0, revision: 1 },
-  "named-component": { type: 1, revision: 4 },
-  "root-complex": { type: 2, revision: 3 },
-  smmu: { type: 3, revision: 3 },
-  "smmu-v3": { type: 4, revision: 4 },
+  "its-group": { type: 0, revision: { 0: 0, 3: 1 } },
+  "named-component": { type: 1, revision: { 0: 1, 3: 4 } },
+  "root-complex": { type: 2, revision: { 0: 1, 3: 3 } },
+  smmu: { type: 3, revision: { 0: 1, 3: 3 } },
+  "smmu-v3": { type: 4, revision: { 0: 1, 3: 4 } },
 } as const;
 
 const NODE_HEADER = 16;
@@ -87,8 +87,15 @@ const COHERENT_PATH = 3;
 const SMMU_COHERENT = 1 << 1;
 const SMMU_V3_COHERENT = 1 << 0;
 
-/** The IO Remapping Table, revision 3. What a mapping leads to must be among `nodes`. */
-export function writeIort(nodes: readonly IortNode[], identity?: TableIdentity): Uint8Array {
+/**
+ * The IO Remapping Table. What a mapping leads to must be among `nodes`. Revision 3 numbers the nodes; readers
+ * of revision 0, such as older versions of ACPICA's compiler, take the numbers for faults.
+ */
+export function writeIort(
+  nodes: readonly IortNode[],
+  identity?: TableIdentity,
+  revision: 0 | 3 = 3,
+): Uint8Array {
   const start = TABLE_HEADER_SIZE + 12;
   const contents = nodes.map(nodeContent);
   const places = new Map<string, number>();
@@ -102,7 +109,7 @@ export function writeIort(nodes: readonly IortNode[], identity?: TableIdentity):
     const content = contents[index]!;
     const mappingsAt = NODE_HEADER + content.length;
     body.u8(NODE_TYPE[kind].type).u16(mappingsAt + mappings.length * 20);
-    body.u8(NODE_TYPE[kind].revision).u32(index);
+    body.u8(NODE_TYPE[kind].revision[revision]).u32(revision === 0 ? 0 : index);
     body.u32(mappings.length).u32(mappings.length === 0 ? 0 : mappingsAt);
     body.bytes(content);
     for (const { inputBase, count, outputBase, output, single } of mappings) {
@@ -117,7 +124,7 @@ export function writeIort(nodes: readonly IortNode[], identity?: TableIdentity):
       body.u32(single === true ? SINGLE_MAPPING : 0);
     }
   });
-  return acpiTable("IORT", 3, body.finish(), identity);
+  return acpiTable("IORT", revision, body.finish(), identity);
 }
 
 /** What follows a node's header, a multiple of 4 bytes. */
@@ -139,6 +146,8 @@ function nodeContent(node: IortNode): Uint8Array {
       content
         .u8(node.access.addressBits)
         .text(node.path, node.path.length + 1)
+        // At least one byte of padding: iasl cannot read back a name that ends at a boundary.
+        .zeros(1)
         .align(4);
       break;
     case "smmu":

@@ -61,7 +61,9 @@ export function withChecksum(bytes: Uint8Array, offset: number, length = bytes.l
 
 /** Sum of all bytes modulo 256: 0 in a sound table. */
 export function byteSum(bytes: Uint8Array): number {
-  return bytes.reduce((sum, byte) => (sum + byte) & 0xff, 0);
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at++) sum = (sum + bytes[at]!) & 0xff;
+  return sum;
 }
 
 /** The four characters at the start of a table. */

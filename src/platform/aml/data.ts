@@ -8,28 +8,39 @@ import { packageLength } from "./package-length.ts";
 const ZERO = 0x00;
 const ONE = 0x01;
 const ONES = 0xff;
+export const BYTE_PREFIX = 0x0a;
+const QWORD_PREFIX = 0x0e;
 const INTEGER_PREFIXES = [
-  { prefix: 0x0a, width: 1 },
+  { prefix: BYTE_PREFIX, width: 1 },
   { prefix: 0x0b, width: 2 },
   { prefix: 0x0c, width: 4 },
-  { prefix: 0x0e, width: 8 },
+  { prefix: QWORD_PREFIX, width: 8 },
 ] as const;
-const STRING_PREFIX = 0x0d;
+export const STRING_PREFIX = 0x0d;
 const BUFFER = 0x11;
-const PACKAGE = 0x12;
-const VARIABLE_PACKAGE = 0x13;
+export const PACKAGE = 0x12;
+export const VARIABLE_PACKAGE = 0x13;
 /** Elements that the one-byte count of a Package can say. */
-const LARGEST_PACKAGE = 255;
+export const LARGEST_PACKAGE = 255;
 
 /** An unsigned integer below 2^64 in its shortest form. */
 export function integer(value: number | bigint): Uint8Array {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return narrowInteger(value);
   const wide = BigInt(value);
   if (wide < 0n || wide >= 1n << 64n) throw new Bug(`${value} is no unsigned 64-bit integer`);
-  if (wide === 0n) return Uint8Array.of(ZERO);
-  if (wide === 1n) return Uint8Array.of(ONE);
+  if (wide <= BigInt(Number.MAX_SAFE_INTEGER)) return narrowInteger(Number(wide));
   if (wide === (1n << 64n) - 1n) return Uint8Array.of(ONES);
-  const { prefix, width } = INTEGER_PREFIXES.find((form) => wide < 1n << BigInt(8 * form.width))!;
-  return concatenate(Uint8Array.of(prefix), littleEndian(value, width));
+  return concatenate(Uint8Array.of(QWORD_PREFIX), littleEndian(wide, 8));
+}
+
+function narrowInteger(value: number): Uint8Array {
+  if (value === 0) return Uint8Array.of(ZERO);
+  if (value === 1) return Uint8Array.of(ONE);
+  const { prefix, width } = INTEGER_PREFIXES.find((form) => value < 2 ** (8 * form.width))!;
+  const bytes = new Uint8Array(1 + width);
+  bytes[0] = prefix;
+  bytes.set(littleEndian(value, width), 1);
+  return bytes;
 }
 
 /** A string of ASCII characters other than NUL. */

@@ -3,27 +3,31 @@ import { Bug } from "../../base/errors.ts";
 /** ACPI 6.5, section 20.2.2: a name segment is four of these, padded with underscores. */
 const SEGMENT = /^[A-Z_][A-Z0-9_]{0,3}$/;
 
-const ROOT = 0x5c;
-const PARENT = 0x5e;
-const NULL_NAME = 0x00;
-const DUAL_NAME = 0x2e;
+/** What comes before no name, before one, and before two. */
+const SHORT_PREFIXES = [[0x00], [], [0x2e]] as const;
 const MULTI_NAME = 0x2f;
+/** "_" */
+const PADDING = 0x5f;
 
 /**
  * A path as ASL writes it ("\\_SB.PCI0", "^GPI0", "_CRS", "\\") as AML has it (section 20.2.2). Segments shorter
  * than four characters are padded.
  */
 export function encodeNamePath(path: string): Uint8Array {
-  const [, prefix = "", rest = ""] = /^(\\|\^*)(.*)$/.exec(path) ?? [];
-  const segments = rest === "" ? [] : rest.split(".");
-  const bytes: number[] = [...prefix].map((character) => (character === "\\" ? ROOT : PARENT));
-  if (segments.length === 0) bytes.push(NULL_NAME);
-  else if (segments.length === 2) bytes.push(DUAL_NAME);
-  else if (segments.length > 255) throw new Bug(`${path} has more than 255 names`);
-  else if (segments.length > 2) bytes.push(MULTI_NAME, segments.length);
+  let start = 0;
+  while (path[start] === "^" || (start === 0 && path[start] === "\\")) start++;
+  const segments = start === path.length ? [] : path.slice(start).split(".");
+  if (segments.length > 255) throw new Bug(`${path} has more than 255 names`);
+  const prefix = segments.length > 2 ? [MULTI_NAME, segments.length] : SHORT_PREFIXES[segments.length]!;
+  const bytes = new Uint8Array(start + prefix.length + 4 * segments.length);
+  for (let at = 0; at < start; at++) bytes[at] = path.charCodeAt(at);
+  bytes.set(prefix, start);
+  let at = start + prefix.length;
   for (const segment of segments) {
     if (!SEGMENT.test(segment)) throw new Bug(`"${segment}" in ${path} is no ACPI name`);
-    for (const character of segment.padEnd(4, "_")) bytes.push(character.charCodeAt(0));
+    for (let index = 0; index < 4; index++) {
+      bytes[at++] = index < segment.length ? segment.charCodeAt(index) : PADDING;
+    }
   }
-  return Uint8Array.from(bytes);
+  return bytes;
 }

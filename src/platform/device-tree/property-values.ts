@@ -16,8 +16,11 @@ export function encodeCells(...cells: readonly number[]): Uint8Array {
 /** The cells of a value; undefined when its length is no multiple of four. */
 export function decodeCells(value: Uint8Array): number[] | undefined {
   if (value.length % 4 !== 0) return undefined;
-  const view = new DataView(value.buffer, value.byteOffset, value.length);
-  return Array.from({ length: value.length / 4 }, (_, index) => view.getUint32(index * 4));
+  const cells: number[] = [];
+  for (let at = 0; at < value.length; at += 4) {
+    cells.push(((value[at]! << 24) | (value[at + 1]! << 16) | (value[at + 2]! << 8) | value[at + 3]!) >>> 0);
+  }
+  return cells;
 }
 
 /** A number below 2^53 as the cells, most significant first, that `#address-cells` or `#size-cells` asks for. */

@@ -31,6 +31,8 @@ class BlobReader {
   readonly #stringsEnd: number;
   readonly #decoder = new TextDecoder("utf-8");
   #nodeCount = 0;
+  /** Names of properties by their offsets: a few hundred that come thousands of times. */
+  readonly #propertyNames = new Map<number, string>();
 
   constructor(blob: Uint8Array, source: string) {
     this.#source = source;
@@ -122,7 +124,11 @@ class BlobReader {
     const nameOffset = this.header.stringsOffset + this.#u32();
     const start = this.#position;
     this.#skip(length);
-    const name = this.#string(nameOffset, this.#stringsEnd).text;
+    let name = this.#propertyNames.get(nameOffset);
+    if (name === undefined) {
+      name = this.#string(nameOffset, this.#stringsEnd).text;
+      this.#propertyNames.set(nameOffset, name);
+    }
     if (node.properties.has(name))
       throw this.#error(`has the property "${name}" twice in node "${node.name}"`);
     node.properties.set(name, this.#bytes.slice(start, start + length));
