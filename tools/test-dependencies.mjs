@@ -22,6 +22,10 @@ const PACKAGES = {
   zstd: "zstd",
   cpio: "cpio",
   e2fsprogs: "mke2fs",
+  fdisk: "sfdisk",
+  dosfstools: "mkfs.vfat",
+  mtools: "mcopy",
+  dmidecode: "dmidecode",
 };
 
 /** Installs what is missing. Ends the process with a sentence where that cannot be done. */

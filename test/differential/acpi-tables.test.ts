@@ -8,7 +8,7 @@ import { MEBIBYTE } from "../../src/platform/units.ts";
 import { virtPlatform } from "../../src/platform/virt-device-tree.ts";
 import { VIRT_MAP } from "../../src/platform/virt-map.ts";
 import { ACPI_DIFFERENCES } from "../support/acpi-differences.ts";
-import { compareTables, type FieldDifference } from "../support/acpi-fields.ts";
+import { compareTables, type FieldDifference, withoutIdentifiers } from "../support/acpi-fields.ts";
 import { executeTables, roundTrip } from "../support/acpica.ts";
 import { qemuFirmwareFiles } from "../support/qemu-firmware-configuration.ts";
 import { findTables, loadTables } from "../support/table-loader.ts";
@@ -61,15 +61,10 @@ function isStatic([signature]: readonly [string, Uint8Array]): boolean {
   return signature !== "DSDT" && signature !== "XSDT";
 }
 
-function entriesFor({ table, structure, field, ours }: FieldDifference) {
-  return ACPI_DIFFERENCES.filter((entry) => {
-    if (!entry.table.test(table)) return false;
-    if ("only" in entry) {
-      const structureFits = "structure" in entry ? entry.structure.test(structure) : structure === "";
-      return structureFits && field === undefined && ours === undefined;
-    }
-    return structure === "" && field !== undefined && entry.field.test(field);
-  });
+function entriesFor({ table, structure, field }: FieldDifference) {
+  return ACPI_DIFFERENCES.filter(
+    (entry) => entry.table.test(table) && structure === "" && field !== undefined && entry.field.test(field),
+  );
 }
 
 describe.each(BOARDS)("cpus $cpus, secure $secure, virtualization $virtualization", (board) => {
@@ -83,7 +78,7 @@ describe.each(BOARDS)("cpus $cpus, secure $secure, virtualization $virtualizatio
 
   test("iasl takes every table apart and puts it together again unchanged", async () => {
     for (const [signature, table] of ourTables(board)) {
-      const { errors, warnings, identical, messages } = await roundTrip(table);
+      const { errors, warnings, identical, messages } = await roundTrip(withoutIdentifiers(table));
       expect({ signature, errors, warnings, identical }, messages).toEqual({
         ...{ signature, errors: 0, warnings: 0, identical: true },
       });
@@ -160,6 +155,8 @@ describe("the EFI tables", () => {
       "DSDT",
       "FACP",
       "GTDT",
+      "IORT",
+      "MCFG",
       "PPTT",
       "SPCR",
       "XSDT",

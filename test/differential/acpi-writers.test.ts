@@ -11,6 +11,7 @@ import { writePptt } from "../../src/platform/acpi/pptt.ts";
 import { writeRsdp, writeXsdt } from "../../src/platform/acpi/root-tables.ts";
 import { writeDbg2, writeSpcr } from "../../src/platform/acpi/serial-console.ts";
 import { byteSum, signatureOf } from "../../src/platform/acpi/table.ts";
+import { withoutIdentifiers } from "../support/acpi-fields.ts";
 import { runHostProgram } from "../support/host-program.ts";
 import { withTemporaryFolder } from "../support/temporary-folder.ts";
 
@@ -176,13 +177,3 @@ test("the RSDP has two sound checksums", () => {
   expect(byteSum(rsdp.subarray(0, 20))).toBe(0);
   expect(new DataView(rsdp.buffer).getBigUint64(24, true)).toBe(0x1_2345_6780n);
 });
-
-/** The IORT without the numbers of its nodes, which this iasl takes for reserved. */
-function withoutIdentifiers(table: Uint8Array): Uint8Array {
-  if (signatureOf(table) !== "IORT") return table;
-  const copy = table.slice();
-  const view = new DataView(copy.buffer);
-  for (let at = view.getUint32(40, true); at < copy.length; at += view.getUint16(at + 1, true))
-    view.setUint32(at + 4, 0, true);
-  return copy;
-}

@@ -33,6 +33,7 @@ export interface GuestOptions {
   readonly deterministic?: boolean;
   readonly append?: string;
   readonly deviceTree?: Uint8Array;
+  readonly acpi?: "on" | "off";
   readonly drives?: readonly Drive[];
 }
 
@@ -131,6 +132,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     deviceTree:
       options.deviceTree === undefined ? undefined : { name: "the given tree", bytes: options.deviceTree },
     decompressors: KERNEL_DECOMPRESSORS,
+    acpi: options.acpi,
     secure: options.secure ?? false,
     virtualization: options.virtualization ?? false,
     deterministic: options.deterministic ?? false,

@@ -13,6 +13,13 @@ const PACKAGES = {
   dpkg: "dpkg",
   "dpkg-deb": "dpkg",
   cpio: "cpio",
+  sfdisk: "fdisk",
+  "mkfs.vfat": "dosfstools",
+  mmd: "mtools",
+  mcopy: "mtools",
+  dmidecode: "dmidecode",
+  truncate: "coreutils",
+  dd: "coreutils",
 } as const;
 export type HostProgram = keyof typeof PACKAGES;
 

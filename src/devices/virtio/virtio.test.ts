@@ -2,7 +2,6 @@ import { describe, expect, test } from "vitest";
 import { Random } from "../../../test/support/random.ts";
 import { VirtioDriver } from "../../../test/support/virtio-driver.ts";
 import { attach, header, MemoryDisk, pattern } from "../../../test/support/virtio-machine.ts";
-import { attachPci } from "../../../test/support/virtio-pci-machine.ts";
 import { VirtioBlock } from "./block.ts";
 import { VirtioConsole } from "./console.ts";
 import { VirtioEntropy } from "./entropy.ts";
@@ -38,85 +37,74 @@ test("features that were not offered, or a driver without VERSION_1, are refused
   }
 });
 
-const TRANSPORTS = { mmio: attach, pci: attachPci };
-const PLACES = RINGS.flatMap((ring) =>
-  (["mmio", "pci"] as const).map((transport) => ({ ...ring, transport, connect: TRANSPORTS[transport] })),
-);
+describe.each(RINGS)("packed $packed, event index $eventIndex, indirect $indirect", (ring) => {
+  test.each([false, true])("a disk reads, writes, flushes and identifies itself (late: %s)", async (late) => {
+    const disk = new MemoryDisk(1 << 20, { late });
+    const { mmio, memory, line } = attach(new VirtioBlock(disk));
+    const driver = new VirtioDriver(mmio, memory, ring);
+    driver.start([16], (1 << 9) | (1 << 13) | (1 << 14));
+    const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
+    expect(mmio.read(0x100, 4)).toBe((1 << 20) / 512);
+    // More rounds than the ring has places, so that indices and wrap counters turn.
+    for (let round = 0; round < 40; round++) {
+      const data = pattern(1024 + 512 * (round % 3), round);
+      const write = driver.add(0, [header(1, round), data.subarray(0, 700), data.subarray(700), 1]);
+      driver.notify(0);
+      if (late) await settle();
+      expect(line.level).toBe(true);
+      mmio.write(0x64, 4, mmio.read(0x60, 4));
+      expect(line.level).toBe(false);
+      expect(driver.returned(0)).toEqual([{ token: write, written: 1, bytes: Uint8Array.of(0) }]);
+      driver.add(0, [header(0, round), 300, data.length - 300, 1]);
+      driver.add(0, [header(4, 0), 1]);
+      driver.notify(0);
+      if (late) await settle();
+      const [read, flush] = driver.returned(0);
+      expect(read!.written).toBe(data.length + 1);
+      expect(read!.bytes.subarray(0, data.length)).toEqual(data);
+      expect(flush!.bytes).toEqual(Uint8Array.of(0));
+      mmio.write(0x64, 4, 3);
+    }
+    expect(disk.flushes).toBe(40);
+    driver.add(0, [header(8, 0), 20, 1]);
+    driver.notify(0);
+    if (late) await settle();
+    expect(String.fromCharCode(...driver.returned(0)[0]!.bytes.subarray(0, 12))).toBe("elvisor-test");
+  });
 
-describe.each(PLACES)(
-  "$transport, packed $packed, event index $eventIndex, indirect $indirect",
-  ({ connect, ...ring }) => {
-    test.each([false, true])(
-      "a disk reads, writes, flushes and identifies itself (late: %s)",
-      async (late) => {
-        const disk = new MemoryDisk(1 << 20, { late });
-        const { mmio, memory, line } = connect(new VirtioBlock(disk));
-        const driver = new VirtioDriver(mmio, memory, ring);
-        driver.start([16], (1 << 9) | (1 << 13) | (1 << 14));
-        const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
-        expect(mmio.read(0x100, 4)).toBe((1 << 20) / 512);
-        // More rounds than the ring has places, so that indices and wrap counters turn.
-        for (let round = 0; round < 40; round++) {
-          const data = pattern(1024 + 512 * (round % 3), round);
-          const write = driver.add(0, [header(1, round), data.subarray(0, 700), data.subarray(700), 1]);
-          driver.notify(0);
-          if (late) await settle();
-          expect(line.level).toBe(true);
-          mmio.write(0x64, 4, mmio.read(0x60, 4));
-          expect(line.level).toBe(false);
-          expect(driver.returned(0)).toEqual([{ token: write, written: 1, bytes: Uint8Array.of(0) }]);
-          driver.add(0, [header(0, round), 300, data.length - 300, 1]);
-          driver.add(0, [header(4, 0), 1]);
-          driver.notify(0);
-          if (late) await settle();
-          const [read, flush] = driver.returned(0);
-          expect(read!.written).toBe(data.length + 1);
-          expect(read!.bytes.subarray(0, data.length)).toEqual(data);
-          expect(flush!.bytes).toEqual(Uint8Array.of(0));
-          mmio.write(0x64, 4, 3);
-        }
-        expect(disk.flushes).toBe(40);
-        driver.add(0, [header(8, 0), 20, 1]);
-        driver.notify(0);
-        if (late) await settle();
-        expect(String.fromCharCode(...driver.returned(0)[0]!.bytes.subarray(0, 12))).toBe("elvisor-test");
-      },
+  test("buffers of several sizes return in order of completion and interrupts are not lost", () => {
+    const random = Random.ofThisRun();
+    console.log(`virtio ring seed ${random.seed}`);
+    const { mmio, memory, line } = attach(
+      new VirtioEntropy((length) => new Uint8Array(length).fill(7)),
+      1 << 26,
     );
-
-    test("buffers of several sizes return in order of completion and interrupts are not lost", () => {
-      const random = Random.ofThisRun();
-      console.log(`virtio ring seed ${random.seed}`);
-      const { mmio, memory, line } = connect(
-        new VirtioEntropy((length) => new Uint8Array(length).fill(7)),
-        1 << 26,
-      );
-      const driver = new VirtioDriver(mmio, memory, ring);
-      driver.start([64]);
-      let outstanding = 0;
-      for (let round = 0; round < 4000; round++) {
-        const count = 1 + random.below(4);
-        for (let i = 0; i < count; i++) {
-          driver.add(
-            0,
-            Array.from({ length: 1 + random.below(4) }, () => 1 + random.below(60)),
-          );
-          outstanding++;
-        }
-        driver.notify(0);
-        if (round % 3 !== 0) continue;
-        expect(line.level).toBe(true);
-        mmio.write(0x64, 4, 1);
-        const back = driver.returned(0);
-        expect(back).toHaveLength(outstanding);
-        expect(
-          back.every(({ written, bytes }) => written === bytes.length && bytes.every((byte) => byte === 7)),
-        ).toBe(true);
-        outstanding = 0;
-        if (round % 100 === 0) driver.rewind();
+    const driver = new VirtioDriver(mmio, memory, ring);
+    driver.start([64]);
+    let outstanding = 0;
+    for (let round = 0; round < 4000; round++) {
+      const count = 1 + random.below(4);
+      for (let i = 0; i < count; i++) {
+        driver.add(
+          0,
+          Array.from({ length: 1 + random.below(4) }, () => 1 + random.below(60)),
+        );
+        outstanding++;
       }
-    });
-  },
-);
+      driver.notify(0);
+      if (round % 3 !== 0) continue;
+      expect(line.level).toBe(true);
+      mmio.write(0x64, 4, 1);
+      const back = driver.returned(0);
+      expect(back).toHaveLength(outstanding);
+      expect(
+        back.every(({ written, bytes }) => written === bytes.length && bytes.every((byte) => byte === 7)),
+      ).toBe(true);
+      outstanding = 0;
+      if (round % 100 === 0) driver.rewind();
+    }
+  });
+});
 
 test("one queue is reset alone, and set up again", () => {
   const { mmio, memory } = attach(new VirtioBlock(new MemoryDisk(1 << 16)));

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { UserError } from "../../base/errors.ts";
+import { Bug, UserError } from "../../base/errors.ts";
 import type { BootFile } from "../../machine/boot/boot-file.ts";
 import type { CachedImage } from "../images/cache.ts";
 import { describeImage } from "../images/catalogue.ts";
@@ -98,9 +98,11 @@ async function firmwareFiles(
   return { firmware: await fileOf(image!, 0), variables };
 }
 
-/** The kernel, the firmware or the program is the first file of its image. */
+/** A file of an image, by its place in the catalogue, where the kernel, the firmware or the program is first. */
 async function fileOf(image: CachedImage, index: number): Promise<BootFile> {
-  return await readInputFile(join(image.directory, image.files[index]!.path), image.name);
+  const path = Object.keys(describeImage(image.name).files)[index];
+  if (path === undefined) throw new Bug(`the image ${image.name} has no file number ${index}`);
+  return await readInputFile(join(image.directory, path), image.name);
 }
 
 function checkChoice(choice: GuestChoice): void {

@@ -79,6 +79,14 @@ export const CATALOGUE: readonly ImageDescription[] = [
     },
   },
   {
+    name: "grub",
+    kind: "program",
+    title: "GRUB, the boot loader, as an EFI program for disk images",
+    packageName: /^grub-efi-arm64-bin$/,
+    releases: ["bookworm", "trixie"],
+    files: { "grubaa64.efi": /^usr\/lib\/grub\/arm64-efi\/monolithic\/grubaa64\.efi$/ },
+  },
+  {
     name: "busybox",
     kind: "program",
     title: "Busybox, the shell and the tools of the default guest",

@@ -2,15 +2,22 @@ import { concatenate } from "../aml/bytes.ts";
 import { gpioInt } from "../aml/connections.ts";
 import { integer, text } from "../aml/data.ts";
 import { device, method, name, scope } from "../aml/objects.ts";
-import { extendedInterrupt, memory32Fixed, resourceTemplate } from "../aml/resources.ts";
+import {
+  extendedInterrupt,
+  type InterruptSignal,
+  memory32Fixed,
+  resourceTemplate,
+} from "../aml/resources.ts";
 import { notify } from "../aml/statements.ts";
 import {
   allDevices,
   type DeviceKind,
   type DeviceSpec,
+  type InterruptSpec,
   interruptId,
   type PlatformSpec,
 } from "../platform-spec.ts";
+import { pciHostDevice } from "./pci-host-device.ts";
 import { acpiTable } from "./table.ts";
 
 /** Where everything is. */
@@ -45,7 +52,39 @@ export function platformDsdt(platform: PlatformSpec): Uint8Array {
     device(`C${hexadecimal(uid, 3)}`, name("_HID", text(PROCESSOR)), name("_UID", integer(uid))),
   );
   const devices = namedDevices(platform).map((entry) => describe(platform, entry));
-  return acpiTable("DSDT", DSDT_REVISION, scope(SYSTEM_BUS, ...processors, ...devices));
+  const hosts = [...allDevices(platform.devices)]
+    .filter(({ pciHost }) => pciHost !== undefined)
+    .map((host, uid) => describePciHost(host, uid));
+  return acpiTable("DSDT", DSDT_REVISION, scope(SYSTEM_BUS, ...processors, ...devices, ...hosts));
+}
+
+/** Slots of a PCI bus, and pins of a slot. */
+const PCI_SLOTS = 32;
+const PCI_PINS = 4;
+
+function describePciHost({ registers: [configuration], properties, pciHost }: DeviceSpec, uid: number) {
+  const { segment, firstBus, lastBus, windows, interrupts } = pciHost!;
+  const routes = Array.from({ length: PCI_SLOTS * PCI_PINS }, (_, index) => {
+    const [slot, pin] = [Math.floor(index / PCI_PINS), index % PCI_PINS];
+    const wire = interrupts[(slot + pin) % interrupts.length]!;
+    return { slot, pin, interrupt: interruptId(wire), signal: signalOf(wire) };
+  });
+  return pciHostDevice({
+    name: `PCI${hexadecimal(uid, 1)}`,
+    ...{ uid, segment, firstBus, lastBus, routes },
+    configuration: configuration!.base,
+    coherent: properties["dma-coherent"] === true,
+    windows: windows.map(({ space, range, busAddress }) => ({
+      space: space === "io" ? "io" : "memory",
+      base: busAddress,
+      size: range.size,
+      translation: range.base - busAddress,
+    })),
+  });
+}
+
+function signalOf({ trigger }: InterruptSpec): InterruptSignal {
+  return { mode: trigger === "edge-rising" ? "edge" : "level", polarity: "active-high" };
 }
 
 interface NamedDevice {
@@ -73,10 +112,7 @@ function namedDevices(platform: PlatformSpec): NamedDevice[] {
 function describe(platform: PlatformSpec, { device: spec, hid, name: path, uid }: NamedDevice): Uint8Array {
   const registers = spec.registers.map(({ base, size }) => memory32Fixed(base, size));
   const interrupts = spec.interrupts.map((interrupt) =>
-    extendedInterrupt([interruptId(interrupt)], {
-      mode: interrupt.trigger === "edge-rising" ? "edge" : "level",
-      polarity: "active-high",
-    }),
+    extendedInterrupt([interruptId(interrupt)], signalOf(interrupt)),
   );
   const buttons = spec.kind === "pl061" ? buttonsOf(platform, spec.id) : [];
   return concatenate(

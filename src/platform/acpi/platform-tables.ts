@@ -1,8 +1,16 @@
 import { Bug } from "../../base/errors.ts";
-import { type DeviceKind, type DeviceSpec, interruptId, type PlatformSpec } from "../platform-spec.ts";
+import {
+  allDevices,
+  type DeviceKind,
+  type DeviceSpec,
+  interruptId,
+  type PlatformSpec,
+} from "../platform-spec.ts";
 import { writeFadt } from "./fadt.ts";
 import { type TimerInterrupt, writeGtdt } from "./gtdt.ts";
+import { writeIort } from "./iort.ts";
 import { writeMadt } from "./madt.ts";
+import { writeMcfg } from "./mcfg.ts";
 import { devicePath, platformDsdt } from "./platform-dsdt.ts";
 import { writePptt } from "./pptt.ts";
 import { writeDbg2, writeSpcr } from "./serial-console.ts";
@@ -16,7 +24,14 @@ export function platformTables(platform: PlatformSpec): AcpiTables {
   return {
     dsdt: platformDsdt(platform),
     fadt: fadt(platform),
-    others: [madt(platform), topology(platform), timers(platform), ...consoles(platform)],
+    others: [
+      madt(platform),
+      topology(platform),
+      timers(platform),
+      ...pciConfiguration(platform),
+      ...consoles(platform),
+      ...remapping(platform),
+    ],
   };
 }
 
@@ -25,9 +40,14 @@ function fadt({ psciConduit }: PlatformSpec): Uint8Array {
   return writeFadt({ dsdt: 0, psci, hypervisor: HYPERVISOR });
 }
 
+/** Devices of a kind that the Normal world may use. */
+function devicesOf(platform: PlatformSpec, kind: DeviceKind): DeviceSpec[] {
+  return [...allDevices(platform.devices)].filter((device) => device.kind === kind && device.world === "any");
+}
+
 /** The device of a kind of which a board has one; undefined where it has none. */
 function only(platform: PlatformSpec, kind: DeviceKind): DeviceSpec | undefined {
-  return platform.devices.find((device) => device.kind === kind && device.world === "any");
+  return devicesOf(platform, kind)[0];
 }
 
 function madt(platform: PlatformSpec): Uint8Array {
@@ -39,6 +59,10 @@ function madt(platform: PlatformSpec): Uint8Array {
   return writeMadt({
     distributor: { base: distributor.base, version: 3 },
     redistributors,
+    translationServices: devicesOf(platform, "gic-its").map(({ registers: [frame] }, id) => ({
+      id,
+      base: frame!.base,
+    })),
     cpus: platform.cpus.map(({ affinity }, uid) => ({
       uid,
       affinity,
@@ -67,6 +91,47 @@ function timers(platform: PlatformSpec): Uint8Array {
     }),
   );
   return writeGtdt({ secureEl1, nonSecureEl1, virtualEl1, el2 });
+}
+
+function pciConfiguration(platform: PlatformSpec): Uint8Array[] {
+  const hosts = devicesOf(platform, "pci-host");
+  if (hosts.length === 0) return [];
+  return [
+    writeMcfg(
+      hosts.map(({ registers: [configuration], pciHost }) => ({
+        base: configuration!.base,
+        segment: pciHost!.segment,
+        startBus: pciHost!.firstBus,
+        endBus: pciHost!.lastBus,
+      })),
+    ),
+  ];
+}
+
+/** Functions of a PCI bus: requester ids count them. */
+const FUNCTIONS_PER_BUS = 256;
+
+/** Where devices' messages go: a group for each translation service, then the hosts whose requester ids it takes. */
+function remapping(platform: PlatformSpec): Uint8Array[] {
+  const services = devicesOf(platform, "gic-its");
+  const hosts = devicesOf(platform, "pci-host");
+  if (services.length === 0 || hosts.length === 0) return [];
+  return [
+    writeIort([
+      ...services.map(({ id }, index) => ({ id, kind: "its-group", translationServices: [index] }) as const),
+      ...hosts.map(({ id, properties, pciHost }) => {
+        const { segment, firstBus, lastBus, messageController } = pciHost!;
+        const requesters = (lastBus - firstBus + 1) * FUNCTIONS_PER_BUS;
+        return {
+          id,
+          kind: "root-complex",
+          segment,
+          access: { coherent: properties["dma-coherent"] === true, addressBits: 64 },
+          mappings: [{ inputBase: 0, count: requesters, outputBase: 0, output: messageController }],
+        } as const;
+      }),
+    ]),
+  ];
 }
 
 /** SPCR and DBG2 for the port where the device tree has standard output. */

@@ -1,0 +1,120 @@
+import { describe, expect, test } from "vitest";
+import { platformTables } from "../../src/platform/acpi/platform-tables.ts";
+import { signatureOf, TABLE_OFFSET } from "../../src/platform/acpi/table.ts";
+import { layOutTables } from "../../src/platform/acpi/table-layout.ts";
+import { MEBIBYTE } from "../../src/platform/units.ts";
+import { virtPlatform } from "../../src/platform/virt-device-tree.ts";
+import { type Guest, type GuestOptions, withGuest } from "../support/guest.ts";
+import { readKernelLog, troublesOnlyIn } from "../support/kernel-log.ts";
+
+const FULL = process.env["ELVISOR_FULL"] === "1";
+const LIMIT = 400_000;
+const MEMORY = 512;
+
+/**
+ * All in which the devices of a machine described by ACPI may differ from those of the same machine described by a
+ * device tree. A test checks exactly that.
+ */
+const DIFFERENCES = [
+  {
+    deviceTree: "uart-pl011 9000000",
+    acpi: "sbsa-uart 9000000",
+    reason: "Linux drives ARMH0011 by another part of its PL011 driver, which is no AMBA driver",
+  },
+  {
+    deviceTree: "rtc-pl031 9010000",
+    acpi: undefined,
+    reason: "Linux has no ACPI binding for the PL031; EFI gives the time",
+  },
+  {
+    deviceTree: "34 Level rtc-pl031",
+    acpi: undefined,
+    reason: "Linux has no ACPI binding for the PL031; EFI gives the time",
+  },
+] as const;
+
+interface Boot {
+  readonly devices: ReadonlySet<string>;
+  readonly log: string;
+  readonly tables: ReadonlyMap<string, Uint8Array>;
+}
+
+/** "driver address" of each device that has both, and "interrupt trigger action" of each that the GIC gives. */
+async function devicesOf(guest: Guest): Promise<Set<string>> {
+  const devices = new Set<string>();
+  const iomem = await guest.output("cat /proc/iomem");
+  const drivers = await guest.output(
+    "for d in /sys/bus/*/devices/*/driver; do echo $(basename $(dirname $d)) $(basename $(readlink $d)); done",
+  );
+  const driverOf = new Map(drivers.split("\n").map((line) => line.split(" ") as [string, string]));
+  for (const [, base, name] of iomem.matchAll(/^ *([0-9a-f]+)-[0-9a-f]+ : (\S+)/gm)) {
+    const driver = driverOf.get(name!);
+    if (driver !== undefined) devices.add(`${driver} ${Number.parseInt(base!, 16).toString(16)}`);
+  }
+  const interrupts = await guest.output("cat /proc/interrupts");
+  for (const [, rest] of interrupts.matchAll(/GICv3 +(\d+ \w+ +.*)$/gm))
+    devices.add(rest!.replace(/ +/g, " "));
+  return devices;
+}
+
+async function boot(options: GuestOptions): Promise<Boot> {
+  return await withGuest({ memoryMebibytes: MEMORY, ...options }, async (guest) => {
+    const tables = new Map<string, Uint8Array>();
+    if (options.acpi === "on") {
+      const names = await guest.output("cd /sys/firmware/acpi/tables; ls -p | grep -v /");
+      for (const name of names.trim().split("\n")) {
+        const text = await guest.output(`base64 /sys/firmware/acpi/tables/${name}`);
+        tables.set(name, new Uint8Array(Buffer.from(text, "base64")));
+      }
+      expect(await guest.output("ls /proc/device-tree 2>/dev/null | grep -c @; true")).toBe("0\n");
+      expect(await guest.output("cat /sys/class/dmi/id/product_name")).toBe("Elvisor Virtual Machine\n");
+    }
+    return { devices: await devicesOf(guest), log: await guest.output("dmesg -r"), tables };
+  });
+}
+
+const KERNELS = FULL
+  ? (["kernel:6.1-cloud", "kernel:6.12-generic"] as const)
+  : (["kernel:6.1-cloud"] as const);
+
+describe.each(KERNELS)("%s", (kernel) => {
+  test.each(FULL ? [1, 4] : [2])(
+    "finds the same devices by ACPI as by the device tree, with %i processors",
+    async (cpus) => {
+      const byTree = await boot({ kernel, cpus, acpi: "off" });
+      const byAcpi = await boot({ kernel, cpus, acpi: "on" });
+      const expected = new Set(byTree.devices);
+      for (const { deviceTree, acpi } of DIFFERENCES) {
+        expect(expected.delete(deviceTree), `${deviceTree} in ${[...byTree.devices].join(", ")}`).toBe(true);
+        if (acpi !== undefined) expected.add(acpi);
+      }
+      expect([...byAcpi.devices].toSorted()).toEqual([...expected].toSorted());
+
+      expect(byAcpi.log).not.toMatch(/ACPI (BIOS )?(Error|Warning|Exception)|Firmware (Bug|Warn)/i);
+      expect(troublesOnlyIn(readKernelLog(byAcpi.log), readKernelLog(byTree.log))).toEqual([]);
+
+      const platform = virtPlatform({
+        ...{ cpus, secure: false, virtualization: false },
+        memoryBytes: MEMORY * MEBIBYTE,
+      });
+      const generated = layOutTables(platformTables(platform), 0);
+      for (const { start, length } of generated.tables) {
+        const table = generated.bytes.subarray(start, start + length);
+        const name = signatureOf(table);
+        if (name === "XSDT") continue;
+        expect([...withoutAddresses(byAcpi.tables.get(name))], name).toEqual([...withoutAddresses(table)]);
+      }
+    },
+    LIMIT,
+  );
+});
+
+/** The FADT holds the address of the DSDT, and so another checksum. */
+function withoutAddresses(table: Uint8Array | undefined): Uint8Array {
+  const copy = (table ?? new Uint8Array(0)).slice();
+  if (copy.length > 0 && signatureOf(copy) === "FACP") {
+    copy[TABLE_OFFSET.checksum] = 0;
+    copy.fill(0, 140, 148);
+  }
+  return copy;
+}
