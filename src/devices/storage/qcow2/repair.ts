@@ -7,7 +7,7 @@ import type { Refcounts } from "./refcounts.ts";
 import { readSnapshots } from "./snapshots.ts";
 
 /** Most clusters that are counted: four bytes each. */
-const MOST_CLUSTERS = 2 ** 27;
+const MOST_CLUSTERS = 2 ** 25;
 
 /**
  * Counts every reference in the image and makes the stored counts agree: needed where the last user kept them only
