@@ -136,7 +136,7 @@ describe("watchpoints", () => {
     machine.set("MDSCR_EL1", MDE | KDE);
     machine.processor.execute("writeProcessState", 3, 7, 8);
     expect(machine.processor.mmu.context.slowOnly).toBe(true);
-    expect(machine.processor.debug.watchpointMatches(address + offset, size, false)).toBe(expected);
+    expect(machine.processor.debug.watchpointMatches(address + offset, size, false, true)).toBe(expected);
   });
 
   it("match a masked range", () => {
@@ -145,9 +145,9 @@ describe("watchpoints", () => {
     // MASK 12: 4 KiB.
     machine.set("DBGWCR0_EL1", 0x0c00_1ffbn);
     const { debug } = machine.processor;
-    expect(debug.watchpointMatches(0x1_0ffcn, 4, true)).toBe(true);
-    expect(debug.watchpointMatches(0x1_1000n, 4, true)).toBe(false);
-    expect(debug.watchpointMatches(0xfffcn, 4, true)).toBe(false);
+    expect(debug.watchpointMatches(0x1_0ffcn, 4, true, false)).toBe(true);
+    expect(debug.watchpointMatches(0x1_1000n, 4, true, false)).toBe(false);
+    expect(debug.watchpointMatches(0xfffcn, 4, true, false)).toBe(false);
   });
 });
 

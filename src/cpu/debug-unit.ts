@@ -157,8 +157,8 @@ export class DebugUnit {
     }
   }
 
-  /** A watchpoint matches an access. `unprivileged`: LDTR and siblings count as accesses of EL0. */
-  watchpointMatches(address: bigint, size: number, isWrite: boolean, unprivileged = false): boolean {
+  /** A watchpoint matches an access. `unprivileged`: checked as EL0's, which LDTR and siblings are too (D2.10.5). */
+  watchpointMatches(address: bigint, size: number, isWrite: boolean, unprivileged: boolean): boolean {
     return WATCHPOINT_SLOTS.some(({ value, control }) => {
       const word = this.#state.low(control);
       if ((word & 1) === 0) return false;

@@ -104,8 +104,8 @@ export class Processor {
       computed,
     });
     this.#system = new SystemInstructions(this.#context, this.#traps, mmu);
-    mmu.access.watchpoints = (low, high, size, isWrite) =>
-      this.debug.watchpointMatches(doubleWord(low, high), size, isWrite);
+    mmu.access.watchpoints = (low, high, size, isWrite, unprivileged) =>
+      this.debug.watchpointMatches(doubleWord(low, high), size, isWrite, unprivileged);
   }
 
   /** Waiting for an interrupt (WFI) or an event (WFE): there is no use in running it before. */

@@ -46,6 +46,13 @@ test.each([
   ["msr s3_0_c1_c0_0, x0", "msr sctlr_el1, x0"],
   ["isb sy", "isb"],
   ["ret", "ret"],
+  ["tbz x1, #3, 0x10", "tbz w1, #3, 0x10"],
+  ["cmp x0, #0x1000", "subs xzr, x0, #0x1, lsl #12"],
+  ["cmp x0, #-1", "adds xzr, x0, #0x1"],
+  ["mov v0.s[0], w4", "ins v0.s[0], w4"],
+  ["mov v0.16b, v1.16b", "orr v0.16b, v1.16b, v1.16b"],
+  ["bic x0, x1, #1", "and x0, x1, #0xfffffffffffffffe"],
+  ["msr s0_0_c4_c1_5, xzr", "msr spsel, #0x1"],
   ["movi v0.16b, #1", "movi v0.16b, #0x1"],
 ])("assembles %s", (line, expected) => {
   expect(disassemble(assembleInstruction(line), 0n)).toBe(expected);

@@ -29,7 +29,13 @@ export const STORE_RESULT = {
  * Asked before each access that takes the slow path while the context is slow-only. True makes the access
  * fail with a "debug" fault. The range is inside one page.
  */
-export type WatchpointCheck = (low: number, high: number, size: number, isWrite: boolean) => boolean;
+export type WatchpointCheck = (
+  low: number,
+  high: number,
+  size: number,
+  isWrite: boolean,
+  unprivileged: boolean,
+) => boolean;
 
 /** What data accesses work on. */
 export interface AccessOptions {
@@ -262,7 +268,8 @@ export class DataAccess {
     if (status !== NO_FAULT) return this.#fail(status, low, high, request);
     if (this.#context.slowOnly && this.watchpoints !== undefined) {
       const isWrite = (request & REQUEST.WRITE) !== 0;
-      if (this.watchpoints(low, high, size, isWrite)) {
+      const unprivileged = (request & REQUEST.PRIVILEGED) === 0;
+      if (this.watchpoints(low, high, size, isWrite, unprivileged)) {
         this.#describeOwn(FAULT_STATUS.DEBUG, low, high, request);
         return false;
       }

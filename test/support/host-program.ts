@@ -8,6 +8,8 @@ const PACKAGES = {
   acpiexec: "acpica-tools",
   zstd: "zstd",
   xz: "xz-utils",
+  "aarch64-linux-gnu-as": "binutils-aarch64-linux-gnu",
+  "aarch64-linux-gnu-objcopy": "binutils-aarch64-linux-gnu",
   "aarch64-linux-gnu-objdump": "binutils-aarch64-linux-gnu",
   "qemu-aarch64": "qemu-user",
   dpkg: "dpkg",

@@ -488,6 +488,22 @@ const debug: ExceptionCase[] = ([0, 1] as const).flatMap((level): ExceptionCase[
   ),
 ]);
 
+/** Watchpoints on accesses that are checked as EL0's: DBGWCR.PAC of EL1 and of EL0. */
+const unprivilegedWatchpoints: ExceptionCase[] = [0x1ffbn, 0x1ffdn].flatMap((control) =>
+  ["ldtr x0, [x1]", "sttr x0, [x1]", "ldtrb w0, [x1, #7]", "ldr x0, [x1]"].flatMap((code) =>
+    [0n, 1n].map(
+      (uao): ExceptionCase => ({
+        name: `watchpoint 0x${control.toString(16)}: ${code}, UAO ${uao}`,
+        level: 1,
+        status: Number(uao) << 23,
+        registers: { mdscr_el1: at(13, 15), dbgwcr0_el1: control },
+        prepare: "  ldr x0, =0x40400000\n  msr dbgwvr0_el1, x0",
+        code: `${address(0x4040_0000n)}\n  ${code}\n  svc #1`,
+      }),
+    ),
+  ),
+);
+
 /** Secure EL1 and EL0: no EL2 above them. */
 const secure: ExceptionCase[] = ([0, 1] as const).flatMap((level) =>
   ["  svc #1", "  hvc #1", "  smc #1", "  brk #1", "  udf #0", "  mrs x0, cntps_ctl_el1", "  wfi"].map(
@@ -591,6 +607,7 @@ const ALL_CASES: readonly ExceptionCase[] = [
   ...virtualInterrupts,
   ...physicalInterrupts,
   ...debug,
+  ...unprivilegedWatchpoints,
   ...secure,
   ...speculation,
 ];

@@ -35,7 +35,7 @@ describe.each(settings)("every encoding with $name", (setting) => {
   const levels = ([0, 1, 2, 3] as const).filter(
     (level) => isPossible(setting, level) && (full || BRIEF[setting.name]?.includes(level)),
   );
-  it.each(levels)("at EL%i behaves as on QEMU", async (level) => {
+  it.each(levels)("at EL%i behaves as on QEMU", { timeout: 300_000 }, async (level) => {
     const program = registerProbe(setting, level);
     const theirs = outcomes(await runOnQemu(program));
     const ours = outcomes(new BareMachine(program).run(INSTRUCTIONS));

@@ -1,7 +1,9 @@
 import { conditionNumber } from "../assembly-kinds/immediates.ts";
+import { processStateField } from "../assembly-kinds/system.ts";
 import { encodeBitMask } from "../pseudocode/bitmask-immediate.ts";
 import { decodeRegister } from "../system-registers/definition.ts";
 import { SYSTEM_INSTRUCTIONS } from "../system-registers/system-instructions.ts";
+import { VECTOR_ALIASES, vectorMove, vectorNot } from "./vector-aliases.ts";
 
 /**
  * Aliases of the manual that the assembler accepts: each gives the instruction meant, or undefined when these
@@ -132,23 +134,51 @@ const systemOperation =
 
 const NEGATED: Readonly<Record<string, string>> = { add: "sub", adds: "subs", sub: "add", subs: "adds" };
 
-/** A negative immediate turns an addition into a subtraction and back. */
-const negated =
+/** A negative immediate turns an addition into a subtraction and back; multiples of 4096 are shifted. */
+const addition =
   (mnemonic: string): Alias =>
   ([d, n, immediate, ...rest]) => {
     const value = number(immediate);
-    return value === undefined || value >= 0
-      ? undefined
-      : `${NEGATED[mnemonic]} ${list([d, n, `#${-value}`, ...rest])}`;
+    if (value === undefined) return undefined;
+    const meant = value < 0 ? NEGATED[mnemonic] : mnemonic;
+    const magnitude = Math.abs(value);
+    if (magnitude > 0xfff && magnitude % 0x1000 === 0 && rest.length === 0) {
+      return `${meant} ${list([d, n, `#${magnitude / 0x1000}`, "lsl #12"])}`;
+    }
+    return value < 0 ? `${meant} ${list([d, n, `#${magnitude}`, ...rest])}` : undefined;
   };
+
+/** TBZ of a lower bit is that of the W register. */
+const testBit =
+  (mnemonic: string): Alias =>
+  ([t, bit, label]) =>
+    t === undefined || !t.startsWith("x") || (number(bit) ?? 32) > 31
+      ? undefined
+      : `${mnemonic} ${list([narrow(t), bit, label])}`;
+
+/** BIC of an immediate is AND of its complement. */
+function clearBits([d, n, immediate]: readonly string[]): string | undefined {
+  const match = /^#(0x[0-9a-f]+|\d+)$/.exec(immediate ?? "");
+  if (!match || d === undefined || !isRegister(d)) return undefined;
+  return `and ${list([d, n, `#${BigInt.asUintN(sizeOf(d), ~BigInt(match[1]!))}`])}`;
+}
+
+/** MSR of a process state field by its numbers, "s0_3_c4_c2_6, xzr". */
+function processState([field, register]: readonly string[]): string | undefined {
+  const match = /^s0_([0-7])_c4_c(\d\d?)_([0-7])$/.exec(field ?? "");
+  if (!match || register !== "xzr") return undefined;
+  const name = processStateField(Number(match[1]), Number(match[3]));
+  return name && `msr ${name}, #0x${Number(match[2]).toString(16)}`;
+}
 
 const ATOMICS = ["add", "clr", "eor", "set", "smax", "smin", "umax", "umin"];
 const UNSCALED = ["ldr", "ldrb", "ldrh", "ldrsb", "ldrsh", "ldrsw", "str", "strb", "strh"];
 
 /** By mnemonic. */
 export const ALIASES: ReadonlyMap<string, Alias> = new Map<string, Alias>([
-  ["mov", move],
-  ["mvn", fromZero("orn")],
+  ["mov", (operands) => move(operands) ?? vectorMove(operands)],
+  ["mvn", (operands) => vectorNot(operands) ?? fromZero("orn")(operands)],
+  ...VECTOR_ALIASES,
   ["neg", fromZero("sub")],
   ["negs", fromZero("subs")],
   ["ngc", fromZero("sbc")],
@@ -183,6 +213,22 @@ export const ALIASES: ReadonlyMap<string, Alias> = new Map<string, Alias>([
   ["smnegl", multiply("smsubl")],
   ["umull", multiply("umaddl")],
   ["umnegl", multiply("umsubl")],
+  ["bic", clearBits],
+  ["clearbhb", (operands) => (operands.length === 0 ? "hint #0x16" : undefined)],
+  ["tbz", testBit("tbz")],
+  ["tbnz", testBit("tbnz")],
+  ["msr", processState],
+  ["cmpp", (operands) => `subps ${list(["xzr", ...operands])}`],
+  ["uxtw", ([d, n]) => (d === undefined ? undefined : `orr ${list([narrow(d), "wzr", n])}`)],
+  ["rev64", (operands) => (isRegister(operands[0]) ? `rev ${list(operands)}` : undefined)],
+  ...["lsl", "lsr", "asr", "ror"].map(
+    (name) => [`${name}v`, (operands: readonly string[]) => `${name} ${list(operands)}`] as const,
+  ),
+  ...CONDITION_NAMES.map(
+    (name) => [`b${name}`, (operands: readonly string[]) => `b.${name} ${list(operands)}`] as const,
+  ),
+  ["bhs", (operands) => `b.cs ${list(operands)}`],
+  ["blo", (operands) => `b.cc ${list(operands)}`],
   ["b.hs", (operands) => `b.cs ${list(operands)}`],
   ["b.lo", (operands) => `b.cc ${list(operands)}`],
   ["isb", ([option]) => (option === "sy" ? "isb" : undefined)],
@@ -190,7 +236,7 @@ export const ALIASES: ReadonlyMap<string, Alias> = new Map<string, Alias>([
   ["ic", systemOperation("ic")],
   ["at", systemOperation("at")],
   ["tlbi", systemOperation("tlbi")],
-  ...Object.keys(NEGATED).map((mnemonic) => [mnemonic, negated(mnemonic)] as const),
+  ...Object.keys(NEGATED).map((mnemonic) => [mnemonic, addition(mnemonic)] as const),
   // An offset that is negative or not a multiple of the size takes the unscaled form.
   ...UNSCALED.map(
     (mnemonic) =>

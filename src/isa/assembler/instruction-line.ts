@@ -35,7 +35,23 @@ function normalize(text: string): string {
     .replace(/ ?,[ ]?/g, ", ")
     .replace(/([[{#]) /g, "$1")
     .replace(/ ([\]}!])/g, "$1")
-    .replace(/\{[^}]*\}/g, (list) => list.replace(/ ?- ?/g, "-"));
+    .replace(/\{[^}]*\}/g, (list) => registerList(list.replace(/ ?- ?/g, "-")));
+}
+
+/** A list of vector registers as it is printed: two with a comma, more as a range unless it wraps. */
+function registerList(text: string): string {
+  const range = /^\{v(\d+)(\.\w+)-v(\d+)\2\}$/.exec(text);
+  if (range && (Number(range[1]) + 1) % 32 === Number(range[3])) {
+    return `{v${range[1]}${range[2]}, v${range[3]}${range[2]}}`;
+  }
+  const parts = text.slice(1, -1).split(", ");
+  const registers = parts.map((part) => /^v(\d+)(\.\w+)$/.exec(part));
+  const [first] = registers;
+  if (parts.length < 3 || !first) return text;
+  const follow = registers.every(
+    (each, index) => each && each[2] === first[2] && Number(each[1]) === Number(first[1]) + index,
+  );
+  return follow ? `{${parts[0]}-${parts.at(-1)}}` : text;
 }
 
 /** Splits at commas outside brackets and braces. */
@@ -45,13 +61,32 @@ function splitOperands(text: string): string[] {
 }
 
 /** Where an operand is a bare number, GNU's assembler lets "#" be left out. */
-const withMarks = (text: string): string => text.replace(/(^|[, [] ?)(-?\d)/g, "$1#$2");
+const withMarks = (text: string): string =>
+  text.replace(/(^|, ?|\b(?:[lm]sl|lsr|asr|ror|[su]xt[bhwx]) )(-?\d)/g, "$1#$2");
 
 /** Immediates written the other way: some operand kinds know just one spelling. */
 const inHexadecimal = (text: string): string =>
-  text.replace(/#(\d+)(?![\w.])/g, (_, digits: string) => `#0x${BigInt(digits).toString(16)}`);
+  text.replace(
+    /(?<!\b(?:[lm]sl|lsr|asr|ror|[su]xt[bhwx]) )#(\d+)(?![\w.])/g,
+    (_, digits: string) => `#0x${BigInt(digits).toString(16)}`,
+  );
 const inDecimal = (text: string): string =>
   text.replace(/#(0x[0-9a-f]+)(?![\w.])/g, (_, digits: string) => `#${BigInt(digits)}`);
+
+/** The word of an alias, which may stand for another one: "cmp x0, #-1" is "subs", and that is "adds". */
+function encodeAlias(
+  name: string,
+  operands: string,
+  pc: bigint,
+  depth = 0,
+): number | EncodingFailure | undefined {
+  const meant = ALIASES.get(name)?.(splitOperands(operands));
+  if (meant === undefined) return undefined;
+  const [mnemonicMeant, operandsMeant] = meant.split(/ (.*)/);
+  const word = encode(mnemonicMeant!, operandsMeant ?? "", pc);
+  if (typeof word === "number" || depth === 1) return word;
+  return encodeAlias(mnemonicMeant!, operandsMeant ?? "", pc, 1) ?? word;
+}
 
 /**
  * The word of one instruction line (aliases included) at address `pc`, or what is wrong with it.
@@ -74,12 +109,9 @@ export function encodeLine(
     failure ??= direct;
   }
   for (const form of forms) {
-    const meant = ALIASES.get(name)?.(splitOperands(form));
-    if (meant === undefined) continue;
-    const [mnemonicMeant, operandsMeant] = meant.split(/ (.*)/);
-    const word = encode(mnemonicMeant!, operandsMeant ?? "", pc);
+    const word = encodeAlias(name, form, pc);
     if (typeof word === "number") return word;
-    if (!isMnemonic(name)) failure = { ...word, position: 0 };
+    if (word !== undefined && !isMnemonic(name)) failure = { ...word, position: 0 };
   }
   if (ALIASES.has(name) && !isMnemonic(name)) {
     return { position: 0, problem: `"${name}" does not take these operands` };

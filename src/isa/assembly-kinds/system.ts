@@ -33,6 +33,11 @@ const PROCESS_STATE = [
   [3, 7, "daifclr"],
 ] as const;
 
+/** The name of a field that MSR (immediate) writes. */
+export function processStateField(op1: number, op2: number): string | undefined {
+  return PROCESS_STATE.find(([one, two]) => one === op1 && two === op2)?.[2];
+}
+
 const PREFETCH_TYPES = ["pld", "pli", "pst"];
 const PREFETCH_POLICIES = ["keep", "strm"];
 
@@ -88,8 +93,7 @@ export const SYSTEM_KINDS = {
   },
   /** `pstate op1 op2`. */
   pstate: {
-    print: ([op1, op2]) =>
-      PROCESS_STATE.find(([one, two]) => one === op1 && two === op2)?.[2] ?? `s0_${op1}_c4_cn_${op2}`,
+    print: ([op1, op2]) => processStateField(op1!, op2!) ?? `s0_${op1}_c4_cn_${op2}`,
     parse: (text) => {
       const word = /^\w+/.exec(text)?.[0];
       const found = PROCESS_STATE.find(([, , name]) => name === word);
