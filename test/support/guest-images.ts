@@ -39,6 +39,27 @@ export async function firmwareFile(name: "firmware:uboot" | "firmware:edk2"): Pr
   return await firstFile((await cachedImages([name]))[name]!);
 }
 
+/** Contents of the second flash with which EDK2 begins: no variables. */
+export async function firmwareVariables(): Promise<BootFile> {
+  const image = (await cachedImages(["firmware:edk2"]))["firmware:edk2"]!;
+  return await fileOf(image, "AAVMF_VARS.fd");
+}
+
+/** GRUB as an EFI program; its configuration is EFI/debian/grub.cfg on the volume that it comes from. */
+export async function grubFile(): Promise<BootFile> {
+  return await firstFile((await cachedImages(["grub"]))["grub"]!);
+}
+
+/** Kernel and initial file system of Debian's installer. */
+export async function installerFiles(): Promise<{ kernel: BootFile; initrd: BootFile }> {
+  const image = (await cachedImages(["installer:12"]))["installer:12"]!;
+  return { kernel: await fileOf(image, "linux"), initrd: await fileOf(image, "initrd.gz") };
+}
+
+async function fileOf(image: CachedImage, path: string): Promise<BootFile> {
+  return { name: path, bytes: new Uint8Array(await readFile(join(image.directory, path))) };
+}
+
 /** From the user's cache; what is missing there is pulled, as the command would. */
 async function cachedImages(names: readonly string[]): Promise<Record<string, CachedImage>> {
   return await ensureImages(names, {

@@ -1,5 +1,6 @@
 import { UserError } from "../../base/errors.ts";
 import { stubDeviceTree } from "../../firmware/efi/stub-device-tree.ts";
+import type { AcpiTables } from "../../platform/acpi/table-layout.ts";
 import type { LoaderFile } from "../../platform/acpi/table-loader.ts";
 import { generateDeviceTreeBlob } from "../../platform/device-tree-generator.ts";
 import type { AddressRange, PlatformSpec, PsciConduit } from "../../platform/platform-spec.ts";
@@ -21,7 +22,7 @@ import {
   placeKernel,
 } from "./placement.ts";
 import { type StartState, startState } from "./start-state.ts";
-import { type AcpiChoice, firmwareFiles, placeEfiTables } from "./system-description.ts";
+import { type AcpiChoice, chooseTables, firmwareFiles, placeEfiTables } from "./system-description.ts";
 
 /** The board without what booting decides. */
 export type BootMachine = Omit<VirtBoardOptions, "psciConduit" | "commandLine" | "initrd" | "firmware">;
@@ -111,10 +112,11 @@ function planKernel(inputs: BootInputs, kernel: LinuxImage | FlatImage): BootPla
     ram,
   );
   const described = describe(inputs, level, initrdFile === undefined ? undefined : initrd);
+  const acpi = tablesFor(inputs, described, "off");
   const efi =
-    inputs.acpi === "on"
-      ? placeEfiTables(described.platform, inputs.identity, initrd.base + initrd.size, ram)
-      : undefined;
+    acpi === undefined
+      ? undefined
+      : placeEfiTables(acpi, described.platform, inputs.identity, initrd.base + initrd.size, ram);
   const deviceTree =
     efi === undefined ? described.deviceTree : stubDeviceTree(described.platform.chosen, efi);
   const loaded = efi === undefined ? initrd.base + initrd.size : efi.base + efi.bytes.length;
@@ -141,7 +143,7 @@ function planProgram(inputs: BootInputs, program: ElfImage): BootPlan {
         "takes an initrd; leave out --initrd.",
     );
   }
-  if (inputs.acpi === "on") {
+  if (inputs.acpi === "on" || inputs.acpi === "auto") {
     throw new UserError(
       `ACPI tables have no use: ${program.name} is an ELF program, and only a Linux Image finds them; leave out ` +
         "--acpi.",
@@ -169,9 +171,9 @@ function planProgram(inputs: BootInputs, program: ElfImage): BootPlan {
 function planFirmware(inputs: BootInputs, firmware: BootFile): BootPlan {
   const flash = checkFirmware(firmware);
   const { machine, kernel, initrd, commandLine } = inputs;
-  const acpi = inputs.acpi ?? (inputs.deviceTree === undefined ? "on" : "off");
   const level = highestLevel(machine);
   const described = describe(inputs, level, undefined);
+  const acpi = tablesFor(inputs, described, inputs.deviceTree === undefined ? "on" : "off");
   const tree = placeDeviceTree(described.deviceTree.length, ramOf(machine).base, ramOf(machine));
   if (kernel?.kind === "elf") {
     throw new UserError(
@@ -183,7 +185,7 @@ function planFirmware(inputs: BootInputs, firmware: BootFile): BootPlan {
     loads: [load("device tree", tree.base, described.deviceTree)],
     flash,
     variables: inputs.variables?.bytes,
-    firmwareFiles: firmwareFiles(described.platform, inputs.identity, acpi),
+    firmwareFiles: firmwareFiles(acpi, described.platform, inputs.identity),
     firmwareConfiguration: { kernel: kernel?.bytes, initrd: initrd?.bytes, commandLine },
     start: startState(machine, level, VIRT_MAP.flash0.base),
   };
@@ -216,6 +218,15 @@ function describe(
     psciConduit: conduit,
     interruptsNonSecure: false,
   };
+}
+
+function tablesFor(
+  { acpi, deviceTree }: BootInputs,
+  described: Pick<BootPlan, "platform" | "deviceTree">,
+  byDefault: AcpiChoice,
+): AcpiTables | undefined {
+  const name = deviceTree?.name ?? "The machine's device tree";
+  return chooseTables(acpi ?? byDefault, described.platform, { name, bytes: described.deviceTree });
 }
 
 function ramOf(machine: BootMachine): AddressRange {
@@ -257,7 +268,7 @@ function checkAcpi({ acpi, deviceTree }: BootInputs): void {
   if (acpi !== "on" || deviceTree === undefined) return;
   throw new UserError(
     `ACPI tables describe this machine's own devices, and ${deviceTree.name} may describe others; leave out ` +
-      "--acpi or --dtb.",
+      "--dtb, or convert it with --acpi auto.",
     { exitStatus: 2 },
   );
 }

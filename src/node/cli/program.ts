@@ -54,8 +54,8 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
     .addOption(
       new Option(
         "--acpi <CHOICE>",
-        "describe the machine by ACPI instead of a device tree (default: on for firmware, off for kernels)",
-      ).choices(["on", "off"]),
+        "describe the machine by ACPI instead of a device tree; auto: converted from that (default: on for firmware, off for kernels)",
+      ).choices(["on", "off", "auto"]),
     )
     .option(
       "--smbios <SETTING>",

@@ -1,0 +1,119 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { VariableStore } from "../../src/machine/virtual-machine-interface.ts";
+import { createMachine } from "../../src/node/create-machine.ts";
+import { openDrive } from "../../src/node/disks/drive-file.ts";
+import { openVariableFile } from "../../src/node/disks/variable-file.ts";
+import { makeEfiDisk } from "../support/efi-disk.ts";
+import { GuestConsole, typeLine } from "../support/guest-console.ts";
+import { firmwareFile, firmwareVariables, grubFile, guestFiles } from "../support/guest-images.ts";
+
+const FULL = process.env["ELVISOR_FULL"] === "1";
+const LIMIT = 400_000;
+const SECONDS = 120;
+
+const GRUB_CONFIGURATION = `
+set timeout=1
+menuentry "Debian on the disk" {
+  linux /vmlinuz console=ttyAMA0 quiet
+  initrd /initrd.img
+}
+`;
+
+let folder = "";
+let contents: Record<string, Uint8Array | string>;
+let grub: Uint8Array;
+
+beforeAll(async () => {
+  if (!FULL) return;
+  folder = mkdtempSync(join(tmpdir(), "elvisor-uefi-"));
+  const { kernel, initrd } = await guestFiles("kernel:6.1-cloud");
+  grub = (await grubFile()).bytes;
+  contents = {
+    vmlinuz: kernel.bytes,
+    "initrd.img": initrd.bytes,
+    "EFI/debian/grub.cfg": GRUB_CONFIGURATION,
+  };
+}, LIMIT);
+afterAll(() => {
+  if (folder !== "") rmSync(folder, { recursive: true, force: true });
+});
+
+/** Starts EDK2 with a disk and lets `body` talk to it over the serial port, until the machine is off or stopped. */
+async function withFirmware(
+  disk: string,
+  variables: VariableStore,
+  body: (console: GuestConsole, type: (line: string) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const drive = await openDrive(disk);
+  const console = new GuestConsole();
+  const machine = await createMachine({
+    memoryBytes: 512 * 2 ** 20,
+    cpus: 1,
+    firmware: await firmwareFile("firmware:edk2"),
+    variables,
+    drives: [drive],
+    serial: console.output,
+  });
+  const ended = machine.run();
+  try {
+    await body(console, (line) => typeLine(machine.serial, line));
+  } finally {
+    machine.stop();
+    await ended;
+    await drive.close();
+  }
+}
+
+describe.runIf(FULL)("UEFI", () => {
+  test(
+    "boots Debian's kernel by GRUB from the removable path of a disk",
+    async () => {
+      const disk = join(folder, "removable.img");
+      makeEfiDisk(disk, { ...contents, "EFI/BOOT/BOOTAA64.EFI": grub }, folder);
+      const variables = { contents: await firmwareVariables(), write: () => true };
+      await withFirmware(disk, variables, async (console, type) => {
+        await console.expect(/Debian on the disk/, SECONDS);
+        await console.expect(/~ # /, 2 * SECONDS);
+        await type("cat /proc/cmdline; ls /sys/firmware; cat /sys/class/dmi/id/sys_vendor");
+        await console.expect(
+          /BOOT_IMAGE=\/vmlinuz console=ttyAMA0[\s\S]*acpi[\s\S]*efi[\s\S]*Elvisor/,
+          SECONDS,
+        );
+      });
+    },
+    LIMIT,
+  );
+
+  test(
+    "keeps a boot entry in a variable file and boots by it in the next run",
+    async () => {
+      const disk = join(folder, "installed.img");
+      makeEfiDisk(disk, { ...contents, "EFI/debian/grubaa64.efi": grub }, folder);
+      const path = join(folder, "vars.fd");
+      const first = openVariableFile(path, await firmwareVariables());
+      try {
+        await withFirmware(disk, first, async (console, type) => {
+          await console.expect(/Shell> /, 2 * SECONDS);
+          await type('bcfg boot add 0 FS0:\\EFI\\debian\\grubaa64.efi "debian"\r');
+          await console.expect(/bcfg: Add Boot0[0-9A-F]{3} as 0/, SECONDS);
+          expect(() => openVariableFile(path, first.contents)).toThrow(/in use/);
+        });
+      } finally {
+        first.close();
+      }
+      expect(existsSync(`${path}.lock`)).toBe(false);
+      const second = openVariableFile(path, first.contents);
+      try {
+        await withFirmware(disk, second, async (console) => {
+          await console.expect(/Debian on the disk/, 2 * SECONDS);
+        });
+      } finally {
+        second.close();
+      }
+    },
+    LIMIT,
+  );
+});
