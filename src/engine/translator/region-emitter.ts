@@ -18,6 +18,14 @@ const PAGE = 1;
 const FUEL = 2;
 
 /**
+ * Where a region is left, as one number, so that an exit is two instructions: the offset of the next instruction
+ * above PLACE_SHIFT bits of instructions that were charged and did not happen. COMPUTED: PC is stored already.
+ */
+const PLACE_SHIFT = 12n;
+const CHARGE_MASK = 0xfff;
+const COMPUTED: bigint = -(1n << 63n);
+
+/**
  * Writes one region as a WebAssembly function: guest registers in locals, structured control flow, and every
  * case that is not plain computation or a soft-TLB hit leaves it, with PC at the instruction concerned, so
  * that the interpreter does exactly that instruction. A region that returns the fuel it got did nothing.
@@ -31,7 +39,7 @@ export class RegionEmitter {
   readonly #registers: RegisterFlow;
   readonly #bank: number;
   readonly #leave: number;
-  readonly #pc: number;
+  readonly #place: number;
   readonly #entry: number;
   readonly #labels = new Map<number, Label>();
   readonly #loops = new Map<number, Label>();
@@ -48,7 +56,7 @@ export class RegionEmitter {
     this.#bank = body.local("i32");
     this.#leave = body.local("i32");
     this.#entry = body.local("i32");
-    this.#pc = body.local("i64");
+    this.#place = body.local("i64");
     this.#operands = new LocalOperands(body, PE);
     this.#floatingPoint = floatingPointControl(body, PE);
     this.#registers = new RegisterFlow(region, this.#flow, (instruction) => this.#operands.use(instruction));
@@ -78,7 +86,19 @@ export class RegionEmitter {
       body.branch(done);
     }
     body.end();
-    body.get(PE).get(this.#pc).memory("i64.store", PE_LAYOUT.PC).get(FUEL);
+    this.#storePlace();
+    body.get(FUEL);
+  }
+
+  /** PC from the place of the exit, and the fuel of instructions that did not happen. */
+  #storePlace(): void {
+    const body = this.#body;
+    body.get(this.#place).i64(COMPUTED).op("i64.ne");
+    body.if(undefined, "likely");
+    body.get(PE).get(PAGE).get(this.#place).i64(PLACE_SHIFT).op("i64.shr_s").op("i64.add");
+    body.memory("i64.store", PE_LAYOUT.PC);
+    body.get(FUEL).get(this.#place).op("i32.wrap_i64").i32(CHARGE_MASK).op("i32.and").op("i32.add").set(FUEL);
+    body.end();
   }
 
   #some(test: (instruction: RegionInstruction) => boolean): boolean {
@@ -156,19 +176,20 @@ export class RegionEmitter {
         this.#edge(block, terminator.to);
         break;
       case "indirect":
+        body.get(PE);
         this.#pushLast(block, lastEmitter);
-        body.set(this.#pc);
-        this.#exit();
+        this.#exitToComputed();
         break;
       case "return":
         this.#pushLast(block, lastEmitter);
-        body.tee(this.#pc);
+        body.tee(this.#place);
         this.#pushAddress(terminator.to.offset);
         body.op("i64.eq").if(undefined, "likely");
         this.#edge(block, terminator.to);
         body.end();
         this.#state = end;
-        this.#exit();
+        body.get(PE).get(this.#place);
+        this.#exitToComputed();
         break;
       case "conditional":
         this.#pushLast(block, lastEmitter);
@@ -221,11 +242,8 @@ export class RegionEmitter {
       pushBank: () => body.get(this.#bank),
       ...this.#floatingPoint,
       spill: () => {},
-      exit: () => {
-        // This instruction and those after it in the block did not happen.
-        body.get(FUEL).i32(charged).op("i32.add").set(FUEL);
-        this.#exitTo(instruction.offset);
-      },
+      // This instruction and those after it in the block did not happen.
+      exit: () => this.#exitTo(instruction.offset, charged),
       jumpInPage: undefined,
       next: () => {
         throw new Bug("a region places its own branches");
@@ -283,13 +301,19 @@ export class RegionEmitter {
     this.#body.get(PAGE).i64(BigInt(offset)).op("i64.add");
   }
 
-  #exitTo(offset: number): void {
-    this.#pushAddress(offset);
-    this.#body.set(this.#pc);
+  /** Leaves for a place known now; `charged` instructions did not happen. */
+  #exitTo(offset: number, charged = 0): void {
+    this.#body.i64((BigInt(offset) << PLACE_SHIFT) | BigInt(charged)).set(this.#place);
     this.#exit();
   }
 
-  /** Leaves; the local for PC says where to go on. */
+  /** Stack: the element's base and where to go on. */
+  #exitToComputed(): void {
+    this.#body.memory("i64.store", PE_LAYOUT.PC).i64(COMPUTED).set(this.#place);
+    this.#exit();
+  }
+
+  /** Leaves; the place is set. */
   #exit(): void {
     const exit = this.#exits.get(this.#state.unsaved);
     if (exit === undefined) throw new Bug("a region is left with registers that nobody saves");
