@@ -4,12 +4,13 @@ import { type ElementState, SLOT } from "./element-state.ts";
 import { identificationValues, MAIN_IDENTIFIER, multiprocessorAffinity } from "./identification.ts";
 import type { ProcessorParts } from "./processor-parts.ts";
 
-/** Zeroes the element's block and gives every system register its value after a cold reset. */
+/** Zeroes the element's state and gives every system register its value after a cold reset. */
 export function resetRegisters(
   state: ElementState,
   { index, features, options }: Pick<ProcessorParts, "index" | "features" | "options">,
 ): void {
-  state.doubleWords.fill(0n, state.base >>> 3, (state.base + PE_LAYOUT.SIZE) >>> 3);
+  // The rest is not the processor's.
+  state.doubleWords.fill(0n, state.base >>> 3, (state.base + PE_LAYOUT.GWB_RING) >>> 3);
   for (const row of SYSTEM_REGISTERS) {
     const slot = indexOf(row);
     if (slot !== undefined) state.write(slot, row.reset | row.ones);

@@ -9,7 +9,7 @@ export const RECORD_PAGES = 4096;
 /** Guest translation tables that can be shadowed at a time, with SHADOW_TABLE_SIZE bytes each. */
 export const SHADOW_TABLES = 4096;
 /** Soft-TLB banks of one element: regimes, exception levels, PAN. */
-const BANKS = 32;
+const BANKS = 36;
 const WRITE_BUFFER = WRITE_BUFFER_RECORDS * GWB_RECORD.SIZE;
 /** Physical map and frame table (20 bytes a page) of the largest machine. */
 const TABLES = 40 << 20;

@@ -16,6 +16,7 @@ import { MAXIMUM_MEMORY_SIZE, MachineMemory } from "../memory/machine-memory.ts"
 import { PhysicalMap } from "../memory/physical-map.ts";
 import { TracedMemory } from "../memory/traced-memory.ts";
 import { TracedStore } from "../memory/traced-store.ts";
+import { missFunctions } from "../mmu/shadow/miss-module.ts";
 import { ShadowTables } from "../mmu/shadow/shadow-tables.ts";
 import { TlbGroup, type TlbiMode } from "../mmu/tlb-maintenance.ts";
 import { formatBytes, MEBIBYTE } from "../platform/units.ts";
@@ -168,13 +169,14 @@ export class Machine implements PowerController {
       clock,
       instructionTime: parts.instructionTime,
       onTurn: (element) => {
-        if (this.shadow !== undefined) this.shadow.buffers.writer = element.index;
+        if (this.shadow !== undefined) this.shadow.buffers.turnOf(element.index);
       },
     });
   }
 
   #makeInterpreter(): Interpreter {
     const { translationThreshold, profile } = this.#parts;
+    const { shadow } = this;
     return new Interpreter({
       memory: this.memory.memory,
       decoder: DECODER,
@@ -187,6 +189,10 @@ export class Machine implements PowerController {
       trace: (frame, first, length) => this.store.trace.addCode(frame, first, length),
       untrace: (frame) => this.store.trace.remove(frame, "TR_CODE"),
       banks: () => this.tlbs.bankAddresses(),
+      serveMisses:
+        shadow === undefined || this.#parts.memoryManagement?.check === true
+          ? undefined
+          : (host) => missFunctions({ map: this.guest.map, buffers: shadow.buffers }, host),
       ...(profile === true && { profile: this.memory.allocate(HANDLER_LIMIT * 4, 16) }),
       translator:
         translationThreshold === undefined

@@ -1,3 +1,4 @@
+import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import type { ShadowWalk } from "../mmu/shadow/shadow-walk.ts";
 import type { Machine } from "./machine.ts";
 import type { ProcessingElement } from "./processing-element.ts";
@@ -12,7 +13,10 @@ export function machineStatistics(
   const busySeconds = (run.milliseconds - run.idleMilliseconds) / 1000;
   const { translator } = interpreter;
   const inRegions = translator?.statistics();
-  const misses = sum(machine, ({ mmu }) => mmu.statistics().walks);
+  const fills = sum(machine, ({ base }) =>
+    Number(machine.memory.doubleWords[(base + PE_LAYOUT.SHADOW_FILLS) >>> 3]),
+  );
+  const misses = fills + sum(machine, ({ mmu }) => mmu.statistics().walks);
   return {
     seconds: run.milliseconds / 1000,
     idleSeconds: run.idleMilliseconds / 1000,
@@ -26,12 +30,12 @@ export function machineStatistics(
     recordDrops: interpreter.records.drops,
     tlbMisses: misses,
     tlbMissesPer1000Instructions: (1000 * misses) / machine.instructions,
-    tableWalks: misses - sum(machine, ({ mmu }) => mmu.shadowWalk?.hits ?? 0),
+    tableWalks: misses - fills - sum(machine, ({ mmu }) => mmu.shadowWalk?.hits ?? 0),
     tlbInvalidations: tlbs.invalidations,
     tracedWrites: store.tracedWrites,
     tlbFlushes: sum(machine, (element) => element.mmu.statistics().flushes),
     addressSpaceReassignments: sum(machine, (element) => element.mmu.statistics().reassignments),
-    ...shadowStatistics(machine),
+    ...shadowStatistics(machine, fills),
     ...(translator !== undefined && {
       regions: translator.regions,
       regionInvalidations: translator.invalidations,
@@ -49,17 +53,18 @@ function sum(machine: Machine, figure: (element: ProcessingElement) => number): 
 }
 
 /** What shadow tables did, where there are any. */
-function shadowStatistics({ shadow, elements }: Machine): MachineStatistics {
+function shadowStatistics({ shadow, elements }: Machine, fills: number): MachineStatistics {
   if (shadow === undefined) return {};
   const walks = elements.map(({ mmu }) => mmu.shadowWalk!);
   const total = (figure: (walk: ShadowWalk) => number) => walks.reduce((all, walk) => all + figure(walk), 0);
-  const { fills, drains, lateRecords, lostUpdates, purges, rootsDropped, links } = shadow.statistics;
+  const { fills: read, drains, lateRecords, lostUpdates, purges, rootsDropped, links } = shadow.statistics;
   return {
-    shadowHits: total((walk) => walk.hits),
+    shadowHits: fills + total((walk) => walk.hits),
+    shadowHitsInGeneratedCode: fills,
     shadowFaults: total((walk) => walk.absentHits),
     shadowMisses: total((walk) => walk.walks),
     shadowTables: shadow.liveTables,
-    shadowEntriesRead: fills,
+    shadowEntriesRead: read,
     shadowTablesLinked: links,
     shadowRootsDropped: rootsDropped,
     shadowPurges: purges,

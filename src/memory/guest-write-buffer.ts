@@ -22,6 +22,8 @@ export const GWB_RECORD = {
 
 /** log2 of the bytes of an ordinary record, and of one that says "64 bytes became zero" (DC ZVA). */
 export const ENTRY_SIZE_CODE = 3;
+/** An ordinary record whose store may not have happened yet: generated code records just before. */
+export const DEFERRED_SIZE_CODE = 7;
 export const RANGE_SIZE_CODE = 6;
 const RANGE_BYTES = 1 << RANGE_SIZE_CODE;
 
@@ -47,9 +49,8 @@ export interface TableWrite {
  */
 export class GuestWriteBuffers {
   /** Element on whose behalf memory is written at present. */
-  writer = 0;
-  /** Records ever made, and those that found no room. */
-  records = 0;
+  #writer = 0;
+  /** Records that found no room. */
   overflows = 0;
   /** A record was lost since the last drain: what was derived from tables must be forgotten. */
   overflowed = false;
@@ -64,20 +65,35 @@ export class GuestWriteBuffers {
   readonly #words: Int32Array;
   /** Word index of each element's GWB_RING. */
   readonly #elements: number[] = [];
-  #sequence = 0;
+  /** Address of the u32 that counts records. */
+  readonly sequenceAddress: number;
 
   constructor(memory: MachineMemory, frames: FrameTable, capacity = WRITE_BUFFER_RECORDS) {
     this.#memory = memory;
     this.#frames = frames;
     this.#words = memory.words;
     this.capacity = capacity;
+    this.sequenceAddress = memory.allocate(8);
   }
 
   /** Gives an element a ring; `base` is the address of its block. */
   add(base: number): void {
     const ring = this.#memory.allocate(this.capacity * GWB_RECORD.SIZE, 64);
     this.#words[(base + PE_LAYOUT.GWB_RING) >>> 2] = ring;
+    this.#words[(base + PE_LAYOUT.GWB_DIRECT) >>> 2] = 1;
     this.#elements.push((base + PE_LAYOUT.GWB_RING) >>> 2);
+  }
+
+  /** From now on memory is written on behalf of this element. */
+  turnOf(element: number): void {
+    if (element === this.#writer) return;
+    this.complete();
+    this.#writer = element;
+  }
+
+  /** Records ever made. */
+  get records(): number {
+    return (this.#words[this.sequenceAddress >>> 2]! >>> 0) + this.overflows;
   }
 
   /** Some ring has records, or one was lost. */
@@ -91,6 +107,7 @@ export class GuestWriteBuffers {
   note({ frame, first, length }: FrameWrite, old: Uint8Array): void {
     const { view } = this.#memory;
     const host = frame * FRAME_SIZE;
+    this.#complete(host + first, old);
     if (length === RANGE_BYTES && (first & (RANGE_BYTES - 1)) === 0 && this.#isZero(host + first)) {
       this.#append(frame, first | RANGE_SIZE_CODE, 0, 0, 0, 0);
     } else {
@@ -122,6 +139,7 @@ export class GuestWriteBuffers {
   /** Hands over and removes all records, in the order of the writes. The callee must not write to tables. */
   drain(take: (write: TableWrite) => void): void {
     const words = this.#words;
+    this.complete();
     for (;;) {
       let oldest = -1;
       let first = 0;
@@ -148,8 +166,47 @@ export class GuestWriteBuffers {
     }
   }
 
+  /** Notes what the stores that were recorded before they happened have written. */
+  complete(): void {
+    for (const at of this.#elements) {
+      const record = this.#deferredRecord(at);
+      if (record !== 0) this.#settle(record);
+    }
+  }
+
+  /** The same while a write has just happened that may have been over such a store's. `old` is from before it. */
+  #complete(host: number, old: Uint8Array): void {
+    for (const at of this.#elements) {
+      const record = this.#deferredRecord(at);
+      if (record === 0) continue;
+      this.#settle(record);
+      const address = this.#words[record]! & (FRAME_SIZE - 8);
+      const first = this.#words[record + (GWB_RECORD.FRAME >> 2)]! * FRAME_SIZE + address - host;
+      for (let byte = 0; byte < 8; byte++) {
+        const was = old[first + byte];
+        if (was !== undefined) this.#memory.bytes[record * 4 + GWB_RECORD.NEW + byte] = was;
+      }
+    }
+  }
+
+  /** Word index of the ring's last record if it waits for its store, otherwise 0. */
+  #deferredRecord(at: number): number {
+    const words = this.#words;
+    if (words[at + 1] === words[at + 2]) return 0;
+    const record = this.#recordAddress(at, words[at + 1]! - 1) >>> 2;
+    return (words[record]! & 7) === DEFERRED_SIZE_CODE ? record : 0;
+  }
+
+  #settle(record: number): void {
+    const words = this.#words;
+    const host = words[record + (GWB_RECORD.FRAME >> 2)]! * FRAME_SIZE + (words[record]! & (FRAME_SIZE - 8));
+    words[record + 4] = words[host >>> 2]!;
+    words[record + 5] = words[(host >>> 2) + 1]!;
+    words[record] = words[record]! ^ (DEFERRED_SIZE_CODE ^ ENTRY_SIZE_CODE);
+  }
+
   #ringOfWriter(): number {
-    return this.#elements[this.writer] ?? this.#elements[0]!;
+    return this.#elements[this.#writer] ?? this.#elements[0]!;
   }
 
   #recordAddress(at: number, count: number): number {
@@ -173,7 +230,6 @@ export class GuestWriteBuffers {
     if (this.#elements.length === 0) return;
     const words = this.#words;
     const at = this.#ringOfWriter();
-    this.records++;
     if (((words[at + 1]! - words[at + 2]!) | 0) >= this.capacity) {
       this.overflows++;
       this.overflowed = true;
@@ -188,10 +244,11 @@ export class GuestWriteBuffers {
     words[record + 3] = oldHigh;
     words[record + 4] = newLow;
     words[record + 5] = newHigh;
-    words[record + 6] = this.#sequence;
+    const sequence = this.sequenceAddress >>> 2;
+    words[record + 6] = words[sequence]!;
     words[record + 7] = frame;
-    this.#sequence = (this.#sequence + 1) | 0;
+    words[sequence] = (words[sequence]! + 1) | 0;
     words[at + 1] = (words[at + 1]! + 1) | 0;
-    this.onRecord?.(this.writer, address);
+    this.onRecord?.(this.#writer, address);
   }
 }

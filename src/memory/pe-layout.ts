@@ -64,25 +64,54 @@ export const PE_LAYOUT = {
   FAST_REGISTERS: 1228,
   /** SP_EL0 to SP_EL3, 8 bytes each; the one in use is stale here, see SP. */
   SP_BANK: 1232,
-  /** Guest write buffer (memory/guest-write-buffer.ts): u32 address of record 0, and two u32 that count records. */
-  GWB_RING: 1408,
-  GWB_PRODUCED: 1412,
-  GWB_CONSUMED: 1416,
-  /**
-   * How a miss of the soft TLB finds a shadow table: SHADOW_HALF.SIZE bytes for lower addresses, then for upper
-   * ones (mmu/shadow/miss-module.ts).
-   */
-  SHADOW_HALVES: 1424,
-  /** i32, for ordinary and for unprivileged accesses: which fast permission bits of a shadow leaf count, -1 none. */
-  SHADOW_MODE: 1456,
-  SHADOW_MODE_UNPRIVILEGED: 1460,
   /** PSTATE.SSBS and the event register of WFE and SEV, u32 each: 0 or 1. */
   SSBS: 1264,
   EVENT: 1268,
   /** One u64 for each system register with storage, in table order. */
   SYSTEM_REGISTERS: 2048,
+  /**
+   * From here on what a reset of the element leaves alone.
+   * Guest write buffer (memory/guest-write-buffer.ts): u32 address of record 0, and two u32 that count records.
+   */
+  GWB_RING: 16256,
+  GWB_PRODUCED: 16260,
+  GWB_CONSUMED: 16264,
+  /** u32: 1 where generated code may append records by itself. */
+  GWB_DIRECT: 16268,
+  /**
+   * How a miss of the soft TLB finds a shadow table: SHADOW_HALF.SIZE bytes for lower addresses, then for upper
+   * ones (mmu/shadow/miss-module.ts).
+   */
+  SHADOW_HALVES: 16272,
+  /** i32, for ordinary and for unprivileged accesses: which fast permission bits of a shadow leaf count, -1 none. */
+  SHADOW_MODE: 16304,
+  SHADOW_MODE_UNPRIVILEGED: 16308,
+  /** Misses of the soft TLB that generated code served from shadow tables, u64. */
+  SHADOW_FILLS: 16312,
   /** Bytes reserved for one element. */
   SIZE: 16384,
+} as const;
+
+/** What lies behind a bank's entries: facts for whoever drops some, as offsets from the bank's address. */
+export const TLB_BANK_FACTS = {
+  /** u32 of TLB_BANK_STATE. */
+  STATE: 1024 * 32,
+  /** A byte for each entry: log2 of the bytes of its stage 1 mapping. */
+  SHIFTS: 1024 * 32 + 64,
+  SIZE: 64 + 1024,
+} as const;
+
+/** What entries may be in a bank; all are clear when it is empty. */
+export const TLB_BANK_STATE = {
+  FILLED: 1 << 0,
+  GLOBAL: 1 << 1,
+  NOT_GLOBAL: 1 << 2,
+  /** Of the lower half of addresses. */
+  LOWER: 1 << 3,
+  /** Filled by generated code: more entries than are listed. */
+  MANY: 1 << 4,
+  /** Blocks that are not listed. */
+  BLOCKS: 1 << 5,
 } as const;
 
 /** One of a processing element's SHADOW_HALVES, u32 each. */
@@ -90,9 +119,11 @@ export const SHADOW_HALF = {
   SIZE: 16,
   /** Address of the root's shadow, 0 while there is none. */
   ROOT: 0,
-  /** Position of the first level's index, and the mask over it. */
+  /** Position of the first level's index, and the mask over it, with PRIVILEGED_ONLY. */
   SHIFT: 4,
   MASK: 8,
+  /** In MASK: unprivileged accesses fault (E0PD). */
+  PRIVILEGED_ONLY: 1 << 31,
   /** Bits 63:32 that must equal the half's sign. */
   CHECK: 12,
 } as const;

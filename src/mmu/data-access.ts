@@ -352,6 +352,7 @@ export class DataAccess {
     const writable = kind === MAP_ENTRY.RAM && !walker.writeNeedsUpdate && !this.#store.isTraced(frameHost);
     const permissions = walker.permissions & (writable ? PERMISSION.ALL : ~PERMISSION.WRITE);
     const bank = this.#context.bankOf(view);
+    if (walker.coherent) this.#context.publishRoots();
     bank.install(low, high, frameHost, permissions);
     bank.describe(low, high, walker.shift, walker.global, walker.coherent);
   }

@@ -55,7 +55,10 @@ export class Mmu {
     const { memory, frames } = map;
     this.group = group;
     const { shadow, userBanks } = options;
-    this.context = new TranslationContext({ memory, frames, base, registers, features, shadow, userBanks });
+    const servedDirectly = options.check !== true;
+    this.context = new TranslationContext({
+      ...{ memory, frames, base, registers, features, shadow, userBanks, servedDirectly },
+    });
     group.add(this.context);
     shadow?.buffers.add(base);
     const walk = shadow === undefined ? undefined : new ShadowWalk(map, store, shadow);

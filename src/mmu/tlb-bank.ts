@@ -1,7 +1,7 @@
 import type { FrameTable } from "../memory/frame-table.ts";
 import type { MachineMemory } from "../memory/machine-memory.ts";
 import { FRAME_SHIFT } from "../memory/machine-memory.ts";
-import { SOFT_TLB } from "../memory/pe-layout.ts";
+import { SOFT_TLB, TLB_BANK_FACTS, TLB_BANK_STATE } from "../memory/pe-layout.ts";
 import { PERMISSION } from "./walk-request.ts";
 
 const { ENTRIES, ENTRY_SIZE, BANK_SIZE } = SOFT_TLB;
@@ -31,12 +31,6 @@ const WITHOUT_TAG = 0x00ff_ffff;
 export class TlbBank {
   /** Byte address of the first entry. */
   readonly address: number;
-  /** An entry without nG may be in the bank. */
-  hasGlobal = false;
-  /** An entry with nG may be in the bank. */
-  hasNonGlobal = false;
-  /** An entry of the lower half of addresses may be in the bank. */
-  hasLower = false;
   /**
    * Changes of the tables that every entry was made from become known by themselves, so that TLBI has nothing to
    * do here.
@@ -46,23 +40,46 @@ export class TlbBank {
   readonly #frames: FrameTable;
   readonly #first: number;
   /** log2 of each entry's stage 1 mapping. */
-  readonly #shifts = new Uint8Array(ENTRIES);
+  readonly #shifts: Uint8Array;
+  /** Word index of the bank's TLB_BANK_STATE. */
+  readonly #state: number;
   /** Entries claimed since the last flush, while they are few; then the bank is cleared one by one. */
   readonly #claimed = new Uint16Array(FEW_ENTRIES);
   #claims = 0;
   /** Mappings larger than a page of which an entry was installed since the last flush, by {@link blockKey}. */
   readonly #blocks = new Set<number>();
   readonly #blockShifts = new Set<number>();
-  #empty = true;
   #largestLower = FRAME_SHIFT;
   #largestUpper = FRAME_SHIFT;
 
   constructor(memory: MachineMemory, frames: FrameTable) {
-    this.address = memory.allocate(BANK_SIZE, 64);
+    this.address = memory.allocate(BANK_SIZE + TLB_BANK_FACTS.SIZE, 64);
+    this.#state = (this.address + TLB_BANK_FACTS.STATE) >>> 2;
+    const shifts = this.address + TLB_BANK_FACTS.SHIFTS;
+    this.#shifts = memory.bytes.subarray(shifts, shifts + ENTRIES);
     this.#words = memory.words;
     this.#frames = frames;
     this.#first = this.address >>> 2;
     this.#words.fill(INVALID, this.#first, this.#first + (BANK_SIZE >> 2));
+  }
+
+  /** An entry without nG may be in the bank. */
+  get hasGlobal(): boolean {
+    return (this.#words[this.#state]! & TLB_BANK_STATE.GLOBAL) !== 0;
+  }
+
+  /** An entry with nG may be in the bank. */
+  get hasNonGlobal(): boolean {
+    return (this.#words[this.#state]! & TLB_BANK_STATE.NOT_GLOBAL) !== 0;
+  }
+
+  /** An entry of the lower half of addresses may be in the bank. */
+  get hasLower(): boolean {
+    return (this.#words[this.#state]! & TLB_BANK_STATE.LOWER) !== 0;
+  }
+
+  get isEmpty(): boolean {
+    return this.#words[this.#state] === 0;
   }
 
   /** Byte address of the entry for a virtual address. */
@@ -97,9 +114,10 @@ export class TlbBank {
   describe(low: number, high: number, shift: number, global: boolean, coherent = false): void {
     this.#shifts[(low >>> FRAME_SHIFT) & INDEX_MASK] = shift;
     if (!coherent) this.coherent = false;
-    if ((high & UPPER) === 0) this.hasLower = true;
-    if (global) this.hasGlobal = true;
-    else this.hasNonGlobal = true;
+    this.#words[this.#state] =
+      this.#words[this.#state]! |
+      (global ? TLB_BANK_STATE.GLOBAL : TLB_BANK_STATE.NOT_GLOBAL) |
+      ((high & UPPER) === 0 ? TLB_BANK_STATE.LOWER : 0);
     if (shift > FRAME_SHIFT) {
       this.#blocks.add(blockKey(low, high, shift));
       this.#blockShifts.add(shift);
@@ -110,8 +128,8 @@ export class TlbBank {
 
   /** Drops everything. Returns whether there was anything. */
   flush(): boolean {
-    if (this.#empty) return false;
-    if (this.#claims > FEW_ENTRIES) {
+    if (this.isEmpty) return false;
+    if (this.#claims > FEW_ENTRIES || (this.#words[this.#state]! & TLB_BANK_STATE.MANY) !== 0) {
       this.#words.fill(INVALID, this.#first, this.#first + (BANK_SIZE >> 2));
     } else {
       for (let index = 0; index < this.#claims; index++) {
@@ -119,10 +137,7 @@ export class TlbBank {
       }
     }
     this.#claims = 0;
-    this.#empty = true;
-    this.hasGlobal = false;
-    this.hasNonGlobal = false;
-    this.hasLower = false;
+    this.#words[this.#state] = 0;
     this.coherent = true;
     this.#largestLower = FRAME_SHIFT;
     this.#largestUpper = FRAME_SHIFT;
@@ -133,9 +148,16 @@ export class TlbBank {
 
   /** Drops every entry whose mapping, block or page, holds the address; possibly more. The top byte is ignored. */
   flushAddress(low: number, high: number): void {
-    if (this.#empty) return;
+    if (this.isEmpty) return;
+    if (this.coherent) {
+      // Where a block changes, its entries go without being asked for.
+      this.dropPage(low, high);
+      return;
+    }
+    const unlisted = (this.#words[this.#state]! & TLB_BANK_STATE.BLOCKS) !== 0;
     const largest = (high & UPPER) !== 0 ? this.#largestUpper : this.#largestLower;
-    if (largest === FRAME_SHIFT || !this.#mayBeInBlock(low, high)) this.#drop(this.slot(low) >>> 2);
+    if (!unlisted && (largest === FRAME_SHIFT || !this.#mayBeInBlock(low, high)))
+      this.#drop(this.slot(low) >>> 2);
     else this.#flushBlocks(low, high);
   }
 
@@ -148,13 +170,9 @@ export class TlbBank {
     if (((words[index + tag]! ^ high) & WITHOUT_TAG) === 0) this.#drop(index);
   }
 
-  get isEmpty(): boolean {
-    return this.#empty;
-  }
-
   /** Removes the write tags of a frame. */
   revokeWrites(frame: number): void {
-    if (this.#empty) return;
+    if (this.isEmpty) return;
     const words = this.#words;
     const end = this.#first + ENTRIES * ENTRY_WORDS;
     for (let index = this.#first; index < end; index += ENTRY_WORDS) {
@@ -164,7 +182,7 @@ export class TlbBank {
 
   /** Removes the execute tags of a frame. */
   revokeExecution(frame: number): void {
-    if (this.#empty) return;
+    if (this.isEmpty) return;
     const words = this.#words;
     const end = this.#first + ENTRIES * ENTRY_WORDS;
     for (let index = this.#first; index < end; index += ENTRY_WORDS) {
@@ -193,7 +211,7 @@ export class TlbBank {
       }
     }
     words[index + ADDEND] = addend;
-    this.#empty = false;
+    this.#words[this.#state] = this.#words[this.#state]! | TLB_BANK_STATE.FILLED;
     return slot;
   }
 

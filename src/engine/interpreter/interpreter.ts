@@ -5,6 +5,7 @@ import type { Feature } from "../../isa/instruction.ts";
 import type { ImmediateOperand } from "../../isa/operands.ts";
 import { type FloatingPointContext, RUNTIME_FUNCTIONS } from "../../isa/runtime-functions.ts";
 import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
+import type { MissFunctions } from "../../mmu/shadow/miss-module.ts";
 import { hostFusesMultiplyAdd } from "../fused-multiply-add.ts";
 import { REGION_SLOTS } from "../translator/region-memory.ts";
 import { Translator } from "../translator/translator.ts";
@@ -66,6 +67,8 @@ export interface InterpreterOptions {
   banks(): Iterable<number>;
   /** Address of 4 * HANDLER_LIMIT zeroed bytes: dispatches are counted there by handler number. */
   readonly profile?: number;
+  /** Puts faster functions before the host's that serve misses of the soft TLB. */
+  readonly serveMisses?: ((host: MissFunctions) => MissFunctions) | undefined;
   /** Turns hot code into regions, when there is a translator. */
   readonly translator: TranslatorOptions | undefined;
 }
@@ -225,17 +228,23 @@ export class Interpreter {
     return this.#element;
   }
 
+  #accessFunctions(): MissFunctions {
+    return {
+      slowLoad: (_pe, low, high, size, flags) => this.#current().load(low, high, size, flags),
+      slowStore: (_pe, low, high, size, flags) => this.#current().store(low, high, size, flags),
+      prepareWrite: (_pe, low, high, size, flags) => this.#current().prepareWrite(low, high, size, flags),
+      reachRead: (_pe, low, high, size, flags) => this.#current().reach(low, high, size, flags, false),
+      reachWrite: (_pe, low, high, size, flags) => this.#current().reach(low, high, size, flags, true),
+    };
+  }
+
   #hostFunctions(): Record<string, WebAssembly.ImportValue> {
     const context: FloatingPointContext = this.#floatingPointContext();
+    const access = this.#accessFunctions();
     const host: Record<string, WebAssembly.ImportValue> = {
+      ...(this.#options.serveMisses?.(access) ?? access),
       memory: this.#options.memory,
       table: this.#table,
-      slowLoad: (_pe: number, low: number, high: number, size: number, flags: number) =>
-        this.#current().load(low, high, size, flags),
-      slowStore: (_pe: number, low: number, high: number, size: number, flags: number) =>
-        this.#current().store(low, high, size, flags),
-      prepareWrite: (_pe: number, low: number, high: number, size: number, flags: number) =>
-        this.#current().prepareWrite(low, high, size, flags),
       processor: (_pe: number, operation: number, a: number, b: number, c: number) => {
         const name = PROCESSOR_OPERATIONS[operation];
         if (name === undefined) throw new Bug(`no processor operation has number ${operation}`);

@@ -4,6 +4,7 @@ import { type Access, TranslationHistory } from "../../../test/support/translati
 import { halves, probe, RAM_BASE, TranslationMachine } from "../../../test/support/translation-machine.ts";
 import { FRAME_FLAGS } from "../../memory/frame-table.ts";
 import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
+import { type MissFunctions, missFunctions } from "./miss-module.ts";
 import type { TlbiMode, TlbiOperation } from "../tlb-maintenance.ts";
 
 const STEPS = process.env["ELVISOR_FULL"] === undefined ? 5_000 : 400_000;
@@ -68,6 +69,8 @@ class Guests {
   readonly random: Random;
   readonly spaces: { asid: number; lower: number; upper: number }[] = [];
   hits = 0;
+  /** What generated code would call when the soft TLB misses. */
+  readonly #misses: MissFunctions[];
 
   constructor(
     random: Random,
@@ -78,6 +81,17 @@ class Guests {
     this.machine = new TranslationMachine({
       elements: ELEMENTS,
       shadow: { addressSpaces: 4, tlbi, ...limits },
+    });
+    const { map, shadow, elements } = this.machine;
+    this.#misses = elements.map(({ mmu: { access } }) => {
+      const host: MissFunctions = {
+        slowLoad: (_, ...operands) => access.load(...operands),
+        slowStore: (_, ...operands) => access.store(...operands),
+        prepareWrite: (_, ...operands) => access.prepareWrite(...operands),
+        reachRead: (_, ...operands) => access.reach(...operands, false),
+        reachWrite: (_, ...operands) => access.reach(...operands, true),
+      };
+      return limits.check === true ? host : missFunctions({ map, buffers: shadow!.buffers }, host);
     });
     for (const table of TABLES) for (const index of [0, 1]) this.#write(table + index * 8);
     this.history = new TranslationHistory(this.machine, {
@@ -143,10 +157,12 @@ class Guests {
     machine.enter({ el: privileged ? 1 : 0 }, element);
     const { asid, lower, upper } = this.spaces[element]!;
     const root = address >= UPPER ? upper : lower;
-    const { access } = machine.elements[element]!.mmu;
+    const { base, mmu } = machine.elements[element]!;
+    const { access } = mmu;
+    const misses = this.#misses[element]!;
     const tag = write ? SOFT_TLB.WRITE_TAG : SOFT_TLB.READ_TAG;
     const fast = probe(machine, { address, size: 8, tag, element });
-    const scratch = machine.elements[element]!.base + PE_LAYOUT.SCRATCH;
+    const scratch = base + PE_LAYOUT.SCRATCH;
     const value = descriptor(random);
     if (fast !== undefined) {
       this.hits++;
@@ -156,10 +172,10 @@ class Guests {
     } else if (write) {
       const allowed = this.#before(element, asid, root, number);
       machine.memory.view.setBigUint64(scratch, value, true);
-      const result = access.store(...halves(address), 8, 0);
+      const result = misses.slowStore(base, ...halves(address), 8, 0);
       expect(allowed(result === 1 ? -1 - access.fault!.status : 0)).toBeUndefined();
     } else {
-      const host = access.load(...halves(address), 8, 0);
+      const host = misses.slowLoad(base, ...halves(address), 8, 0);
       const answer = host === 0 ? -1 - access.fault!.status : host;
       // An external abort: the walk ended outside of memory.
       if (host !== 0 || access.fault!.kind !== "externalAbort") {
@@ -194,7 +210,7 @@ describe("random guests with shadow tables", () => {
     const { machine } = guests;
     for (let step = 0; step < STEPS; step++) {
       const element = random.below(ELEMENTS);
-      machine.shadow!.buffers.writer = element;
+      machine.shadow!.buffers.turnOf(element);
       const what = random.below(40);
       try {
         if (what < 2) guests.switchSpace(element);
@@ -213,6 +229,8 @@ describe("random guests with shadow tables", () => {
     expect(guests.hits).toBeGreaterThan(STEPS / 40);
     expect(buffers.records).toBeGreaterThan(STEPS / 50);
     expect(statistics.lostUpdates).toBe(0);
+    const served = machine.elements.map(({ base }) => machine.memory.doubleWords[(base + PE_LAYOUT.SHADOW_FILLS) >>> 3]);
+    expect(served.every((count) => "check" in limits || count! > STEPS / 100)).toBe(true);
     expect(machine.elements[0]!.mmu.context.reassignments).toBeGreaterThan(STEPS / 200);
     if (!("records" in limits)) expect(buffers.overflows).toBe(0);
   });
