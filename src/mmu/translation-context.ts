@@ -1,10 +1,10 @@
 import type { FrameTable } from "../memory/frame-table.ts";
 import type { MachineMemory } from "../memory/machine-memory.ts";
 import { FRAME_SHIFT } from "../memory/machine-memory.ts";
-import { PE_LAYOUT, SHADOW_HALF } from "../memory/pe-layout.ts";
+import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { type RegimeName, type Stage1Configuration, Stage2Configuration } from "./regime.ts";
 import { RegimeSlot } from "./regime-slot.ts";
-import { FAST } from "./shadow/shadow-entry.ts";
+import { MissRegisters } from "./shadow/miss-registers.ts";
 import type { ShadowTables } from "./shadow/shadow-tables.ts";
 import type { TableGeometry } from "./table-geometry.ts";
 import { TlbBank } from "./tlb-bank.ts";
@@ -102,8 +102,7 @@ export class TranslationContext {
   readonly #shadow: ShadowTables | undefined;
   /** Misses may be served by generated code. */
   readonly #servedDirectly: boolean;
-  #published = false;
-  #publishedConfiguration: Stage1Configuration | undefined;
+  readonly #missRegisters: MissRegisters;
   /** Stands for the bank of an address space that has none yet; always empty. */
   readonly #unclaimed: TlbBank;
 
@@ -115,6 +114,7 @@ export class TranslationContext {
     this.features = features;
     this.#words = memory.words;
     this.#base = options.base;
+    this.#missRegisters = new MissRegisters(memory.words, options.base);
     const bank = () => {
       const made = new TlbBank(memory, frames);
       this.#banks.push(made);
@@ -335,48 +335,23 @@ export class TranslationContext {
 
   /** Tells generated code of a root that has been looked up since. */
   publishRoots(): void {
-    if (this.#shadow === undefined || !this.#published) return;
-    const at = (this.#base + PE_LAYOUT.SHADOW_HALVES + SHADOW_HALF.ROOT) >>> 2;
-    const { lower, upper, twoPrivileges } = this.ordinary.stage1;
-    this.#words[at] = rootOf(lower);
-    this.#words[at + (SHADOW_HALF.SIZE >> 2)] = twoPrivileges ? rootOf(upper) : 0;
+    this.#missRegisters.publishRoots();
   }
 
-  /** What a miss served by generated code needs to know (shadow/miss-module.ts). */
-  #publish(slot: RegimeSlot): void {
-    const { configuration } = slot;
-    const words = this.#words;
+  /** What a miss served by generated code needs to know. */
+  #publish({ configuration }: RegimeSlot): void {
     const { ordinary, unprivileged } = this;
-    this.#published = this.#servedDirectly && ordinary.fastData && ordinary.stage2 === undefined;
-    const mode = (view: AccessView): number => {
-      if (!this.#published || view.bank === this.#unclaimed) return -1;
-      if ((view.request & REQUEST.PRIVILEGED) === 0) return FAST.USER;
-      return (view.request & REQUEST.PAN) === 0 ? FAST.PRIVILEGED : FAST.PRIVILEGED_PAN;
-    };
-    words[(this.#base + PE_LAYOUT.SHADOW_MODE) >>> 2] = mode(ordinary);
-    words[(this.#base + PE_LAYOUT.SHADOW_MODE_UNPRIVILEGED) >>> 2] = mode(unprivileged);
-    if (this.#publishedConfiguration !== configuration) {
-      this.#publishedConfiguration = configuration;
-      let at = (this.#base + PE_LAYOUT.SHADOW_HALVES) >>> 2;
-      for (const geometry of [configuration.lower, configuration.upper]) {
-        const { startShift, startMask, checkHigh, privilegedOnly } = geometry;
-        words[at + (SHADOW_HALF.SHIFT >> 2)] = startShift;
-        words[at + (SHADOW_HALF.MASK >> 2)] = privilegedOnly
-          ? startMask | SHADOW_HALF.PRIVILEGED_ONLY
-          : startMask;
-        words[at + (SHADOW_HALF.CHECK >> 2)] = checkHigh;
-        at += SHADOW_HALF.SIZE >> 2;
-      }
+    if (!this.#servedDirectly || !ordinary.fastData || ordinary.stage2 !== undefined) {
+      this.#missRegisters.withdraw();
+      return;
     }
-    this.publishRoots();
+    const hasBank = unprivileged.bank !== this.#unclaimed;
+    this.#missRegisters.publish(configuration, ordinary.request, hasBank ? unprivileged.request : undefined);
   }
 
   /** Makes the next walk look the root's shadow up; 0 for all. */
   forgetRoot(root: number): void {
-    const at = (this.#base + PE_LAYOUT.SHADOW_HALVES + SHADOW_HALF.ROOT) >>> 2;
-    for (const word of [at, at + (SHADOW_HALF.SIZE >> 2)]) {
-      if (root === 0 || this.#words[word] === root) this.#words[word] = 0;
-    }
+    this.#missRegisters.forgetRoot(root);
     for (const { configuration } of this.#slotList) {
       for (const geometry of [configuration.lower, configuration.upper]) {
         if (root === 0 || geometry.shadowRoot === root) geometry.shadowRoot = 0;
@@ -489,11 +464,6 @@ export class TranslationContext {
 
 /** Bit 55 of an address, in its high word. */
 const UPPER = 0x0080_0000;
-
-/** A root that generated code may use: input addresses have 32 bits or more, and nothing else is to be asked. */
-function rootOf({ shadowRoot, baseOutOfRange, checkLow }: TableGeometry): number {
-  return baseOutOfRange || checkLow !== 0 ? 0 : shadowRoot;
-}
 
 /** The page number of a table base. */
 function pageOf({ baseLow, baseHigh }: TableGeometry): number {
