@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import { parseIdentity, type SmbiosIdentity } from "../../platform/smbios/identity.ts";
 import { CATALOGUE } from "../images/catalogue.ts";
+import type { AcpiOptions } from "./acpi-command.ts";
 import { DEFAULT_KERNEL } from "./defaults.ts";
 import type { DtbOptions } from "./dtb-command.ts";
 import { ESCAPE_HELP } from "./escape-keys.ts";
@@ -169,6 +170,32 @@ function addTools(program: Command, host: Host): void {
     .action(async (options: DtbOptions) => {
       const { dtbCommand } = await import("./dtb-command.ts");
       await dtbCommand(options, host);
+    });
+  program
+    .command("acpi")
+    .summary("make ACPI tables from a device tree")
+    .description(
+      "Makes ACPI tables for the board that a device tree describes: DSDT, MADT (APIC), GTDT, FADT (FACP) and\n" +
+        "whatever else the board needs, one file each.",
+    )
+    .argument("<BOARD>", "the board's device tree (DTB)")
+    .requiredOption("-o, --output <DIRECTORY>", "write the tables there, as DSDT.aml, APIC.aml, ...")
+    .option("--report", "also write report.txt and report.json: what became of every node and property")
+    .option("--strict", "refuse the board where there would be a warning")
+    .addHelpText(
+      "after",
+      `${examples([
+        "elvisor acpi board.dtb -o tables",
+        "elvisor acpi board.dtb -o tables --report && less tables/report.txt",
+        "elvisor dtb --cpus 4 -o virt.dtb && elvisor acpi virt.dtb -o tables && iasl -d tables/*.aml",
+      ])}
+Exit status:
+  0 tables were written; 1 the board was refused; 2 wrong usage.
+`,
+    )
+    .action(async (board: string, options: AcpiOptions) => {
+      const { acpiCommand } = await import("./acpi-command.ts");
+      await acpiCommand(board, options, host);
     });
   program
     .command("asm")
