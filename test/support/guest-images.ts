@@ -60,6 +60,26 @@ async function fileOf(image: CachedImage, path: string): Promise<BootFile> {
   return { name: path, bytes: new Uint8Array(await readFile(join(image.directory, path))) };
 }
 
+/** A board of Debian's kernel package. */
+export interface BoardTree {
+  /** Below its maker's directory: "arm/juno.dtb". */
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** The device trees of real boards that come with Debian's kernels, by name; with `every`, only each so many-th. */
+export async function boardTrees(series: "6.1" | "6.12", every = 1): Promise<BoardTree[]> {
+  const image = (await cachedImages([`boards:${series}`]))[`boards:${series}`]!;
+  const names = image.files.map(({ path }) => path).sort();
+  const chosen = names.filter((_, index) => index % every === 0);
+  return await Promise.all(
+    chosen.map(async (name) => ({
+      name,
+      bytes: new Uint8Array(await readFile(join(image.directory, name))),
+    })),
+  );
+}
+
 /** From the user's cache; what is missing there is pulled, as the command would. */
 async function cachedImages(names: readonly string[]): Promise<Record<string, CachedImage>> {
   return await ensureImages(names, {

@@ -26,14 +26,16 @@ export async function imagesCommand(host: Host): Promise<void> {
   const lines: string[] = [];
   for (const image of images) {
     const modules = image.files.filter((file) => file.path.startsWith("lib/"));
+    const trees = image.files.filter((file) => file.path.endsWith(".dtb"));
     lines.push(`${image.name}  ${image.package} ${image.version}`);
     for (const file of image.files) {
-      if (!modules.includes(file))
+      if (!modules.includes(file) && !trees.includes(file))
         lines.push(`  ${describeFile(file.path, file.size)}  sha256:${file.sha256}`);
     }
-    if (modules.length > 0) {
-      const size = modules.reduce((sum, file) => sum + file.size, 0);
-      lines.push(`  ${describeFile(`modules (${modules.length} files)`, size)}`);
+    for (const [what, files] of Object.entries({ modules, "device trees": trees })) {
+      if (files.length === 0) continue;
+      const size = files.reduce((sum, file) => sum + file.size, 0);
+      lines.push(`  ${describeFile(`${what} (${files.length} files)`, size)}`);
     }
   }
   const absent = CATALOGUE.filter(({ name }) => !images.some((image) => image.name === name));

@@ -1,7 +1,7 @@
 import { UserError } from "../../base/errors.ts";
 
 /** What an image is made of. */
-export type ImageKind = "kernel" | "firmware" | "installer" | "program";
+export type ImageKind = "kernel" | "device-trees" | "firmware" | "installer" | "program";
 
 /** An image that `elvisor pull` knows: which package holds it and which of its files are kept. */
 export interface ImageDescription {
@@ -13,7 +13,7 @@ export interface ImageDescription {
   readonly packageName: RegExp;
   /** Debian releases in which to look when this machine's own sources have none. */
   readonly releases: readonly string[];
-  /** Files of the package by the name under which they are kept. Kernels are taken apart elsewhere. */
+  /** Files of the package by the name under which they are kept. Kernels and device trees are taken apart elsewhere. */
   readonly files: Readonly<Record<string, RegExp>>;
 }
 
@@ -40,6 +40,19 @@ function kernel(
   };
 }
 
+/** The device trees of real boards, which come with the kernel for every machine. */
+function boards(series: "6.1" | "6.12", releases: readonly string[]): ImageDescription {
+  const { packageName } = kernel(series, "generic", releases);
+  return {
+    name: `boards:${series}`,
+    kind: "device-trees",
+    title: `Device trees of the boards that Linux ${series} knows`,
+    packageName,
+    releases,
+    files: {},
+  };
+}
+
 /** Every image that can be pulled. */
 export const CATALOGUE: readonly ImageDescription[] = [
   kernel("6.1", "cloud", ["bookworm"]),
@@ -47,6 +60,8 @@ export const CATALOGUE: readonly ImageDescription[] = [
   kernel("6.12", "cloud", ["bookworm", "trixie"]),
   kernel("6.12", "generic", ["bookworm", "trixie"]),
   kernel("6.12", "16k", ["bookworm", "trixie"]),
+  boards("6.1", ["bookworm"]),
+  boards("6.12", ["bookworm", "trixie"]),
   {
     name: "firmware:uboot",
     kind: "firmware",

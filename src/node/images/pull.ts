@@ -112,7 +112,9 @@ async function pullPackage(
   const contents =
     modules !== undefined
       ? await unpackKernel(description, target, modules)
-      : await unpackFiles(description, target);
+      : description.kind === "device-trees"
+        ? await unpackDeviceTrees(description, target)
+        : await unpackFiles(description, target);
   const image = await cache.publish(
     {
       ...{ name: description.name, package: found.name, version: found.version },
@@ -123,6 +125,28 @@ async function pullPackage(
   );
   await rm(target, { force: true });
   return image;
+}
+
+/** Keeps of a kernel package its device trees, under their makers' directories. */
+async function unpackDeviceTrees(
+  description: ImageDescription,
+  path: string,
+): Promise<Map<string, Uint8Array>> {
+  const contents = new Map<string, Uint8Array>();
+  const pattern = /^usr\/lib\/linux-image-[^/]+\/(.+\.dtb)$/;
+  await readPackage(
+    path,
+    (file) => pattern.test(file),
+    ({ path: file, content }) => {
+      contents.set(pattern.exec(file)![1]!, content);
+    },
+  );
+  if (contents.size === 0) {
+    throw new UserError(
+      `${path}, the package for ${description.name}, has no device trees; pull it from another mirror.`,
+    );
+  }
+  return contents;
 }
 
 async function unpackFiles(description: ImageDescription, path: string): Promise<Map<string, Uint8Array>> {
