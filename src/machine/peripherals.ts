@@ -1,9 +1,12 @@
 import { UserError } from "../base/errors.ts";
+import { VirtioBalloon } from "../devices/virtio/balloon.ts";
 import { VirtioBlock } from "../devices/virtio/block.ts";
 import { VirtioConsole as ConsoleDevice } from "../devices/virtio/console.ts";
 import { VirtioEntropy } from "../devices/virtio/entropy.ts";
 import { VirtioFileSystem } from "../devices/virtio/file-system.ts";
 import { VirtioNet } from "../devices/virtio/net.ts";
+import { formatBytes } from "../platform/units.ts";
+import { VIRT_MAP } from "../platform/virt-map.ts";
 import type { GuestNetwork } from "./guest-network.ts";
 import type { Machine } from "./machine.ts";
 import { OrderedDrives } from "./ordered-drives.ts";
@@ -11,6 +14,7 @@ import type { OutputQueue } from "./output-queue.ts";
 import { VirtioBuses } from "./virtio-buses.ts";
 import type {
   ByteInput,
+  MemoryBalloon,
   VirtioConsole,
   VirtioPort,
   VirtualMachineOptions,
@@ -26,6 +30,7 @@ export class Peripherals {
   readonly ports: ReadonlyMap<string, VirtioPort>;
   /** For a deterministic machine, which has to wait for its drives. */
   readonly orderedDrives: OrderedDrives | undefined;
+  readonly balloon: MemoryBalloon | undefined;
   readonly #wake: () => void;
   readonly #virtio: VirtioBuses;
 
@@ -54,6 +59,7 @@ export class Peripherals {
     });
     this.#connectShares(options);
     if (network !== undefined) this.#virtio.add(new VirtioNet(network));
+    this.balloon = this.#connectBalloon(options);
     this.#virtio.connect(machine.board);
   }
 
@@ -65,6 +71,37 @@ export class Peripherals {
       );
     }
     for (const { tag, server } of shares) this.#virtio.add(new VirtioFileSystem(tag, server));
+  }
+
+  #connectBalloon({ balloon: wanted, memoryBytes }: VirtualMachineOptions): MemoryBalloon | undefined {
+    if (wanted === undefined) return undefined;
+    if (wanted.bytes >= memoryBytes) {
+      throw new UserError(
+        `A balloon of ${formatBytes(wanted.bytes)} does not fit into ${formatBytes(memoryBytes)} of memory; give less with --balloon.`,
+        { exitStatus: 2 },
+      );
+    }
+    const device = new VirtioBalloon({ base: VIRT_MAP.ram.base, size: memoryBytes });
+    device.setTarget(wanted.bytes);
+    this.#virtio.add(device);
+    const setTarget = (bytes: number): void => {
+      device.setTarget(bytes);
+      this.#wake();
+    };
+    return {
+      get target() {
+        return device.target;
+      },
+      get size() {
+        return device.size;
+      },
+      setTarget,
+      statistics: () => {
+        const answer = device.statistics();
+        this.#wake();
+        return answer;
+      },
+    };
   }
 
   #send(give: () => Promise<void>): Promise<void> {

@@ -1,4 +1,5 @@
 import type { BlockStore } from "../devices/storage/block-store.ts";
+import type { BalloonStatistics } from "../devices/virtio/balloon.ts";
 import type { FileServer } from "../devices/virtio/file-system.ts";
 import type { PublishedPort } from "../network/publish.ts";
 import type { SmbiosIdentity } from "../platform/smbios/identity.ts";
@@ -111,6 +112,8 @@ export interface VirtualMachineOptions {
   readonly mmuCheck?: boolean;
   /** Where virtio devices sit for which nothing else is said. "mmio" unless given. */
   readonly virtioBus?: VirtioBus | undefined;
+  /** A memory balloon that is to hold so many bytes at first, where one is wanted. */
+  readonly balloon?: { readonly bytes: number } | undefined;
   /** virtio-blk devices, in their order. */
   readonly drives?: readonly Drive[];
   /** virtio file system devices: directories of the host, which the guest mounts by their tags. */
@@ -148,12 +151,26 @@ export type ExitReason =
 /** Figures about a run, for people and for `--stats`: names with their units, such as `instructions`. */
 export type MachineStatistics = Readonly<Record<string, number | string | boolean>>;
 
+/** A balloon in the guest's memory. What it holds the guest does not use; the host's own use stays the same. */
+export interface MemoryBalloon {
+  /** Bytes it is to hold; the guest follows when it can. */
+  readonly target: number;
+  /** Bytes it holds. */
+  readonly size: number;
+  /** Whole pages of 4 KiB; what is beyond them does not count. */
+  setTarget(bytes: number): void;
+  /** The guest's figures about its memory. Empty when its driver has none. */
+  statistics(): Promise<BalloonStatistics>;
+}
+
 /** A machine that has been put together but may not have started yet. */
 export interface VirtualMachine {
   /** The serial port's input. */
   readonly serial: ByteInput;
   readonly console: VirtioConsole | undefined;
   readonly ports: ReadonlyMap<string, VirtioPort>;
+  /** Where {@link VirtualMachineOptions.balloon} asked for one. */
+  readonly balloon?: MemoryBalloon | undefined;
   /** What `net.publish` asked for, with the ports that were bound. */
   readonly publishedPorts: readonly PublishedPort[];
   /** Runs, returning to the event loop often enough for input and timers, until the machine ends. */

@@ -18,6 +18,7 @@ import type {
   ByteInput,
   ExitReason,
   MachineStatistics,
+  MemoryBalloon,
   VirtioConsole,
   VirtioPort,
   VirtualMachine,
@@ -72,6 +73,7 @@ class RunningMachine implements VirtualMachine {
   readonly serial: ByteInput;
   readonly console: VirtioConsole | undefined;
   readonly ports: ReadonlyMap<string, VirtioPort>;
+  readonly balloon: MemoryBalloon | undefined;
   readonly publishedPorts: readonly PublishedPort[];
   readonly #network: UserNetwork | undefined;
   readonly #host: HostTime;
@@ -106,6 +108,7 @@ class RunningMachine implements VirtualMachine {
     this.serial = peripherals.serial;
     this.console = peripherals.console;
     this.ports = peripherals.ports;
+    this.balloon = peripherals.balloon;
     this.#orderedDrives = peripherals.orderedDrives;
   }
 

@@ -2,6 +2,7 @@ import type {
   ByteInput,
   Drive,
   ExitReason,
+  VirtioBus,
   VirtualMachine,
   VirtualMachineFactory,
   VirtualMachineOptions,
@@ -35,6 +36,8 @@ export interface GuestOptions {
   readonly deviceTree?: Uint8Array;
   readonly acpi?: "on" | "off";
   readonly drives?: readonly Drive[];
+  readonly virtioBus?: VirtioBus;
+  readonly balloon?: VirtualMachineOptions["balloon"];
 }
 
 /** A guest that runs: the default initial file system on a Debian kernel. */
@@ -138,6 +141,8 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     deterministic: options.deterministic ?? false,
     engine: ENGINE,
     ...(options.drives !== undefined && { drives: options.drives }),
+    virtioBus: options.virtioBus,
+    balloon: options.balloon,
     serial: serial.output,
     console: { output: terminal.output, columns: 80, rows: 24 },
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),

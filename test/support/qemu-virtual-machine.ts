@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -91,12 +91,18 @@ class QemuMachine implements VirtualMachine {
       return options.serial(bytes);
     });
     this.#words.push("-serial", "chardev:serial");
+    const onPci = options.virtioBus === "pci";
+    const serial = onPci ? "virtio-serial-pci,disable-legacy=on" : "virtio-serial-device";
+    if (onPci) {
+      this.#words.push("-device", "virtio-rng-pci,disable-legacy=on");
+      for (const [index, { size }] of (options.drives ?? []).entries()) this.#emptyDrive(index, size);
+    }
     if (options.console !== undefined) {
-      this.#words.push("-device", "virtio-serial-device", "-device", "virtconsole,chardev=console");
+      this.#words.push("-device", serial, "-device", "virtconsole,chardev=console");
       this.console = Object.assign(this.#channel("console", options.console.output), { resize: () => {} });
     }
     const ports = new Map<string, Channel>();
-    if (options.ports !== undefined) this.#words.push("-device", "virtio-serial-device,id=ports");
+    if (options.ports !== undefined) this.#words.push("-device", `${serial},id=ports`);
     for (const [index, { name, output }] of (options.ports ?? []).entries()) {
       ports.set(name, this.#channel(`port${index}`, output));
       this.#words.push(
@@ -112,6 +118,15 @@ class QemuMachine implements VirtualMachine {
     const path = join(this.#directory, option.slice(1));
     writeFileSync(path, bytes);
     this.#words.push(option, path);
+  }
+
+  /** A disk of zeros: the kernel's messages do not depend on what it holds. */
+  #emptyDrive(index: number, size: number): void {
+    const path = join(this.#directory, `drive${index}`);
+    writeFileSync(path, "");
+    truncateSync(path, size);
+    this.#words.push("-drive", `file=${path},format=raw,if=none,id=drive${index}`);
+    this.#words.push("-device", `virtio-blk-pci,disable-legacy=on,drive=drive${index}`);
   }
 
   #channel(name: string, output: ByteOutput): Channel {

@@ -65,7 +65,7 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
     )
     .option(
       "--drive <FILE[,OPTION...]>",
-      "add a disk, a raw or qcow2 image (may be repeated); options: ro, overlay[=FILE], serial=TEXT, format=raw|qcow2",
+      "add a disk, a raw or qcow2 image (may be repeated); options: ro, overlay[=FILE], serial=TEXT, format=raw|qcow2, bus=mmio|pci",
       collect,
     )
     .option(
@@ -82,8 +82,11 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
       "lead a port of this computer into the guest (may be repeated)",
       collect,
     )
+    .option("--balloon <SIZE>", "take this much of its memory from the guest again", parseSize)
     .addOption(
-      new Option("--virtio-bus <NAME>", "where virtio devices sit").choices(["mmio", "pci"]).default("mmio"),
+      new Option("--virtio-bus <NAME>", "where virtio devices sit for which nothing else is said")
+        .choices(["mmio", "pci"])
+        .default("mmio"),
     )
     .addOption(
       new Option("--engine <NAME>", "how instructions are run")

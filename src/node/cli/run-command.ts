@@ -36,6 +36,7 @@ export interface RunOptions extends GuestChoice {
   readonly net?: string | undefined;
   readonly publish?: readonly string[] | undefined;
   readonly virtioBus: VirtioBus;
+  readonly balloon?: number | undefined;
   readonly engine: "translator" | "interpreter";
   readonly deterministic?: boolean;
   readonly secure?: boolean;
@@ -129,6 +130,7 @@ async function runWith(guest: ReadyGuest, options: RunOptions, host: Host): Prom
     virtualization: options.virtualization ?? false,
     deterministic: options.deterministic ?? false,
     virtioBus: options.virtioBus,
+    balloon: options.balloon === undefined ? undefined : { bytes: options.balloon },
     engine: options.engine,
     acpi: options.acpi,
     identity: mergeIdentities(options.smbios ?? []),

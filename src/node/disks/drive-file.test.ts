@@ -164,6 +164,7 @@ test("words after the file's name", () => {
     options: { readOnly: true, serial: "x1" },
   });
   expect(parseDrive("a,overlay,format=raw").options).toEqual({ overlay: "temporary", format: "raw" });
+  expect(parseDrive("a,bus=pci").options).toEqual({ bus: "pci" });
   expect(parseDrive("a,overlay=b=c").options).toEqual({ overlay: { path: "b=c" } });
   for (const text of ["", "a,rw", "a,format=vmdk", "a,ro=1", "a,overlay="])
     expect(() => parseDrive(text), text).toThrow(/after the file's name/);

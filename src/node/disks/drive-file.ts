@@ -7,7 +7,7 @@ import { UserError } from "../../base/errors.ts";
 import type { BlockStore } from "../../devices/storage/block-store.ts";
 import { createQcow2 } from "../../devices/storage/qcow2/create.ts";
 import { readHeader } from "../../devices/storage/qcow2/header.ts";
-import type { Drive } from "../../machine/virtual-machine-interface.ts";
+import type { Drive, VirtioBus } from "../../machine/virtual-machine-interface.ts";
 import type { DiskFormat } from "./formats.ts";
 import { HostFile } from "./host-file.ts";
 import { backingPath, type OpenImage, openImage } from "./image-chain.ts";
@@ -27,6 +27,8 @@ export interface DriveFileOptions {
   readonly format?: DiskFormat | undefined;
   /** At most 20 ASCII characters: /dev/disk/by-id in a Linux guest. */
   readonly serial?: string | undefined;
+  /** Where the guest finds it, if not where its other virtio devices are. */
+  readonly bus?: VirtioBus | undefined;
   /**
    * Leave the image alone and keep what the guest writes in this qcow2 image, which is made where it does not
    * exist; "temporary": in one that is forgotten in the end.
@@ -41,7 +43,7 @@ export interface DriveFileOptions {
  * closed: two machines that write to one disk would destroy its file system.
  */
 export async function openDrive(path: string, options: DriveFileOptions = {}): Promise<DriveFile> {
-  const { readOnly = false, format, overlay, serial, report = () => {} } = options;
+  const { readOnly = false, format, overlay, serial, bus, report = () => {} } = options;
   if (overlay !== undefined && readOnly)
     throw new UserError(`The drive ${path} has an overlay and is read-only; leave one out.`, {
       exitStatus: 2,
@@ -63,6 +65,7 @@ export async function openDrive(path: string, options: DriveFileOptions = {}): P
     format: image.format,
     close: () => image.close(),
     ...(serial && { serial }),
+    ...(bus && { bus }),
   });
 }
 

@@ -8,7 +8,7 @@ export interface DriveOption {
   readonly options: DriveFileOptions;
 }
 
-const HELP = "ro, format=raw, format=qcow2, serial=TEXT, overlay or overlay=FILE";
+const HELP = "ro, format=raw, format=qcow2, serial=TEXT, bus=mmio, bus=pci, overlay or overlay=FILE";
 
 /**
  * Reads "disk.qcow2,ro,serial=data1". A comma that belongs to the file's name is written twice, as QEMU wants it.
@@ -31,6 +31,10 @@ export function parseDrive(text: string): DriveOption {
         break;
       case "serial":
         options = { ...options, serial: value ?? "" };
+        break;
+      case "bus":
+        if (value !== "mmio" && value !== "pci") throw wrong(text, `has the bus ${value ?? ""}`);
+        options = { ...options, bus: value };
         break;
       case "format": {
         const format = DISK_FORMATS.find((name) => name === value);

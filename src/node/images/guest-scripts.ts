@@ -26,6 +26,10 @@ mount -a
 modprobe -a ${BOOT_MODULES.join(" ")} 2>/dev/null
 # The first device stands behind the host bridge.
 [ -e /sys/bus/pci/devices/0000:00:01.0 ] && modprobe -a ${PCI_MODULES.join(" ")} 2>/dev/null
+# Virtio's number of the memory balloon.
+for entry in /sys/bus/virtio/devices/*/device; do
+  read -r number 2>/dev/null <"$entry" && [ "$number" = 0x0005 ] && modprobe virtio_balloon
+done
 echo elvisor >/proc/sys/kernel/hostname
 [ -f /etc/elvisor/mounts ] && . /etc/elvisor/mounts
 
