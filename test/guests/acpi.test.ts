@@ -4,11 +4,13 @@ import { signatureOf, TABLE_OFFSET } from "../../src/platform/acpi/table.ts";
 import { layOutTables } from "../../src/platform/acpi/table-layout.ts";
 import { MEBIBYTE } from "../../src/platform/units.ts";
 import { virtPlatform } from "../../src/platform/virt-device-tree.ts";
-import { type Guest, type GuestOptions, withGuest } from "../support/guest.ts";
+import { type Guest, type GuestOptions, startGuest } from "../support/guest.ts";
 import { readKernelLog, troublesOnlyIn } from "../support/kernel-log.ts";
 
 const FULL = process.env["ELVISOR_FULL"] === "1";
-const LIMIT = 400_000;
+const LIMIT = 800_000;
+/** Two boots in a row, of a kernel that evaluates AML besides. */
+const BOOT_SECONDS = 300;
 const MEMORY = 512;
 
 /**
@@ -58,7 +60,9 @@ async function devicesOf(guest: Guest): Promise<Set<string>> {
 }
 
 async function boot(options: GuestOptions): Promise<Boot> {
-  return await withGuest({ memoryMebibytes: MEMORY, ...options }, async (guest) => {
+  const guest = await startGuest({ memoryMebibytes: MEMORY, ...options });
+  try {
+    await guest.ready(BOOT_SECONDS);
     const tables = new Map<string, Uint8Array>();
     if (options.acpi === "on") {
       const names = await guest.output("cd /sys/firmware/acpi/tables; ls -p | grep -v /");
@@ -70,7 +74,9 @@ async function boot(options: GuestOptions): Promise<Boot> {
       expect(await guest.output("cat /sys/class/dmi/id/product_name")).toBe("Elvisor Virtual Machine\n");
     }
     return { devices: await devicesOf(guest), log: await guest.output("dmesg -r"), tables };
-  });
+  } finally {
+    await guest.stop();
+  }
 }
 
 const KERNELS = FULL
@@ -78,8 +84,8 @@ const KERNELS = FULL
   : (["kernel:6.1-cloud"] as const);
 
 describe.each(KERNELS)("%s", (kernel) => {
-  test.each(FULL ? [1, 4] : [2])(
-    "finds the same devices by ACPI as by the device tree, with %i processors",
+  test.each(FULL ? [1, 4] : [1])(
+    "finds the same devices by ACPI as by the device tree, with %i processor(s)",
     async (cpus) => {
       const byTree = await boot({ kernel, cpus, acpi: "off" });
       const byAcpi = await boot({ kernel, cpus, acpi: "on" });

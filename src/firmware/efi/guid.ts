@@ -1,10 +1,11 @@
 import { Bug } from "../../base/errors.ts";
 
-/** GUIDs of configuration tables (UEFI 2.10, sections 4.6 and 4.6.2). */
+/** GUIDs of configuration tables (UEFI 2.10, sections 4.6 and 4.6.2; the last is Linux's own). */
 export const EFI_GUID = {
   ACPI_20_TABLE: "8868e871-e4f1-11d3-bc22-0080c73c8881",
   SMBIOS3_TABLE: "f2fd1544-9794-4a2c-992e-e5bbcf20e394",
   RT_PROPERTIES_TABLE: "eb66918a-7eef-402a-842e-931d21c38ae9",
+  LINUX_MEMRESERVE: "888eb0c6-8ede-4ff5-a8f0-9aee5cb977c2",
 } as const;
 
 /** The 16 bytes of a GUID: its first three fields are little-endian (UEFI 2.10, appendix A). */

@@ -99,10 +99,14 @@ function writeData(input: EfiInput, base: number, { entries, rsdp, map }: DataFa
   const structures = place(input.smbios.structures);
   const anchor = place(writeEntryPoint(input.smbios, structures));
   const properties = place(new ByteWriter().u16(1).u16(8).u32(SUPPORTED_SERVICES).finish());
+  // Linux keeps what a later kernel must not touch (tables of the translation service) in a list that begins here:
+  // size, count and address of the next part, all zero. Its EFI stub makes it.
+  const reservations = place(new Uint8Array(16));
   const tables: readonly (readonly [string, number])[] = [
     [EFI_GUID.ACPI_20_TABLE, rsdp],
     [EFI_GUID.SMBIOS3_TABLE, anchor],
     [EFI_GUID.RT_PROPERTIES_TABLE, properties],
+    [EFI_GUID.LINUX_MEMRESERVE, reservations],
   ];
   const configuration = new ByteWriter();
   for (const [guid, address] of tables) configuration.bytes(encodeGuid(guid)).u64(address);
