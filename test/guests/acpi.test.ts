@@ -29,11 +29,24 @@ const DIFFERENCES = [
     reason: "Linux has no ACPI binding for the PL031; EFI gives the time",
   },
   {
+    deviceTree: "pci-host-generic 4010000000",
+    acpi: undefined,
+    reason: "the host bridge is no platform device: the kernel's ACPI core drives it, at the same address",
+  },
+  {
     deviceTree: "34 Level rtc-pl031",
     acpi: undefined,
     reason: "Linux has no ACPI binding for the PL031; EFI gives the time",
   },
 ] as const;
+
+/** What Linux says under ACPI on QEMU's machine, too. */
+const SAID_UNDER_ACPI = [
+  // There is no SRAT on a machine with one node.
+  /^NUMA: Failed to initialise from firmware$/,
+  // PPTT names no caches, since there are none whose size means anything.
+  /^Early cacheinfo failed, ret = -2$/,
+];
 
 interface Boot {
   readonly devices: ReadonlySet<string>;
@@ -52,6 +65,11 @@ async function devicesOf(guest: Guest): Promise<Set<string>> {
   for (const [, base, name] of iomem.matchAll(/^ *([0-9a-f]+)-[0-9a-f]+ : (\S+)/gm)) {
     const driver = driverOf.get(name!);
     if (driver !== undefined) devices.add(`${driver} ${Number.parseInt(base!, 16).toString(16)}`);
+  }
+  // Devices of a tree have their address in their name.
+  for (const [name, driver] of driverOf) {
+    const base = /^([0-9a-f]+)\./.exec(name)?.[1];
+    if (base !== undefined) devices.add(`${driver} ${base}`);
   }
   const interrupts = await guest.output("cat /proc/interrupts");
   for (const [, rest] of interrupts.matchAll(/GICv3 +(\d+ \w+ +.*)$/gm))
@@ -97,7 +115,8 @@ describe.each(KERNELS)("%s", (kernel) => {
       expect([...byAcpi.devices].toSorted()).toEqual([...expected].toSorted());
 
       expect(byAcpi.log).not.toMatch(/ACPI (BIOS )?(Error|Warning|Exception)|Firmware (Bug|Warn)/i);
-      expect(troublesOnlyIn(readKernelLog(byAcpi.log), readKernelLog(byTree.log))).toEqual([]);
+      const troubles = troublesOnlyIn(readKernelLog(byAcpi.log), readKernelLog(byTree.log));
+      expect(troubles.filter((text) => !SAID_UNDER_ACPI.some((known) => known.test(text)))).toEqual([]);
 
       const platform = virtPlatform({
         ...{ cpus, secure: false, virtualization: false },

@@ -11,8 +11,8 @@ import { GuestConsole, typeLine } from "../support/guest-console.ts";
 import { firmwareFile, firmwareVariables, grubFile, guestFiles } from "../support/guest-images.ts";
 
 const FULL = process.env["ELVISOR_FULL"] === "1";
-const LIMIT = 400_000;
-const SECONDS = 120;
+const LIMIT = 1_200_000;
+const SECONDS = 300;
 
 const GRUB_CONFIGURATION = `
 set timeout=1

@@ -22,6 +22,9 @@ const KNOWN: Readonly<Record<string, KnownDevice>> = {
   ns16550a: { id: "PNP0501", only: isPlain16550 },
   "generic-xhci": { id: "PNP0D10" },
   "generic-ehci": { id: "PNP0D20" },
+  // Their drivers in Linux reach for a node of a device tree and would crash where _DSD stands in for it.
+  "fixed-clock": { id: "ACPI0004" },
+  "fixed-factor-clock": { id: "ACPI0004" },
   "arm,coresight-stm": { id: "ARMHC502" },
   "arm,coresight-cpu-debug": { id: "ARMHC503" },
   "arm,coresight-tpiu": { id: "ARMHC979" },
