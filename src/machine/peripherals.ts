@@ -5,6 +5,7 @@ import { VirtioConsole as ConsoleDevice } from "../devices/virtio/console.ts";
 import { VirtioEntropy } from "../devices/virtio/entropy.ts";
 import { VirtioFileSystem } from "../devices/virtio/file-system.ts";
 import { VirtioNet } from "../devices/virtio/net.ts";
+import { VirtioSocket } from "../devices/virtio/socket/socket-device.ts";
 import { formatBytes } from "../platform/units.ts";
 import { VIRT_MAP } from "../platform/virt-map.ts";
 import type { GuestNetwork } from "./guest-network.ts";
@@ -14,7 +15,9 @@ import type { OutputQueue } from "./output-queue.ts";
 import { VirtioBuses } from "./virtio-buses.ts";
 import type {
   ByteInput,
+  GuestSockets,
   MemoryBalloon,
+  SocketConnection,
   VirtioConsole,
   VirtioPort,
   VirtualMachineOptions,
@@ -23,11 +26,15 @@ import type {
 /** Linux uses one request queue for each processor, as far as there are so many. */
 const MOST_DISK_QUEUES = 4;
 
+/** The guest's address on its socket device; every machine's guest is alone there. */
+const GUEST_CID = 3;
+
 /** What a host connects to a machine: serial port, consoles, entropy, disks, directories, network. Slots of a bus are filled in this order. */
 export class Peripherals {
   readonly serial: ByteInput;
   readonly console: VirtioConsole | undefined;
   readonly ports: ReadonlyMap<string, VirtioPort>;
+  readonly sockets: GuestSockets | undefined;
   /** For a deterministic machine, which has to wait for its drives. */
   readonly orderedDrives: OrderedDrives | undefined;
   readonly balloon: MemoryBalloon | undefined;
@@ -47,6 +54,7 @@ export class Peripherals {
     this.serial = { send: (bytes) => this.#send(() => machine.board.serial.receive(bytes)) };
     this.console = this.#connectConsole(options, output);
     this.ports = this.#connectPorts(options, output);
+    this.sockets = options.sockets === true ? this.#connectSockets() : undefined;
     this.#virtio.add(new VirtioEntropy(entropySource(options)));
     this.orderedDrives = options.deterministic === true ? new OrderedDrives() : undefined;
     (options.drives ?? []).forEach((drive, index) => {
@@ -128,6 +136,31 @@ export class Peripherals {
         device.resize(columns, rows);
         this.#wake();
       },
+    };
+  }
+
+  #connectSockets(): GuestSockets {
+    const device = new VirtioSocket(GUEST_CID);
+    this.#virtio.add(device);
+    const wake = this.#wake;
+    const waking = (connection: SocketConnection): SocketConnection => ({
+      send: (bytes) => this.#send(() => connection.send(bytes)),
+      end() {
+        connection.end();
+        wake();
+      },
+      close() {
+        connection.close();
+        wake();
+      },
+    });
+    return {
+      connect: (port, handler) => {
+        const connection = device.connect(port, handler);
+        wake();
+        return waking(connection);
+      },
+      listen: (port, listener) => device.listen(port, (connection) => listener(waking(connection))),
     };
   }
 

@@ -1,11 +1,15 @@
 import type { BlockStore } from "../devices/storage/block-store.ts";
 import type { BalloonStatistics } from "../devices/virtio/balloon.ts";
 import type { FileServer } from "../devices/virtio/file-system.ts";
+import type { SocketConnection, SocketHandler } from "../devices/virtio/socket/connection.ts";
+import type { SocketListener } from "../devices/virtio/socket/socket-device.ts";
 import type { PublishedPort } from "../network/publish.ts";
 import type { SmbiosIdentity } from "../platform/smbios/identity.ts";
 import type { BootFile } from "./boot/boot-file.ts";
 import type { Decompressors } from "./boot/kernel-image.ts";
 import type { AcpiChoice } from "./boot/system-description.ts";
+
+export type { SocketConnection, SocketHandler, SocketListener };
 
 /**
  * Takes the bytes that a guest writes, a copy of its own each time. While a returned promise is pending, the
@@ -36,6 +40,14 @@ export interface VirtioPort extends ByteInput {
 
 /** Where a virtio device sits: in one of the board's 32 MMIO slots, or on its PCIe bus, with MSI-X. */
 export type VirtioBus = "mmio" | "pci";
+
+/** Streams between ports of the guest and of the host (in Linux AF_VSOCK, the host being CID 2). */
+export interface GuestSockets {
+  /** Asks the guest for a connection to its port; the handler hears whether it takes it. */
+  connect(port: number, handler: SocketHandler): SocketConnection;
+  /** Takes connections to a port of the host. Returns how to stop that. */
+  listen(port: number, listener: SocketListener): () => void;
+}
 
 /** A disk. What it reports as an error is an I/O error of the guest's. */
 export interface Drive extends BlockStore {
@@ -131,6 +143,8 @@ export interface VirtualMachineOptions {
     | undefined;
   /** A second virtio console device, with these named ports, where wanted. They are open on the host's side. */
   readonly ports?: readonly { readonly name: string; readonly output: ByteOutput }[] | undefined;
+  /** A virtio socket device (vsock), where wanted. */
+  readonly sockets?: boolean;
   /** What happens when the guest reboots: the machine starts again with the same inputs (the default), or ends. */
   readonly onReboot?: "restart" | "end";
   /** Bytes from the host's source of randomness; not used by a deterministic machine. */
@@ -173,6 +187,8 @@ export interface VirtualMachine {
   readonly balloon?: MemoryBalloon | undefined;
   /** What `net.publish` asked for, with the ports that were bound. */
   readonly publishedPorts: readonly PublishedPort[];
+  /** Where `sockets` was asked for. */
+  readonly sockets?: GuestSockets | undefined;
   /** Runs, returning to the event loop often enough for input and timers, until the machine ends. */
   run(): Promise<ExitReason>;
   /** Ends {@link run} soon. */

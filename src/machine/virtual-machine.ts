@@ -17,6 +17,7 @@ import { machineStatistics } from "./statistics.ts";
 import type {
   ByteInput,
   ExitReason,
+  GuestSockets,
   MachineStatistics,
   MemoryBalloon,
   VirtioConsole,
@@ -74,6 +75,7 @@ class RunningMachine implements VirtualMachine {
   readonly console: VirtioConsole | undefined;
   readonly ports: ReadonlyMap<string, VirtioPort>;
   readonly balloon: MemoryBalloon | undefined;
+  readonly sockets: GuestSockets | undefined;
   readonly publishedPorts: readonly PublishedPort[];
   readonly #network: UserNetwork | undefined;
   readonly #host: HostTime;
@@ -109,6 +111,7 @@ class RunningMachine implements VirtualMachine {
     this.console = peripherals.console;
     this.ports = peripherals.ports;
     this.balloon = peripherals.balloon;
+    this.sockets = peripherals.sockets;
     this.#orderedDrives = peripherals.orderedDrives;
   }
 

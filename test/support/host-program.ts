@@ -22,6 +22,8 @@ const PACKAGES = {
   dmidecode: "dmidecode",
   truncate: "coreutils",
   dd: "coreutils",
+  e2fsck: "e2fsprogs",
+  debugfs: "e2fsprogs",
 } as const;
 export type HostProgram = keyof typeof PACKAGES;
 

@@ -2,9 +2,12 @@ import { join } from "node:path";
 import { Bug, UserError } from "../../base/errors.ts";
 import type { BootFile } from "../../machine/boot/boot-file.ts";
 import type { CachedImage } from "../images/cache.ts";
-import { describeImage } from "../images/catalogue.ts";
+import { BUSYBOX, describeImage } from "../images/catalogue.ts";
+import { SYSTEM_DISK } from "../images/debian/system-image.ts";
 import { buildInitramfs, type GuestSession, readModuleFiles } from "../images/initramfs.ts";
 import { ensureImages, type PullSettings } from "../images/pull.ts";
+import { checkedName, MachineStore, machinesDirectory } from "../machines/machine-store.ts";
+import { prepareSystem } from "../machines/system-guest.ts";
 import { DEFAULT_KERNEL } from "./defaults.ts";
 import { readInputFile } from "./user-files.ts";
 
@@ -22,6 +25,11 @@ export interface GuestChoice {
   /** Where EDK2's variables are kept. */
   readonly uefiVars?: string | undefined;
   readonly exec?: string | undefined;
+  /** What a machine with a disk of its own is called. */
+  readonly name?: string | undefined;
+  /** Forget what it writes. */
+  readonly rm?: boolean | undefined;
+  readonly console?: "virtio" | "serial" | undefined;
 }
 
 /** The files to boot. */
@@ -35,6 +43,8 @@ export interface Guest {
   readonly commandLine: string | undefined;
   /** Whether the initial file system is ours: its session is on the virtio console, or runs one command. */
   readonly ours: boolean;
+  /** The disk of a system, which comes before all others. */
+  readonly disk?: { readonly path: string; readonly overlay: "temporary" | { readonly path: string } };
 }
 
 /** The kernel's own messages go to the serial port. Later arguments override. */
@@ -64,7 +74,10 @@ export async function prepareGuest(
   if (name === undefined) {
     return { ...given, deviceTree, commandLine: given.kernel && commandLine, ours: false };
   }
-  if (describeImage(name).kind === "firmware") {
+  const { kind } = describeImage(name);
+  if (kind === "system")
+    return await prepareSystemGuest(name, choice, deviceTree, commandLine, session, settings);
+  if (kind === "firmware") {
     return {
       ...given,
       ...(await firmwareFiles(name, settings)),
@@ -73,7 +86,7 @@ export async function prepareGuest(
       ours: false,
     };
   }
-  if (describeImage(name).kind === "installer") {
+  if (kind === "installer") {
     const { [name]: image } = await ensureImages([name], settings);
     const [kernel, initrd] = [await fileOf(image!, 0), given.initrd ?? (await fileOf(image!, 1))];
     return { ...given, kernel, initrd, deviceTree, commandLine, ours: false };
@@ -98,9 +111,43 @@ async function firmwareFiles(
   return { firmware: await fileOf(image!, 0), variables };
 }
 
+async function prepareSystemGuest(
+  name: string,
+  choice: GuestChoice,
+  deviceTree: BootFile | undefined,
+  commandLine: string,
+  session: GuestSession,
+  settings: PullSettings,
+): Promise<Guest> {
+  const store = new MachineStore(machinesDirectory(settings.environment));
+  const called = checkedName(choice.name ?? name.replace(":", "-"));
+  const stored = choice.rm ? undefined : await store.find(called);
+  if (stored !== undefined && stored.image !== name) {
+    throw misuse(`The machine ${called} is made from ${stored.image}, not ${name}; give another --name.`);
+  }
+  const images = await ensureImages(stored === undefined ? [name, BUSYBOX] : [BUSYBOX], settings);
+  const busybox = await fileOf(images[BUSYBOX]!, 0);
+  const console = choice.console ?? "virtio";
+  const common = { firmware: undefined, variables: undefined, deviceTree, ours: true };
+  const boot = async (base: string) => {
+    const system = await prepareSystem(base, session, console, busybox);
+    return { ...common, ...system, commandLine: `${commandLine} ${system.commandLine}` };
+  };
+  if (choice.rm) {
+    const base = join(images[name]!.directory, SYSTEM_DISK);
+    return { ...(await boot(base)), disk: { path: base, overlay: "temporary" } };
+  }
+  const machine = stored ?? (await store.create(called, images[name]!));
+  return {
+    ...(await boot(machine.base)),
+    disk: { path: machine.base, overlay: { path: machine.overlay } },
+  };
+}
+
 /** A file of an image, by its place in the catalogue, where the kernel, the firmware or the program is first. */
 async function fileOf(image: CachedImage, index: number): Promise<BootFile> {
-  const path = Object.keys(describeImage(image.name).files)[index];
+  const description = describeImage(image.name);
+  const path = description.kind === "system" ? undefined : Object.keys(description.files)[index];
   if (path === undefined) throw new Bug(`the image ${image.name} has no file number ${index}`);
   return await readInputFile(join(image.directory, path), image.name);
 }
@@ -115,8 +162,13 @@ function checkChoice(choice: GuestChoice): void {
     const { kind } = describeImage(image);
     if (kind === "program")
       throw misuse(`The image ${image} is a program for a guest, not something to boot; leave it out.`);
-    if ((kind === "kernel" || kind === "installer") && kernel !== undefined) {
+    if ((kind === "kernel" || kind === "installer" || kind === "system") && kernel !== undefined) {
       throw misuse(`Both ${image} and --kernel ${kernel} name a kernel; leave one out.`);
+    }
+    if (kind === "system" && (initrd ?? bios) !== undefined) {
+      throw misuse(
+        `The image ${image} brings its own start; leave out ${initrd === undefined ? "--bios" : "--initrd"}.`,
+      );
     }
     if (kind === "firmware" && bios !== undefined) {
       throw misuse(`Both ${image} and --bios ${bios} name firmware; leave one out.`);

@@ -44,7 +44,12 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
   const run = machineOptions(program.command("run"))
     .summary("boot a guest on this terminal")
     .description("Boots a guest: Debian's kernel with a shell, where nothing else is named.")
-    .argument("[IMAGE]", `kernel or firmware to pull and boot (default: ${DEFAULT_KERNEL})`)
+    .argument("[IMAGE]", `system, kernel or firmware to pull and boot (default: ${DEFAULT_KERNEL})`)
+    .option(
+      "--name <NAME>",
+      "what to call the machine; a system's disk is kept under it (default: the image's)",
+    )
+    .option("--rm", "forget at the end what the machine wrote to its system's disk")
     .option("--kernel <FILE>", "boot this kernel: Image, gzip, EFI zboot, ELF or flat")
     .option("--initrd <FILE>", "give it this initial file system")
     .option("--append <TEXT>", "add to the kernel's command line")
@@ -112,6 +117,8 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
     "after",
     `${examples([
       "elvisor run",
+      "elvisor run debian:12",
+      "elvisor run debian:12 --name work --memory 2G",
       "elvisor run kernel:6.12-generic --memory 2G --cpus 4",
       "elvisor run --exec 'cat /proc/cpuinfo'",
       "tar c src | elvisor run --exec 'tar x && ls -R'",

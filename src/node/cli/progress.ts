@@ -11,7 +11,11 @@ export function stderrProgress(stderr: Host["stderr"]): Progress {
   };
   if (!stderr.isTTY) {
     return {
-      start: (label, total, done) => {
+      start: (label, total, done, unit) => {
+        if (unit === "packages") {
+          say(`${label} (${total} packages).`);
+          return;
+        }
         const already = done > 0 ? `, ${mebibytes(done)} of them are here` : "";
         say(`Fetching ${label} (${mebibytes(total)} MiB${already}).`);
       },
@@ -22,9 +26,10 @@ export function stderrProgress(stderr: Host["stderr"]): Progress {
   }
   let bar: SingleBar | undefined;
   return {
-    start: (label, total, done) => {
+    start: (label, total, done, unit) => {
+      const amount = unit === "packages" ? `${total} packages` : `${mebibytes(total)} MiB`;
       bar = new SingleBar({
-        format: `{label} [{bar}] {percentage}% of ${mebibytes(total)} MiB, {eta_formatted} left`,
+        format: `{label} [{bar}] {percentage}% of ${amount}, {eta_formatted} left`,
         stream: stderr,
         barsize: 24,
         hideCursor: false,

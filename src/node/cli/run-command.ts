@@ -77,6 +77,11 @@ export async function runCommand(options: RunOptions, host: Host): Promise<numbe
         keyring: options.keyring,
       },
     );
+    if (guest.disk !== undefined) {
+      const { path, overlay } = guest.disk;
+      const report = (sentence: string) => void host.stderr.write(`elvisor: ${sentence}\n`);
+      drives.unshift(await openDrive(path, { format: "raw", overlay, report }));
+    }
     const { uefiVars } = options;
     if (uefiVars !== undefined) variables = openVariableFile(uefiVars, variableTemplate(guest));
     return await runWith(

@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import { UserError } from "../../base/errors.ts";
 import type { ImageDescription } from "./catalogue.ts";
 import { compressionOf, decompress } from "./compression.ts";
+import { PackageUniverse } from "./debian/package-universe.ts";
 import { download, type Progress } from "./download.ts";
 import { httpGetBytes, NetworkError } from "./http.ts";
 import type { ArchiveSuite, Mirror } from "./mirror.ts";
@@ -70,6 +71,30 @@ export class Archive {
     );
   }
 
+  /** All packages of a release, from its own suite and those beside it; backports stay out. */
+  async universe(release: string): Promise<PackageUniverse> {
+    const universe = new PackageUniverse();
+    let firstError: unknown;
+    for (const suite of this.#mirror.suites) {
+      if (suite.suite.replace(/-.*/, "") !== release || suite.suite.endsWith("-backports")) continue;
+      try {
+        const list = await this.#list(suite);
+        if (list === undefined) continue;
+        await universe.add(decompress(createReadStream(list), compressionOf(list)), suite.url);
+      } catch (error) {
+        if (!suite.optional || !(error instanceof NetworkError)) throw error;
+        firstError ??= error;
+      }
+    }
+    if (universe.size > 0) return universe;
+    throw (
+      firstError ??
+      new UserError(
+        `Debian's release ${release} is not in the mirror that ${this.#mirror.namedBy} names; name another one with --mirror URL.`,
+      )
+    );
+  }
+
   /** Removes the lists that this run did not need: newer ones have taken their places. */
   async forgetOtherLists(): Promise<void> {
     for (const name of await readdir(this.#listDirectory)) {
@@ -78,6 +103,16 @@ export class Archive {
   }
 
   async #search(suite: ArchiveSuite, image: ImageDescription): Promise<FoundPackage[] | undefined> {
+    const list = await this.#list(suite);
+    if (list === undefined) return undefined;
+    const records = await selectPackages(decompress(createReadStream(list), compressionOf(list)), (name) =>
+      image.packageName.test(name),
+    );
+    return records.map((record) => ({ ...record, url: `${suite.url}/${record.path}` }));
+  }
+
+  /** The suite's list of packages as a file; undefined where the mirror does not have an optional suite. */
+  async #list(suite: ArchiveSuite): Promise<string | undefined> {
     let pending = this.#releases.get(suite);
     if (pending === undefined) {
       pending = this.#fetchRelease(suite);
@@ -87,10 +122,7 @@ export class Archive {
     if (release === undefined) return undefined;
     const list = await this.#fetchList(suite, release);
     this.#lists.add(basename(list));
-    const records = await selectPackages(decompress(createReadStream(list), compressionOf(list)), (name) =>
-      image.packageName.test(name),
-    );
-    return records.map((record) => ({ ...record, url: `${suite.url}/${record.path}` }));
+    return list;
   }
 
   /** undefined where the mirror does not have an optional suite. */

@@ -13,7 +13,15 @@ export interface CachedFile {
   readonly path: string;
   /** Bytes. */
   readonly size: number;
-  readonly sha256: string;
+  /** Absent for a disk, which is made here and mostly holes. */
+  readonly sha256?: string;
+}
+
+/** A directory in which the large files of an image are made before it is published. */
+export interface ImageDraft {
+  readonly draft: string;
+  /** Paths below it, of files that stay as they are; their hashes are not recorded. */
+  readonly files: readonly string[];
 }
 
 /** What is known of an image in the cache. */
@@ -88,18 +96,35 @@ export class ImageCache {
     return images;
   }
 
+  /** An empty directory for the files of an image. What an interrupted run left in such a one is removed. */
+  async draft(name: string): Promise<string> {
+    const unfinished = join(this.directory, "unfinished");
+    const draft = join(unfinished, `${name.replace(":", "-")}-${process.pid}`);
+    try {
+      // The lock is held, so whatever lies here is from a run that was interrupted.
+      await rm(unfinished, { recursive: true, force: true });
+      await mkdir(draft, { recursive: true });
+      return draft;
+    } catch (cause) {
+      throw diskError(draft, cause);
+    }
+  }
+
+  /** Removes downloads that are not needed any more. */
+  async forgetDownloads(names: readonly string[]): Promise<void> {
+    for (const name of names) await rm(join(this.downloads, name), { force: true });
+  }
+
   /** Puts an image in place in one step and removes its other versions. */
   async publish(
     manifest: Omit<ImageManifest, "files">,
     contents: ReadonlyMap<string, Uint8Array>,
+    large?: ImageDraft,
   ): Promise<CachedImage> {
-    const unfinished = join(this.directory, "unfinished");
-    const draft = join(unfinished, `${manifest.name.replace(":", "-")}-${process.pid}`);
+    const draft = large?.draft ?? (await this.draft(manifest.name));
     const parent = this.#imageDirectory(manifest.name);
     const final = join(parent, encodeURIComponent(manifest.version));
     try {
-      // The lock is held, so whatever lies here is from a run that was interrupted.
-      await rm(unfinished, { recursive: true, force: true });
       const files: CachedFile[] = [];
       for (const [path, content] of contents) {
         await writeDurably(join(draft, path), content);
@@ -108,6 +133,9 @@ export class ImageCache {
           size: content.length,
           sha256: createHash("sha256").update(content).digest("hex"),
         });
+      }
+      for (const path of large?.files ?? []) {
+        files.push({ path, size: (await stat(join(draft, path))).size });
       }
       await writeDurably(
         join(draft, MANIFEST),

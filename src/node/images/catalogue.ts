@@ -1,7 +1,20 @@
 import { UserError } from "../../base/errors.ts";
 
-/** What an image is made of. */
+/** What an image that is one package is made of. */
 export type ImageKind = "kernel" | "device-trees" | "firmware" | "installer" | "program";
+
+/** A whole system on a disk, made from many packages. */
+export interface SystemDescription {
+  readonly name: string;
+  readonly kind: "system";
+  /** One line for people. */
+  readonly title: string;
+  /** The code name of Debian's release. */
+  readonly release: string;
+}
+
+/** Anything that `elvisor pull` knows. */
+export type AnyDescription = ImageDescription | SystemDescription;
 
 /** An image that `elvisor pull` knows: which package holds it and which of its files are kept. */
 export interface ImageDescription {
@@ -52,9 +65,11 @@ function boards(series: "6.1" | "6.12", releases: readonly string[]): ImageDescr
     files: {},
   };
 }
+/** The image with the shell and the tools of the default guest. */
+export const BUSYBOX = "busybox";
 
 /** Every image that can be pulled. */
-export const CATALOGUE: readonly ImageDescription[] = [
+export const CATALOGUE: readonly AnyDescription[] = [
   kernel("6.1", "cloud", ["bookworm"]),
   kernel("6.1", "generic", ["bookworm"]),
   kernel("6.12", "cloud", ["bookworm", "trixie"]),
@@ -102,17 +117,18 @@ export const CATALOGUE: readonly ImageDescription[] = [
     files: { "grubaa64.efi": /^usr\/lib\/grub\/arm64-efi\/monolithic\/grubaa64\.efi$/ },
   },
   {
-    name: "busybox",
+    name: BUSYBOX,
     kind: "program",
     title: "Busybox, the shell and the tools of the default guest",
     packageName: /^busybox-static$/,
     releases: ["bookworm", "trixie"],
     files: { busybox: /^(usr\/)?bin\/busybox$/ },
   },
+  { name: "debian:12", kind: "system", title: "Debian 12", release: "bookworm" },
 ];
 
 /** The image called `name`; a sentence that lists the names where there is none. */
-export function describeImage(name: string): ImageDescription {
+export function describeImage(name: string): AnyDescription {
   const image = CATALOGUE.find((candidate) => candidate.name === name);
   if (image !== undefined) return image;
   const names = CATALOGUE.map((candidate) => candidate.name).join(", ");

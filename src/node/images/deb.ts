@@ -56,24 +56,68 @@ export async function readPackage(
   wanted: (path: string) => boolean,
   take: (file: PackageFile) => void,
 ): Promise<void> {
-  const data = (await readMembers(path)).find((member) => /^data\.tar(\.|$)/.test(member.name));
-  if (data === undefined) throw unfit(path, "it has no data");
-  const source = createReadStream(path, { start: data.offset, end: data.offset + data.size - 1 });
+  await readPart(path, "data", async (entry) => {
+    if (entry.type !== "file" || !wanted(entry.path)) return;
+    take({ path: entry.path, content: await entry.content() });
+  });
+}
+
+/** An entry of one of a package's archives. */
+export interface PackageEntry {
+  readonly type: string;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly user: number;
+  readonly group: number;
+  /** What a link points to; "" for everything else. */
+  readonly target: string;
+  /** Without "./" or "/" at its beginning, nor "/" at its end. */
+  readonly path: string;
+  /** Seconds since 1970. */
+  readonly time: number;
+  /** Of a device. */
+  readonly major: number;
+  readonly minor: number;
+  /** The bytes of a file; what is not read is skipped. */
+  content(): Promise<Uint8Array>;
+}
+
+/** Gives `take` every entry of the package's files ("data") or of what its maintainer wrote ("control"). */
+export async function readPart(
+  path: string,
+  part: "data" | "control",
+  take: (entry: PackageEntry) => Promise<void> | void,
+): Promise<void> {
+  const member = (await readMembers(path)).find(({ name }) => name.replace(/\.tar(\..*)?$/, "") === part);
+  if (member === undefined) throw unfit(path, `it has no ${part}`);
+  const source = createReadStream(path, { start: member.offset, end: member.offset + member.size - 1 });
   const tar = extract();
   const failures: unknown[] = [];
-  const reading = pipeline(decompress(source, compressionOf(data.name)), tar).catch((error: unknown) => {
+  const reading = pipeline(decompress(source, compressionOf(member.name)), tar).catch((error: unknown) => {
     failures.push(error);
   });
   try {
     for await (const entry of tar) {
-      const name = entry.header.name.replace(/^\.?\/+/, "");
-      if (entry.header.type !== "file" || !wanted(name)) {
-        entry.resume();
-        continue;
-      }
-      const pieces: Uint8Array[] = [];
-      for await (const piece of entry) pieces.push(piece as Uint8Array);
-      take({ path: name, content: Buffer.concat(pieces) });
+      const { name, type, mode, uid, gid, linkname, mtime, devmajor, devminor } = entry.header;
+      let read = false;
+      await take({
+        type: type ?? "file",
+        mode: mode ?? 0,
+        user: uid ?? 0,
+        group: gid ?? 0,
+        target: linkname ?? "",
+        path: name.replace(/^\.?\/+/, "").replace(/^\.$|\/+$/, ""),
+        time: Math.floor((mtime?.getTime() ?? 0) / 1000),
+        major: devmajor ?? 0,
+        minor: devminor ?? 0,
+        async content() {
+          read = true;
+          const pieces: Uint8Array[] = [];
+          for await (const piece of entry) pieces.push(piece as Uint8Array);
+          return Buffer.concat(pieces);
+        },
+      });
+      if (!read) entry.resume();
     }
   } catch (error) {
     if (error instanceof UserError) throw error;

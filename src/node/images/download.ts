@@ -9,9 +9,13 @@ import { type HttpAnswer, httpGet, NetworkError, unreachable } from "./http.ts";
 
 /** Follows a download. */
 export interface Progress {
-  /** `label` names the file, `total` is its length in bytes, `done` how many are there already. */
-  start(label: string, total: number, done: number): void;
-  advance(bytes: number): void;
+  /**
+   * `label` names the file, `total` is its length in bytes, `done` how many are there already. Work that is
+   * counted in packages is no file: `label` then says what is being done.
+   */
+  start(label: string, total: number, done: number, unit?: "bytes" | "packages"): void;
+  /** By so many units. */
+  advance(count: number): void;
   /** After a success, a failure or an interruption. */
   stop(): void;
   /** A sentence for the user. */

@@ -54,6 +54,7 @@ ln -s fd/2 /dev/stderr
 ifconfig lo up
 . /etc/elvisor/settings
 [ "$MODE" = shell ] && [ -f /etc/elvisor/network ] && sh /etc/elvisor/network &
+[ -x /etc/elvisor/agent ] && { modprobe vmw_vsock_virtio_transport 2>/dev/null; exec /etc/elvisor/agent; } &
 while :; do
   sleep 2147483647 &
   wait $!

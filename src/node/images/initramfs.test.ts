@@ -4,7 +4,8 @@ import { expect, test } from "vitest";
 import { runHostProgram } from "../../../test/support/host-program.ts";
 import { temporaryDirectory } from "../../../test/support/temporary-directory.ts";
 import { writeCpio } from "./cpio.ts";
-import { appletNames, buildInitramfs } from "./initramfs.ts";
+import { buildInitramfs } from "./initramfs.ts";
+import { appletNames } from "./initramfs-tree.ts";
 
 /** Looks enough like a busybox. */
 const BUSYBOX = Buffer.from("\x7fELF junk\0[\0[[\0ash\0cat\0sh\0start-stop-daemon\0\0more junk", "latin1");

@@ -18,25 +18,30 @@ export async function selectPackages(
   wanted: (name: string) => boolean,
 ): Promise<PackageRecord[]> {
   const records: PackageRecord[] = [];
-  const take = (stanza: string): void => {
+  for await (const stanza of readStanzas(list)) {
     const name = /^Package: (.*)$/m.exec(stanza)?.[1]?.trim();
-    if (name === undefined || !wanted(name)) return;
+    if (name === undefined || !wanted(name)) continue;
     const record = recordOf(name, stanza);
     if (record !== undefined) records.push(record);
-  };
+  }
+  return records;
+}
+
+/** The stanzas of a decompressed list, which blank lines separate. */
+export async function* readStanzas(list: Readable): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const piece of list as AsyncIterable<Uint8Array>) {
     const text = rest + decoder.decode(piece, { stream: true });
     const stanzas = text.split("\n\n");
     rest = stanzas.pop()!;
-    for (const stanza of stanzas) take(stanza);
+    yield* stanzas;
   }
-  take(rest + decoder.decode());
-  return records;
+  yield rest + decoder.decode();
 }
 
-function recordOf(name: string, stanza: string): PackageRecord | undefined {
+/** The record in the stanza of package `name`; undefined where a field is missing or cannot be Debian's. */
+export function recordOf(name: string, stanza: string): PackageRecord | undefined {
   const field = (key: string): string | undefined =>
     new RegExp(`^${key}: (.*)$`, "m").exec(stanza)?.[1]?.trim();
   const version = field("Version");

@@ -1,20 +1,24 @@
-import { rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../../base/errors.ts";
+import type { VirtualMachineFactory } from "../../machine/virtual-machine-interface.ts";
 import { Archive, type FoundPackage } from "./archive.ts";
 import type { CachedImage, ImageCache } from "./cache.ts";
-import { describeImage, type ImageDescription } from "./catalogue.ts";
+import { type AnyDescription, BUSYBOX, describeImage, type ImageDescription } from "./catalogue.ts";
 import { readPackage } from "./deb.ts";
+import { makeSystemImage } from "./debian/system-image.ts";
 import { download, type Progress } from "./download.ts";
-import { findMirror, type MirrorSettings } from "./mirror.ts";
-import type { KernelModule } from "./modules.ts";
-import { inLoadOrder, KEPT_MODULES, MODULE_DIRECTORIES, moduleIndexes, readModule } from "./modules.ts";
+import { findMirror, type Mirror, type MirrorSettings } from "./mirror.ts";
+import { KEPT_MODULES } from "./modules.ts";
 import type { SignatureSettings } from "./signature.ts";
+import { unpackKernel } from "./unpack-kernel.ts";
 
 /** Everything on which pulling depends. */
 export interface PullSettings extends MirrorSettings, SignatureSettings {
   readonly cache: ImageCache;
   readonly progress: Progress;
+  /** Makes the machine in which a system configures itself; Node's own unless given. */
+  readonly createMachine?: VirtualMachineFactory | undefined;
 }
 
 /** False for a kernel that was unpacked when fewer modules were kept. */
@@ -71,30 +75,65 @@ export async function pullImages(
   );
   try {
     const images: CachedImage[] = [];
-    let archive: Archive | undefined;
-    for (const description of descriptions) {
-      const present = await cache.find(description.name);
-      const whole = present !== undefined && isWhole(present);
-      if (whole && which === "missing") {
-        images.push(present);
-        continue;
-      }
-      archive ??= new Archive(await findMirror(settings), settings, cache.lists, progress);
-      const found = await archive.find(description);
-      if (whole && present.packageSha256 === found.sha256) {
-        images.push(present);
-        continue;
-      }
-      const modules =
-        description.kind === "kernel"
-          ? [...new Set([...(present?.modules ?? []), ...KEPT_MODULES])]
-          : undefined;
-      images.push(await pullPackage(description, found, modules, settings));
-    }
-    await archive?.forgetOtherLists();
+    const run = new PullRun(settings);
+    for (const description of descriptions) images.push(await run.pull(description, which));
+    await run.end();
     return images;
   } finally {
     lock.release();
+  }
+}
+
+/** Pulls several images from one archive. */
+class PullRun {
+  readonly #settings: PullSettings;
+  #source: { readonly archive: Archive; readonly mirror: Mirror } | undefined;
+
+  constructor(settings: PullSettings) {
+    this.#settings = settings;
+  }
+
+  async pull(description: AnyDescription, which: "newest" | "missing"): Promise<CachedImage> {
+    const { cache, progress } = this.#settings;
+    const present = await cache.find(description.name);
+    const whole = present !== undefined && isWhole(present);
+    if (whole && which === "missing") return present;
+    const source = await this.#open();
+    if (description.kind === "system") {
+      const busybox = await this.pull(describeImage(BUSYBOX), "missing");
+      const createMachine =
+        this.#settings.createMachine ?? (await import("../create-machine.ts")).createMachine;
+      return await makeSystemImage(description, present, {
+        ...source,
+        cache,
+        progress,
+        createMachine,
+        busybox: {
+          name: BUSYBOX,
+          bytes: new Uint8Array(await readFile(join(busybox.directory, busybox.files[0]!.path))),
+        },
+      });
+    }
+    const found = await source.archive.find(description);
+    if (whole && present.packageSha256 === found.sha256) return present;
+    const modules =
+      description.kind === "kernel"
+        ? [...new Set([...(present?.modules ?? []), ...KEPT_MODULES])]
+        : undefined;
+    return await pullPackage(description, found, modules, this.#settings);
+  }
+
+  async end(): Promise<void> {
+    await this.#source?.archive.forgetOtherLists();
+  }
+
+  async #open(): Promise<{ readonly archive: Archive; readonly mirror: Mirror }> {
+    if (this.#source === undefined) {
+      const mirror = await findMirror(this.#settings);
+      const { cache, progress } = this.#settings;
+      this.#source = { mirror, archive: new Archive(mirror, this.#settings, cache.lists, progress) };
+    }
+    return this.#source;
   }
 }
 
@@ -111,7 +150,7 @@ async function pullPackage(
   progress.say(`Unpacking ${label}.`);
   const contents =
     modules !== undefined
-      ? await unpackKernel(description, target, modules)
+      ? await unpackKernel(target, modules)
       : description.kind === "device-trees"
         ? await unpackDeviceTrees(description, target)
         : await unpackFiles(description, target);
@@ -176,37 +215,4 @@ function checkComplete(
       );
     }
   }
-}
-
-/** Keeps of a kernel package the image and, decompressed, the modules that the default guest can use. */
-async function unpackKernel(
-  description: ImageDescription,
-  path: string,
-  wanted: readonly string[],
-): Promise<Map<string, Uint8Array>> {
-  const contents = new Map<string, Uint8Array>();
-  const packed = new Map<string, Uint8Array>();
-  let release = "";
-  await readPackage(
-    path,
-    (file) => description.files["Image"]!.test(file) || MODULE_DIRECTORIES.test(file),
-    ({ path: file, content }) => {
-      const module = /^(?:usr\/)?lib\/modules\/([^/]+)\/(.*)$/.exec(file);
-      if (module === null) {
-        contents.set("Image", content);
-      } else {
-        release = module[1]!;
-        packed.set(module[2]!, content);
-      }
-    },
-  );
-  checkComplete(description, contents, path);
-  const modules: KernelModule[] = [];
-  for (const [file, content] of packed) modules.push(await readModule(file, content));
-  const kept = inLoadOrder(modules, wanted);
-  for (const module of kept) contents.set(`lib/modules/${release}/${module.path}`, module.content);
-  for (const [name, text] of Object.entries(moduleIndexes(kept))) {
-    contents.set(`lib/modules/${release}/${name}`, Buffer.from(text));
-  }
-  return contents;
 }

@@ -1,0 +1,85 @@
+import { Duplex } from "node:stream";
+import type { GuestSockets, SocketConnection } from "../../machine/virtual-machine-interface.ts";
+
+/** A connection came to nothing: nobody in the guest listens on the port, or the guest is gone. */
+export class ConnectionRefused extends Error {}
+
+/** Opens a stream to a port of the guest. */
+export type StreamOpener = (port: number) => Promise<Duplex>;
+
+/** Opens streams over a machine's socket device. */
+export function streamOpener(sockets: GuestSockets): StreamOpener {
+  return (port) =>
+    new Promise((resolve, reject) => {
+      const stream = new SocketStream(() => resolve(stream), reject);
+      stream.connection = sockets.connect(port, stream.handler);
+    });
+}
+
+/** A Node stream over a connection with the guest. A slow reader makes the guest wait. */
+export class SocketStream extends Duplex {
+  connection: SocketConnection | undefined;
+  readonly handler = {
+    opened: (): void => {
+      this.#opened = true;
+      this.#onOpen();
+    },
+    data: (bytes: Uint8Array): void | Promise<void> => {
+      if (this.destroyed || this.push(bytes)) return undefined;
+      return new Promise((resolve) => {
+        this.#resume = resolve;
+      });
+    },
+    ended: (): void => this.#end(),
+    closed: (reset: boolean): void => {
+      this.#gone = true;
+      if (!this.#opened) this.#onRefused(new ConnectionRefused("nobody takes the connection"));
+      else if (reset && !this.#ended) this.destroy(new ConnectionRefused("the connection broke"));
+      else this.#end();
+    },
+  };
+  readonly #onOpen: () => void;
+  readonly #onRefused: (error: Error) => void;
+  #resume: (() => void) | undefined;
+  #opened = false;
+  #ended = false;
+  #gone = false;
+
+  constructor(onOpen: () => void, onRefused: (error: Error) => void) {
+    super({ allowHalfOpen: true });
+    this.#onOpen = onOpen;
+    this.#onRefused = onRefused;
+    // Whoever uses the stream hears of it by its end or its own listener.
+    this.on("error", () => {});
+  }
+
+  override _read(): void {
+    this.#resume?.();
+    this.#resume = undefined;
+  }
+
+  override _write(bytes: Uint8Array, _encoding: string, done: (error?: Error) => void): void {
+    if (this.#gone) done(new ConnectionRefused("the connection is closed"));
+    else
+      void this.connection!.send(bytes).then(() =>
+        done(this.#gone ? new ConnectionRefused("the connection is closed") : undefined),
+      );
+  }
+
+  override _final(done: () => void): void {
+    this.connection!.end();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#resume?.();
+    this.connection?.close();
+    done(error);
+  }
+
+  #end(): void {
+    if (this.#ended || this.destroyed) return;
+    this.#ended = true;
+    this.push(null);
+  }
+}

@@ -1,0 +1,79 @@
+import { INITRAMFS_SETTING, POLICY_PROGRAM } from "./base-configuration.ts";
+
+/** Ports through which the configuration of a system is followed. */
+export const CONFIGURE_PORTS = {
+  /** What the packages' scripts say. */
+  log: "elvisor.log",
+  /** dpkg's status lines (dpkg(1), --status-fd), at the end "elvisor: STATUS". */
+  status: "elvisor.status",
+} as const;
+
+/** Path below /run of the script, and of the programs that it brings along. */
+export const CONFIGURE_SCRIPT = "elvisor/configure";
+export const CONFIGURE_BUSYBOX = "elvisor/busybox";
+
+/**
+ * Packages that others use before their dependencies say so: who owns files, /bin/sh's surroundings, awk.
+ */
+const FIRST = ["base-passwd", "base-files", "dpkg", "libc6", "perl-base", "mawk", "debconf"] as const;
+
+/**
+ * Process 1 of a system that has been unpacked: it configures the packages, as debootstrap's second stage
+ * would, and switches off.
+ */
+export function configureScript(preinst: readonly string[], commands: readonly string[] = []): string {
+  return `#!/bin/sh
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/root TERM=dumb
+# Our start uses no initial file system of the kernel package's making.
+export INITRD=No
+export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true LC_ALL=C LANGUAGE=C LANG=C
+cd /
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs shm /dev/shm
+ln -sf /proc/self/fd /dev/fd
+busybox=/run/${CONFIGURE_BUSYBOX}
+
+port() {
+  while :; do
+    for entry in /sys/class/virtio-ports/*; do
+      read -r name 2>/dev/null <"$entry/name" && [ "$name" = "$1" ] && device=/dev/\${entry##*/} && return
+    done
+    $busybox sleep 0.05
+  done
+}
+port ${CONFIGURE_PORTS.status}
+exec 3>"$device"
+port ${CONFIGURE_PORTS.log}
+exec </dev/null >"$device" 2>&1
+
+finish() {
+  echo "elvisor: $1" >&3
+  exec 3>&-
+  $busybox sync
+  $busybox mount -o remount,ro /
+  $busybox poweroff -f
+}
+
+configure() {
+  dpkg --status-fd 3 --force-confold --force-unsafe-io "$@" || finish $?
+}
+
+DPKG_MAINTSCRIPT_NAME=preinst DPKG_MAINTSCRIPT_ARCH=arm64 DPKG_ADMINDIR=/var/lib/dpkg DPKG_ROOT=
+export DPKG_MAINTSCRIPT_NAME DPKG_MAINTSCRIPT_ARCH DPKG_ADMINDIR DPKG_ROOT
+for package in ${preinst.join(" ")}; do
+  DPKG_MAINTSCRIPT_PACKAGE=\${package%%:*} DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1 \\
+    "/var/lib/dpkg/info/$package.preinst" install || finish $?
+done
+unset DPKG_MAINTSCRIPT_NAME DPKG_MAINTSCRIPT_ARCH DPKG_ADMINDIR DPKG_ROOT
+for package in ${FIRST.join(" ")}; do configure --force-depends --configure "$package"; done
+configure --configure --pending
+passwd -d root >/dev/null
+systemctl enable systemd-networkd.service
+[ -f /${INITRAMFS_SETTING} ] && echo update_initramfs=yes >/${INITRAMFS_SETTING}
+${commands.join("\n")}
+rm -f /${POLICY_PROGRAM} /var/log/dpkg.log /var/log/alternatives.log /var/log/bootstrap.log
+: >/etc/machine-id
+finish 0
+`;
+}
