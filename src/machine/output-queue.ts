@@ -4,16 +4,25 @@ import type { ByteOutput } from "./virtual-machine-interface.ts";
 /** Bytes kept before the machine is stopped for their reader, whatever the reader says. */
 const CHUNK = 65536;
 
+/** With more bytes than this the burst ends early. */
+const FULL = 1 << 20;
+
 /**
  * Output of devices on its way to the host: collected during a burst, handed over between bursts. While a
  * reader is busy the machine does not run, so nothing piles up.
  */
 export class OutputQueue {
   readonly #channels: Channel[] = [];
+  readonly #onFull: () => void;
+
+  /** `onFull` is called when so much was collected that it should be handed over soon. */
+  constructor(onFull: () => void = () => {}) {
+    this.#onFull = onFull;
+  }
 
   /** A device's end of a channel to `output`. */
   sink(output: ByteOutput): ByteSink {
-    const channel = new Channel(output);
+    const channel = new Channel(output, this.#onFull);
     this.#channels.push(channel);
     return channel;
   }
@@ -29,12 +38,14 @@ export class OutputQueue {
 
 class Channel implements ByteSink {
   readonly #output: ByteOutput;
+  readonly #onFull: () => void;
   #buffer = new Uint8Array(256);
   #length = 0;
   #busy: Promise<void> | undefined;
 
-  constructor(output: ByteOutput) {
+  constructor(output: ByteOutput, onFull: () => void) {
     this.#output = output;
+    this.#onFull = onFull;
   }
 
   write(bytes: Uint8Array): void {
@@ -45,6 +56,7 @@ class Channel implements ByteSink {
     }
     this.#buffer.set(bytes, this.#length);
     this.#length += bytes.length;
+    if (this.#length > FULL) this.#onFull();
   }
 
   flush(): Promise<void> | undefined {

@@ -81,7 +81,7 @@ class RunningMachine implements VirtualMachine {
   readonly #host: HostTime;
   readonly #machine: Machine;
   readonly #clock: MachineClock;
-  readonly #output = new OutputQueue();
+  readonly #output = new OutputQueue(() => this.#machine.loop.interrupt());
   readonly #started: number;
   readonly #onReboot: "restart" | "end";
   readonly #orderedDrives: OrderedDrives | undefined;

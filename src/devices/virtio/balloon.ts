@@ -35,8 +35,8 @@ export const BALLOON_STATISTICS = [
 
 export type BalloonStatistics = Partial<Record<(typeof BALLOON_STATISTICS)[number], number>>;
 
-/** Page numbers that are read from a buffer at a time. */
-const PIECE = 4096;
+/** Most bytes of page numbers in one buffer; Linux sends 1 KiB. */
+const MOST_BYTES = 1 << 16;
 
 /**
  * A virtio memory balloon (virtio 1.2, section 5.5): the guest gives pages into it, and takes them back, until it
@@ -129,9 +129,12 @@ export class VirtioBalloon implements VirtioDevice {
 
   #takePages(queue: VirtQueue, inflate: boolean): void {
     for (let buffer = queue.take(); buffer !== undefined; buffer = queue.take()) {
-      for (let done = 0; done + 4 <= buffer.readableLength; done += PIECE * 4) {
-        const bytes = new Uint8Array(Math.min(PIECE * 4, (buffer.readableLength - done) & ~3));
-        if (!buffer.read(done, bytes)) break;
+      if (buffer.readableLength > MOST_BYTES) {
+        this.#host?.fail(`${buffer.readableLength} bytes of page numbers in one buffer`);
+        return;
+      }
+      const bytes = new Uint8Array(buffer.readableLength & ~3);
+      if (buffer.read(0, bytes)) {
         const view = new DataView(bytes.buffer);
         for (let at = 0; at < bytes.length; at += 4) this.#hold(view.getUint32(at, true), inflate);
       }

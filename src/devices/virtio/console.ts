@@ -25,6 +25,8 @@ const CONTROL_RECEIVE = 2;
 const CONTROL_TRANSMIT = 3;
 /** Bytes copied at a time. */
 const PIECE = 65_536;
+/** Most bytes of one transmit buffer; Linux sends 32 KiB at most. */
+const MOST_OUTPUT = 1 << 20;
 /** Control messages that wait for the driver; a driver that takes none loses the oldest. */
 const MOST_WAITING = 256;
 
@@ -170,6 +172,10 @@ export class VirtioConsole implements VirtioDevice {
     const port = this.#ports[index];
     if (queue === undefined || port === undefined) return;
     for (let buffer = queue.take(); buffer !== undefined; buffer = queue.take()) {
+      if (buffer.readableLength > MOST_OUTPUT) {
+        this.#host?.fail(`console output of ${buffer.readableLength} bytes in one buffer`);
+        return;
+      }
       for (let done = 0; done < buffer.readableLength; done += PIECE) {
         const bytes = new Uint8Array(Math.min(PIECE, buffer.readableLength - done));
         if (buffer.read(done, bytes)) port.options.output.write(bytes);

@@ -100,7 +100,8 @@ export class DriverSession implements VirtioHost {
     if ((this.status & STATUS.FEATURES_OK) === 0) this.fail("DRIVER_OK without FEATURES_OK");
     else {
       this.#running = true;
-      this.device.start(this);
+      const start = (): void => this.device.start(this);
+      this.#queues.reduce((work, { live }) => (live === undefined ? work : () => live.serve(work)), start)();
     }
   }
 
@@ -138,7 +139,8 @@ export class DriverSession implements VirtioHost {
   }
 
   notify(queue: number): void {
-    if (this.#running && this.#queues[queue]?.live !== undefined) this.device.notify(queue);
+    const live = this.#queues[queue]?.live;
+    if (this.#running && live !== undefined) live.serve(() => this.device.notify(queue));
   }
 
   readConfiguration(offset: number): number {
@@ -220,7 +222,7 @@ export class DriverSession implements VirtioHost {
       fail: (reason: string) => this.fail(`queue ${index}: ${reason}`),
     };
     const ring = packed ? new PackedRing(options) : new SplitRing(options);
-    queue.live = new VirtQueue(ring, () => interrupts.usedBuffers(index));
+    queue.live = new VirtQueue(ring, size, () => interrupts.usedBuffers(index), options.fail);
   }
 
   #clear(): void {

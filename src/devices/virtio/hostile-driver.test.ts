@@ -197,3 +197,51 @@ test("random registers, rings and descriptors never throw", { timeout: 300_000 }
   });
   await new Promise((resolve) => setTimeout(resolve, 20));
 });
+
+test("a device that is made to write over its own ring ends all the same", () => {
+  let calls = 0;
+  const device = new VirtioEntropy((length) => {
+    // One more buffer is available, and again the first.
+    const bytes = new Uint8Array(length);
+    new DataView(bytes.buffer).setUint16(2, ++calls + 1, true);
+    if (calls > 1000) throw new Error("the device would go on for ever");
+    return bytes;
+  });
+  const { mmio, memory, reports } = attach(device);
+  const driver = new VirtioDriver(mmio, memory);
+  driver.start([16]);
+  const { descriptors, driver: available } = driver.queue(0);
+  memory.write64(descriptors, BigInt(available));
+  memory.write32(descriptors + 8, 36);
+  memory.write16(descriptors + 12, 2);
+  memory.write16(available + 2, 1);
+  driver.notify(0);
+  expect([calls, mmio.read(0x70, 4) & 64]).toEqual([16, 64]);
+  expect(reports).toEqual([
+    "virtio-entropy: driver error, device needs a reset: queue 0: ring that changes while it is served",
+  ]);
+});
+
+test("a console takes no output that would fill its host", () => {
+  const output = { bytes: 0 };
+  const device = new VirtioConsole({
+    ports: [{ console: true, output: { write: (bytes) => (output.bytes += bytes.length) } }],
+  });
+  const { mmio, memory } = attach(device);
+  const driver = new VirtioDriver(mmio, memory, { indirect: true });
+  driver.start([16, 16]);
+  const table = driver.allocate(16 * 1000);
+  for (let index = 0; index < 1000; index++) {
+    memory.write64(table + 16 * index, BigInt(BASE));
+    memory.write32(table + 16 * index + 8, 1 << 19);
+    memory.write16(table + 16 * index + 12, index < 999 ? 1 : 0);
+    memory.write16(table + 16 * index + 14, index + 1);
+  }
+  const { descriptors, driver: available } = driver.queue(1);
+  memory.write64(descriptors, BigInt(table));
+  memory.write32(descriptors + 8, 16 * 1000);
+  memory.write16(descriptors + 12, 4);
+  memory.write16(available + 2, 1);
+  driver.notify(1);
+  expect([output.bytes, mmio.read(0x70, 4) & 64]).toEqual([0, 64]);
+});

@@ -7,13 +7,22 @@ import type { Ring } from "./ring.ts";
  */
 export class VirtQueue {
   readonly #ring: Ring;
+  readonly #size: number;
   readonly #interrupt: () => void;
+  readonly #fail: (reason: string) => void;
   #live = true;
+  /** Buffers that may still be taken while the queue is served. */
+  #left = Number.POSITIVE_INFINITY;
 
-  /** `interrupt` raises the transport's used-buffer interrupt. */
-  constructor(ring: Ring, interrupt: () => void) {
+  /**
+   * `size` counts the ring's descriptors; `interrupt` raises the transport's used-buffer interrupt; `fail` stops the
+   * device, since the driver broke a rule.
+   */
+  constructor(ring: Ring, size: number, interrupt: () => void, fail: (reason: string) => void) {
     this.#ring = ring;
+    this.#size = size;
     this.#interrupt = interrupt;
+    this.#fail = fail;
   }
 
   get isLive(): boolean {
@@ -24,8 +33,19 @@ export class VirtQueue {
   take(): VirtioBuffer | undefined {
     if (!this.#live) return undefined;
     const buffer = this.#ring.take();
-    if (buffer !== undefined || !this.#live) return buffer;
-    return this.#ring.arm() && this.#live ? this.#ring.take() : undefined;
+    if (buffer !== undefined) return this.#count(buffer);
+    if (!this.#live || !this.#ring.arm() || !this.#live) return undefined;
+    return this.#count(this.#ring.take());
+  }
+
+  /**
+   * Runs `work`, which the driver asked for. No driver runs meanwhile, so there are no more buffers than the ring has
+   * places, unless one makes the device write over the ring: then there might be no end.
+   */
+  serve(work: () => void): void {
+    this.#left = this.#size;
+    work();
+    this.#left = Number.POSITIVE_INFINITY;
   }
 
   /** Gives a buffer back. {@link announce} must follow, after one or several. */
@@ -36,6 +56,12 @@ export class VirtQueue {
   /** Interrupts the driver if it wants to hear of what was given back. */
   announce(): void {
     if (this.#live && this.#ring.wantsInterrupt()) this.#interrupt();
+  }
+
+  #count(buffer: VirtioBuffer | undefined): VirtioBuffer | undefined {
+    if (buffer === undefined || this.#left-- > 0) return buffer;
+    this.#fail("ring that changes while it is served");
+    return undefined;
   }
 
   kill(): void {
