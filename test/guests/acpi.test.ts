@@ -1,11 +1,15 @@
 import { describe, expect, test } from "vitest";
+import { createMachine } from "../../src/node/create-machine.ts";
 import { platformTables } from "../../src/platform/acpi/platform-tables.ts";
 import { signatureOf, TABLE_OFFSET } from "../../src/platform/acpi/table.ts";
 import { layOutTables } from "../../src/platform/acpi/table-layout.ts";
+import { describeSmbios } from "../../src/platform/smbios/structures.ts";
 import { MEBIBYTE } from "../../src/platform/units.ts";
 import { virtPlatform } from "../../src/platform/virt-device-tree.ts";
 import { type Guest, type GuestOptions, startGuest } from "../support/guest.ts";
+import { firmwareFile } from "../support/guest-images.ts";
 import { readKernelLog, troublesOnlyIn } from "../support/kernel-log.ts";
+import { createQemuMachine } from "../support/qemu-virtual-machine.ts";
 
 const FULL = process.env["ELVISOR_FULL"] === "1";
 const LIMIT = 800_000;
@@ -77,6 +81,10 @@ async function devicesOf(guest: Guest): Promise<Set<string>> {
   return devices;
 }
 
+async function bytesOf(guest: Guest, path: string): Promise<Uint8Array> {
+  return new Uint8Array(Buffer.from(await guest.output(`base64 ${path}`), "base64"));
+}
+
 async function boot(options: GuestOptions): Promise<Boot> {
   const guest = await startGuest({ memoryMebibytes: MEMORY, ...options });
   try {
@@ -85,11 +93,11 @@ async function boot(options: GuestOptions): Promise<Boot> {
     if (options.acpi === "on") {
       const names = await guest.output("cd /sys/firmware/acpi/tables; ls -p | grep -v /");
       for (const name of names.trim().split("\n")) {
-        const text = await guest.output(`base64 /sys/firmware/acpi/tables/${name}`);
-        tables.set(name, new Uint8Array(Buffer.from(text, "base64")));
+        tables.set(name, await bytesOf(guest, `/sys/firmware/acpi/tables/${name}`));
       }
       expect(await guest.output("ls /proc/device-tree 2>/dev/null | grep -c @; true")).toBe("0\n");
       expect(await guest.output("cat /sys/class/dmi/id/product_name")).toBe("Elvisor Virtual Machine\n");
+      tables.set("DMI", await bytesOf(guest, "/sys/firmware/dmi/tables/DMI"));
     }
     return { devices: await devicesOf(guest), log: await guest.output("dmesg -r"), tables };
   } finally {
@@ -122,6 +130,8 @@ describe.each(KERNELS)("%s", (kernel) => {
         ...{ cpus, secure: false, virtualization: false },
         memoryBytes: MEMORY * MEBIBYTE,
       });
+      const smbios = describeSmbios({ platform, firmware: true });
+      expect([...byAcpi.tables.get("DMI")!]).toEqual([...smbios.structures]);
       const generated = layOutTables(platformTables(platform), 0);
       for (const { start, length } of generated.tables) {
         const table = generated.bytes.subarray(start, start + length);
@@ -129,6 +139,29 @@ describe.each(KERNELS)("%s", (kernel) => {
         if (name === "XSDT") continue;
         expect([...withoutAddresses(byAcpi.tables.get(name))], name).toEqual([...withoutAddresses(table)]);
       }
+    },
+    LIMIT,
+  );
+});
+
+describe.runIf(FULL)("under EDK2", () => {
+  test(
+    "the kernel says nothing that it does not say on QEMU",
+    async () => {
+      const options = { kernel: "kernel:6.1-cloud", firmware: await firmwareFile("firmware:edk2") } as const;
+      const logs: string[] = [];
+      for (const factory of [createMachine, createQemuMachine]) {
+        const guest = await startGuest({ ...options, factory });
+        try {
+          await guest.ready(BOOT_SECONDS);
+          logs.push(await guest.output("dmesg -r"));
+        } finally {
+          await guest.stop();
+        }
+      }
+      const [ours, theirs] = logs.map(readKernelLog);
+      expect(logs[0]).toMatch(/ACPI: Interpreter enabled/);
+      expect(troublesOnlyIn(ours!, theirs!)).toEqual([]);
     },
     LIMIT,
   );

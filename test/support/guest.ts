@@ -1,3 +1,4 @@
+import type { BootFile } from "../../src/machine/boot/boot-file.ts";
 import type {
   ByteInput,
   Drive,
@@ -35,6 +36,8 @@ export interface GuestOptions {
   readonly append?: string;
   readonly deviceTree?: Uint8Array;
   readonly acpi?: "on" | "off";
+  /** Started first; it finds the kernel in fw_cfg. */
+  readonly firmware?: BootFile;
   readonly drives?: readonly Drive[];
   readonly virtioBus?: VirtioBus;
   readonly balloon?: VirtualMachineOptions["balloon"];
@@ -136,6 +139,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
       options.deviceTree === undefined ? undefined : { name: "the given tree", bytes: options.deviceTree },
     decompressors: KERNEL_DECOMPRESSORS,
     acpi: options.acpi,
+    firmware: options.firmware,
     secure: options.secure ?? false,
     virtualization: options.virtualization ?? false,
     deterministic: options.deterministic ?? false,

@@ -153,8 +153,11 @@ async function fileOf(image: CachedImage, index: number): Promise<BootFile> {
 }
 
 function checkChoice(choice: GuestChoice): void {
-  const { image, kernel, initrd, bios, exec, append, uefi } = choice;
+  const { image, kernel, initrd, bios, exec, append, uefi, uefiVars } = choice;
   const firmwareImage = (image ?? "").startsWith("firmware:");
+  if (uefiVars !== undefined && uefi !== true && image !== "firmware:edk2") {
+    throw misuse(`Only EDK2 keeps variables for --uefi-vars ${uefiVars}; add --uefi, or leave it out.`);
+  }
   if (uefi === true && (bios !== undefined || firmwareImage)) {
     throw misuse(`Both --uefi and ${firmwareImage ? image : `--bios ${bios}`} name firmware; leave one out.`);
   }
