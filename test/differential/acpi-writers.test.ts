@@ -13,7 +13,7 @@ import { writeDbg2, writeSpcr } from "../../src/platform/acpi/serial-console.ts"
 import { byteSum, signatureOf } from "../../src/platform/acpi/table.ts";
 import { withoutIdentifiers } from "../support/acpi-fields.ts";
 import { runHostProgram } from "../support/host-program.ts";
-import { withTemporaryFolder } from "../support/temporary-folder.ts";
+import { withTemporaryDirectory } from "../support/temporary-directory.ts";
 
 const level = { trigger: "level", polarity: "high" } as const;
 const uart = { space: "memory", bitWidth: 32, accessBytes: 4, address: 0x1c09_0000 } as const;
@@ -155,7 +155,7 @@ describe.each(TABLES.map((table) => [signatureOf(table), table] as const))("%s",
   });
 
   test("is read by iasl and comes out of it unchanged", () => {
-    withTemporaryFolder((folder) => {
+    withTemporaryDirectory((folder) => {
       const source = join(folder, `${signature}.dsl`);
       writeFileSync(join(folder, `${signature}.dat`), table);
       const read = runHostProgram("iasl", ["-d", join(folder, `${signature}.dat`)]);

@@ -11,7 +11,7 @@ import { elfProgram, TEST_DECOMPRESSORS } from "../support/boot-images.ts";
 import { BOOT_PROBE, parseProbe } from "../support/boot-probe.ts";
 import { runHostProgram } from "../support/host-program.ts";
 import { type QemuMachine, qemuArguments } from "../support/qemu-device-tree.ts";
-import { withTemporaryFolder } from "../support/temporary-folder.ts";
+import { withTemporaryDirectory } from "../support/temporary-directory.ts";
 
 /** `b . + 0x1000`: the first instruction of an image whose header leaves room for nothing else. */
 const BRANCH = 0x14000400;
@@ -83,7 +83,7 @@ async function ourPlan(machine: BootMachine, { kernel, firmware, initrd }: Case)
 }
 
 function runOnQemu(machine: QemuMachine): ReturnType<typeof parseProbe> {
-  return withTemporaryFolder((folder) => {
+  return withTemporaryDirectory((folder) => {
     const { stdout, stderr } = runHostProgram("qemu-system-aarch64", [
       ...qemuArguments(machine, folder, ""),
       ...["-serial", "stdio", "-semihosting"],

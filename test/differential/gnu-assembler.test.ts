@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { assembleInstruction } from "../../src/isa/assembler.ts";
 import { runHostProgram } from "../support/host-program.ts";
-import { withTemporaryFolder } from "../support/temporary-folder.ts";
+import { withTemporaryDirectory } from "../support/temporary-directory.ts";
 
 /** Spellings that GNU's assembler takes and objdump never prints. */
 const LINES = `
@@ -138,7 +138,7 @@ nop
 
 test("every spelling gives the word that GNU's assembler gives", () => {
   const lines = LINES.trim().split("\n");
-  const words = withTemporaryFolder((folder) => {
+  const words = withTemporaryDirectory((folder) => {
     const source = join(folder, "lines.s");
     const object = join(folder, "lines.o");
     const binary = join(folder, "lines.bin");

@@ -3,7 +3,7 @@ import { callPsci, type PowerController, PSCI_FUNCTIONS, PSCI_STATUS } from "../
 import { runHostProgram } from "../support/host-program.ts";
 import { type HypervisorCall, hypervisorCaller } from "../support/hypervisor-caller.ts";
 import { qemuArguments } from "../support/qemu-device-tree.ts";
-import { withTemporaryFolder } from "../support/temporary-folder.ts";
+import { withTemporaryDirectory } from "../support/temporary-directory.ts";
 
 const PSCI_FEATURES = 0x8400_000an;
 const SYSTEM_RESET2 = [0x8400_0012n, 0xc400_0012n];
@@ -45,7 +45,7 @@ const CALLS: HypervisorCall[] = [
 test("PSCI answers as QEMU's does, apart from what only we answer", () => {
   const kernel = hypervisorCaller(CALLS);
   const machine = { secure: false, virtualization: false, cpus: 2, memoryMebibytes: 128, kernel };
-  const { stdout, stderr } = withTemporaryFolder((folder) =>
+  const { stdout, stderr } = withTemporaryDirectory((folder) =>
     runHostProgram("qemu-system-aarch64", [
       ...qemuArguments(machine, folder, ""),
       ...["-serial", "stdio", "-semihosting"],

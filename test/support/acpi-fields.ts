@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { signatureOf, TABLE_OFFSET, withChecksum } from "../../src/platform/acpi/table.ts";
 import { runHostProgram } from "./host-program.ts";
-import { withTemporaryFolder } from "./temporary-folder.ts";
+import { withTemporaryDirectory } from "./temporary-directory.ts";
 
 /** A field of a table as iasl names it. */
 interface Field {
@@ -29,7 +29,7 @@ export interface FieldDifference {
 
 /** All fields of a static table, taken apart by iasl. */
 function structuresOf(table: Uint8Array): Structure[] {
-  const text = withTemporaryFolder((folder) => {
+  const text = withTemporaryDirectory((folder) => {
     const path = join(folder, "table.dat");
     writeFileSync(path, table);
     const { status, stderr } = runHostProgram("iasl", ["-d", path]);

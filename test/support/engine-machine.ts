@@ -1,29 +1,18 @@
-import { FAST_REGISTERS } from "../../src/cpu/fast-registers.ts";
-import { featureSet } from "../../src/cpu/feature-set.ts";
-import { PHYSICAL_ADDRESS_BITS } from "../../src/cpu/identification.ts";
-import { Processor } from "../../src/cpu/processor.ts";
-import { translationRegisters } from "../../src/cpu/processor-parts.ts";
+import type { Processor } from "../../src/cpu/processor.ts";
 import { HOT_WORDS } from "../../src/engine/interpreter/hot-words.ts";
-import { Interpreter, RUN_OVERSHOOT, recordCacheBytes } from "../../src/engine/interpreter/interpreter.ts";
-import { REGION_MEMORY_SIZE } from "../../src/engine/translator/region-memory.ts";
+import { type Interpreter, RUN_OVERSHOOT } from "../../src/engine/interpreter/interpreter.ts";
 import { assembleInstruction } from "../../src/isa/assembler.ts";
 import {
   registerIndex,
   type SystemRegisterName,
   systemRegister,
 } from "../../src/isa/system-registers/table.ts";
-import { DECODER, IMPLEMENTED_FEATURES } from "../../src/isa/table.ts";
-import { Bus } from "../../src/memory/bus.ts";
-import { FrameTable } from "../../src/memory/frame-table.ts";
-import { MachineMemory } from "../../src/memory/machine-memory.ts";
+import type { MachineMemory } from "../../src/memory/machine-memory.ts";
 import type { AccessWidth, MmioDevice } from "../../src/memory/mmio-device.ts";
 import { PE_LAYOUT } from "../../src/memory/pe-layout.ts";
-import { PhysicalMap } from "../../src/memory/physical-map.ts";
-import { TracedMemory } from "../../src/memory/traced-memory.ts";
-import { TracedStore } from "../../src/memory/traced-store.ts";
-import { Mmu } from "../../src/mmu/mmu.ts";
-import { TlbGroup } from "../../src/mmu/tlb-maintenance.ts";
-import { ManualClock } from "./processor-machine.ts";
+import type { TracedMemory } from "../../src/memory/traced-memory.ts";
+import type { TracedStore } from "../../src/memory/traced-store.ts";
+import { ElementMachine } from "./element-machine.ts";
 
 const PAGE = 4096;
 
@@ -220,53 +209,17 @@ export class EngineMachine {
   /** Without a threshold only the interpreter runs. */
   constructor(options: { threshold?: number; recordPages?: number } = {}) {
     const { threshold, recordPages = 64 } = options;
-    const memory = new MachineMemory(LAYOUT.ramBytes + (48 << 20));
-    this.#memory = memory;
-    const frames = new FrameTable(memory);
-    const map = new PhysicalMap(memory, frames);
-    this.store = new TracedStore(memory, frames);
-    map.mapRam(LAYOUT.ram, LAYOUT.ramBytes);
-    this.ram = new TracedMemory(map, this.store, true);
-    const bus = new Bus(map);
-    bus.attach(LAYOUT.device, this.device);
-    const base = memory.allocate(PE_LAYOUT.SIZE, 4096);
-    const processorOptions = { secure: false, virtualization: false };
-    const mmu = new Mmu({
-      ...{ map, store: this.store, bus, group: new TlbGroup(map, this.store), base },
-      registers: translationRegisters(memory, base),
-      features: { el2: false, el3: false, physicalAddressBits: PHYSICAL_ADDRESS_BITS },
-    });
-    const line = { set: () => {} };
-    this.processor = new Processor({
-      ...{ memory, base, index: 0, mmu, clock: new ManualClock(), options: processorOptions },
-      interrupts: {
-        hypervisorControl: 0,
-        read: () => 0n,
-        write: () => "done",
-        executionStateChanged: () => {},
-      },
-      lines: {
-        ...{ physical: line, virtual: line, hypervisor: line, hypervisorVirtual: line, secure: line },
-        performanceMonitor: line,
-      },
-      features: featureSet(IMPLEMENTED_FEATURES, processorOptions),
-      options: processorOptions,
+    const machine = new ElementMachine({
+      ram: LAYOUT.ram,
+      ramBytes: LAYOUT.ramBytes,
       hooks: { conduit: (_, immediate) => this.#onException(immediate) },
     });
-    this.interpreter = new Interpreter({
-      memory: memory.memory,
-      decoder: DECODER,
-      features: IMPLEMENTED_FEATURES,
-      fastRegisters: FAST_REGISTERS,
-      hotWords: HOT_WORDS,
-      recordsBase: memory.allocate(recordCacheBytes(recordPages), 16),
-      recordPages,
-      trace: (frame, first, length) => this.store.trace.addCode(frame, first, length),
-      untrace: (frame) => this.store.trace.remove(frame, "TR_CODE"),
-      banks: () => mmu.context.bankAddresses(),
-      translator:
-        threshold === undefined ? undefined : { threshold, base: memory.allocate(REGION_MEMORY_SIZE, 16) },
-    });
+    this.#memory = machine.memory;
+    this.store = machine.store;
+    this.ram = machine.ram;
+    this.processor = machine.processor;
+    machine.bus.attach(LAYOUT.device, this.device);
+    this.interpreter = machine.connectEngine({ recordPages, hotWords: HOT_WORDS, threshold });
     this.#connectHooks();
     this.#writeVectors();
   }
@@ -274,7 +227,6 @@ export class EngineMachine {
   #connectHooks(): void {
     const { hooks } = this.store;
     const { log } = this.device;
-    hooks.onCodeWrite = (frame, first, length) => this.interpreter.codeWritten(frame, first, length);
     hooks.beforeMonitoredWrite = ({ first, length }) => {
       log.push(`monitored ${first} ${length}`);
       return log.length % 3 !== 0;

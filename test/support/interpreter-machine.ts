@@ -1,26 +1,14 @@
-import { FAST_REGISTERS } from "../../src/cpu/fast-registers.ts";
-import { featureSet } from "../../src/cpu/feature-set.ts";
-import { PHYSICAL_ADDRESS_BITS } from "../../src/cpu/identification.ts";
-import { Processor } from "../../src/cpu/processor.ts";
-import { translationRegisters } from "../../src/cpu/processor-parts.ts";
-import { Interpreter, recordCacheBytes } from "../../src/engine/interpreter/interpreter.ts";
+import type { Processor } from "../../src/cpu/processor.ts";
+import type { Interpreter } from "../../src/engine/interpreter/interpreter.ts";
 import {
   registerIndex,
   type SystemRegisterName,
   systemRegister,
 } from "../../src/isa/system-registers/table.ts";
-import { DECODER, IMPLEMENTED_FEATURES } from "../../src/isa/table.ts";
-import { Bus } from "../../src/memory/bus.ts";
-import { FrameTable } from "../../src/memory/frame-table.ts";
-import { MachineMemory } from "../../src/memory/machine-memory.ts";
 import { PE_LAYOUT } from "../../src/memory/pe-layout.ts";
-import { PhysicalMap } from "../../src/memory/physical-map.ts";
-import { TracedMemory } from "../../src/memory/traced-memory.ts";
-import { TracedStore } from "../../src/memory/traced-store.ts";
-import { Mmu } from "../../src/mmu/mmu.ts";
-import { TlbGroup } from "../../src/mmu/tlb-maintenance.ts";
+import type { TracedMemory } from "../../src/memory/traced-memory.ts";
+import { ElementMachine } from "./element-machine.ts";
 import type { MachineUnderTest, ProcessorState, StepOutcome } from "./machine-under-test.ts";
-import { ManualClock } from "./processor-machine.ts";
 
 /** RAM from here, at equal virtual and physical addresses: one block of a gibibyte. */
 const RAM = 0x2ff0_0000;
@@ -51,49 +39,11 @@ export class InterpreterMachine implements MachineUnderTest {
 
   /** `hotWords` become arms of the interpreter's switch; the other handlers are functions. */
   constructor(hotWords: readonly number[] = []) {
-    const memory = new MachineMemory(RAM_BYTES + (64 << 20));
-    this.#view = memory.view;
-    const frames = new FrameTable(memory);
-    const map = new PhysicalMap(memory, frames);
-    const store = new TracedStore(memory, frames);
-    map.mapRam(RAM, RAM_BYTES);
-    this.#ram = new TracedMemory(map, store, true);
-    const base = memory.allocate(PE_LAYOUT.SIZE, 4096);
-    const options = { secure: false, virtualization: false };
-    const mmu = new Mmu({
-      ...{ map, store, bus: new Bus(map), group: new TlbGroup(map, store), base },
-      registers: translationRegisters(memory, base),
-      features: { el2: false, el3: false, physicalAddressBits: PHYSICAL_ADDRESS_BITS },
-    });
-    const line = { set: () => {} };
-    this.#processor = new Processor({
-      ...{ memory, base, index: 0, mmu, clock: new ManualClock(), options },
-      interrupts: {
-        hypervisorControl: 0,
-        read: () => 0n,
-        write: () => "done",
-        executionStateChanged: () => {},
-      },
-      lines: {
-        ...{ physical: line, virtual: line, hypervisor: line, hypervisorVirtual: line, secure: line },
-        performanceMonitor: line,
-      },
-      features: featureSet(IMPLEMENTED_FEATURES, options),
-    });
-    this.#interpreter = new Interpreter({
-      memory: memory.memory,
-      decoder: DECODER,
-      features: IMPLEMENTED_FEATURES,
-      fastRegisters: FAST_REGISTERS,
-      hotWords,
-      recordsBase: memory.allocate(recordCacheBytes(RECORD_PAGES), 16),
-      recordPages: RECORD_PAGES,
-      trace: (frame, first, length) => store.trace.addCode(frame, first, length),
-      untrace: (frame) => store.trace.remove(frame, "TR_CODE"),
-      banks: () => mmu.context.bankAddresses(),
-      translator: undefined,
-    });
-    store.hooks.onCodeWrite = (frame, first, length) => this.#interpreter.codeWritten(frame, first, length);
+    const machine = new ElementMachine({ ram: RAM, ramBytes: RAM_BYTES });
+    this.#view = machine.memory.view;
+    this.#ram = machine.ram;
+    this.#processor = machine.processor;
+    this.#interpreter = machine.connectEngine({ recordPages: RECORD_PAGES, hotWords });
     this.#ram.write64(TABLE, BLOCK);
     this.#processor.reset(RAM);
     for (const [name, value] of SYSTEM) this.#setSystemRegister(name, value);

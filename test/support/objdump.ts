@@ -1,11 +1,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runHostProgram } from "./host-program.ts";
-import { withTemporaryFolder } from "./temporary-folder.ts";
+import { withTemporaryDirectory } from "./temporary-directory.ts";
 
 /** GNU objdump's lines for words that follow each other from address 0, as {@link normalizeAssembly} has them. */
 export function objdump(words: readonly number[], options: { aliases: boolean }): string[] {
-  return withTemporaryFolder((folder) => {
+  return withTemporaryDirectory((folder) => {
     const bytes = Buffer.alloc(words.length * 4);
     words.forEach((word, index) => {
       bytes.writeUInt32LE(word >>> 0, index * 4);

@@ -1,66 +1,18 @@
-import type { Alarm, Clock } from "../../src/base/clock.ts";
 import type {
   InterruptContext,
   InterruptCpuInterface,
   InterruptRegister,
 } from "../../src/base/interrupt-controller.ts";
-import { featureSet, type ProcessorOptions } from "../../src/cpu/feature-set.ts";
-import { PHYSICAL_ADDRESS_BITS } from "../../src/cpu/identification.ts";
-import { Processor } from "../../src/cpu/processor.ts";
-import { type ProcessorHooks, translationRegisters } from "../../src/cpu/processor-parts.ts";
-import type { TimerName } from "../../src/cpu/timers.ts";
+import type { ProcessorOptions } from "../../src/cpu/feature-set.ts";
+import type { Processor } from "../../src/cpu/processor.ts";
+import type { ProcessorHooks } from "../../src/cpu/processor-parts.ts";
 import { type SystemRegisterName, systemRegister } from "../../src/isa/system-registers/table.ts";
-import { IMPLEMENTED_FEATURES } from "../../src/isa/table.ts";
-import { Bus } from "../../src/memory/bus.ts";
-import { FrameTable } from "../../src/memory/frame-table.ts";
-import { MachineMemory } from "../../src/memory/machine-memory.ts";
 import { PE_LAYOUT } from "../../src/memory/pe-layout.ts";
-import { PhysicalMap } from "../../src/memory/physical-map.ts";
-import { TracedMemory } from "../../src/memory/traced-memory.ts";
-import { TracedStore } from "../../src/memory/traced-store.ts";
-import { Mmu } from "../../src/mmu/mmu.ts";
-import { TlbGroup } from "../../src/mmu/tlb-maintenance.ts";
+import type { TracedMemory } from "../../src/memory/traced-memory.ts";
+import { ElementMachine, type LineName, type ManualClock } from "./element-machine.ts";
 
 export const RAM_BASE = 0x4000_0000;
 const RAM_BYTES = 4 << 20;
-
-/** A clock that stands still until told otherwise. */
-export class ManualClock implements Clock {
-  #now = 0;
-  #alarms: { at: number; callback: () => void }[] = [];
-
-  ticks(): number {
-    return this.#now;
-  }
-
-  nanoseconds(): number {
-    return this.#now * 16;
-  }
-
-  wallSeconds(): number {
-    return 0;
-  }
-
-  schedule(atTicks: number, callback: () => void): Alarm {
-    const alarm = { at: atTicks, callback };
-    this.#alarms.push(alarm);
-    return {
-      cancel: () => {
-        this.#alarms = this.#alarms.filter((each) => each !== alarm);
-      },
-    };
-  }
-
-  advance(ticks: number): void {
-    this.#now += ticks;
-    for (;;) {
-      const due = this.#alarms.find(({ at }) => at <= this.#now);
-      if (due === undefined) return;
-      this.#alarms = this.#alarms.filter((each) => each !== due);
-      due.callback();
-    }
-  }
-}
 
 /** An interrupt controller whose every register is a plain word. */
 class PlainInterruptInterface implements InterruptCpuInterface {
@@ -84,9 +36,9 @@ class PlainInterruptInterface implements InterruptCpuInterface {
 
 /** One processing element with RAM, without an engine: operations are called by hand. */
 export class ProcessorMachine {
-  readonly clock = new ManualClock();
+  readonly clock: ManualClock;
   readonly interrupts = new PlainInterruptInterface();
-  readonly lines: Record<TimerName | "performanceMonitor", boolean> = {
+  readonly lines: Record<LineName, boolean> = {
     physical: false,
     virtual: false,
     hypervisor: false,
@@ -101,50 +53,23 @@ export class ProcessorMachine {
     options: ProcessorOptions = { secure: true, virtualization: true },
     hooks: ProcessorHooks = {},
   ) {
-    const memory = new MachineMemory(RAM_BYTES + (40 << 20));
-    const frames = new FrameTable(memory);
-    const map = new PhysicalMap(memory, frames);
-    const store = new TracedStore(memory, frames);
-    map.mapRam(RAM_BASE, RAM_BYTES);
-    this.ram = new TracedMemory(map, store, true);
-    const base = memory.allocate(PE_LAYOUT.SIZE, 4096);
-    const mmu = new Mmu({
-      map,
-      store,
-      bus: new Bus(map),
-      group: new TlbGroup(map, store),
-      base,
-      registers: translationRegisters(memory, base),
-      features: {
-        el2: options.virtualization,
-        el3: options.secure,
-        physicalAddressBits: PHYSICAL_ADDRESS_BITS,
-      },
-    });
-    const line = (name: TimerName | "performanceMonitor") => ({
-      set: (level: boolean) => {
-        this.lines[name] = level;
-      },
-    });
-    this.processor = new Processor({
-      memory,
-      base,
-      index: 0,
-      mmu,
-      clock: this.clock,
-      interrupts: this.interrupts,
-      lines: {
-        physical: line("physical"),
-        virtual: line("virtual"),
-        hypervisor: line("hypervisor"),
-        hypervisorVirtual: line("hypervisorVirtual"),
-        secure: line("secure"),
-        performanceMonitor: line("performanceMonitor"),
-      },
-      features: featureSet(IMPLEMENTED_FEATURES, options),
-      options,
+    const machine = new ElementMachine({
+      ram: RAM_BASE,
+      ramBytes: RAM_BYTES,
+      processor: options,
       hooks,
+      controller: () => ({
+        interrupts: this.interrupts,
+        line: (name) => ({
+          set: (level) => {
+            this.lines[name] = level;
+          },
+        }),
+      }),
     });
+    this.clock = machine.clock;
+    this.ram = machine.ram;
+    this.processor = machine.processor;
     this.processor.reset();
   }
 

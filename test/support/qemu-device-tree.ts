@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { readDeviceTree } from "../../src/platform/device-tree/reader.ts";
 import type { DeviceTree } from "../../src/platform/device-tree/tree.ts";
 import { runHostProgram } from "./host-program.ts";
-import { withTemporaryFolder } from "./temporary-folder.ts";
+import { withTemporaryDirectory } from "./temporary-directory.ts";
 
 export interface QemuMachine {
   readonly memoryMebibytes: number;
@@ -45,7 +45,7 @@ export function qemuArguments(machine: QemuMachine, folder: string, machinePrope
 
 /** The device tree that QEMU would give to what it boots. */
 export function qemuDeviceTree(machine: QemuMachine): { blob: Uint8Array; tree: DeviceTree } {
-  return withTemporaryFolder((folder) => {
+  return withTemporaryDirectory((folder) => {
     const dump = join(folder, "dump.dtb");
     const { status, stderr } = runHostProgram(
       "qemu-system-aarch64",

@@ -5,7 +5,7 @@ import { writeElf } from "./elf-writer.ts";
 import { runHostProgram } from "./host-program.ts";
 import { READ_ALL, WRITE_ALL } from "./linux-calls.ts";
 import type { ProcessorState } from "./machine-under-test.ts";
-import { withTemporaryFolder } from "./temporary-folder.ts";
+import { withTemporaryDirectory } from "./temporary-directory.ts";
 
 /** Where the instruction under test stands; the one before it stands in the word below. */
 export const SLOT = 0x3000_0000n;
@@ -171,7 +171,7 @@ export class QemuStepper {
   }
 
   run(cases: readonly StepCase[]): StepAnswer[] {
-    return withTemporaryFolder((folder) => {
+    return withTemporaryDirectory((folder) => {
       const path = join(folder, "stepper");
       writeFileSync(path, this.#program);
       chmodSync(path, 0o755);

@@ -4,7 +4,7 @@ import { assemble } from "../../src/isa/assembler.ts";
 import { writeElf } from "./elf-writer.ts";
 import { runHostProgram } from "./host-program.ts";
 import { READ_ALL, WRITE_ALL } from "./linux-calls.ts";
-import { withTemporaryFolder } from "./temporary-folder.ts";
+import { withTemporaryDirectory } from "./temporary-directory.ts";
 
 /** Words tried in one go: each stands before a word that is always UNDEFINED. */
 const BATCH = 32 * 1024;
@@ -113,7 +113,7 @@ export function undefinedInQemu(words: readonly number[], cpu: string): boolean[
   words.forEach((word, index) => {
     input.writeUInt32LE(word >>> 0, index * ENTRY_SIZE);
   });
-  return withTemporaryFolder((folder) => {
+  return withTemporaryDirectory((folder) => {
     const path = join(folder, "undefined");
     writeFileSync(path, program);
     chmodSync(path, 0o755);
