@@ -5,7 +5,7 @@ import { describeSmbios, ENTRY_POINT_SIZE, writeEntryPoint } from "../../src/pla
 import { GIBIBYTE, MEBIBYTE } from "../../src/platform/units.ts";
 import { virtPlatform } from "../../src/platform/virt-device-tree.ts";
 import { runHostProgram } from "../support/host-program.ts";
-import { withTemporaryFolder } from "../support/temporary-folder.ts";
+import { withTemporaryDirectory } from "../support/temporary-directory.ts";
 
 /** In a dump the structures begin here, and the entry point says so. */
 const STRUCTURES_AT = 32;
@@ -32,7 +32,7 @@ function decode(cpus: number, memoryBytes: number): string {
   const dump = new Uint8Array(STRUCTURES_AT + smbios.structures.length);
   dump.set(writeEntryPoint(smbios, STRUCTURES_AT));
   dump.set(smbios.structures, STRUCTURES_AT);
-  return withTemporaryFolder((folder) => {
+  return withTemporaryDirectory((folder) => {
     const path = join(folder, "dump");
     writeFileSync(path, dump);
     const { stdout, stderr, status } = runHostProgram("dmidecode", ["--from-dump", path]);

@@ -1,7 +1,7 @@
 import { signExtend } from "../../base/bits.ts";
 import { instruction } from "../instruction.ts";
 import { imm32, x } from "../operands.ts";
-import { Integers, type Size } from "../pseudocode/integers.ts";
+import { Integers, sizeOf } from "../pseudocode/integers.ts";
 import type { I64, Semantics } from "../semantics.ts";
 
 const LINK_REGISTER = x(30);
@@ -46,7 +46,7 @@ export const rows = [
     assembly: "{op:cbz/cbnz} <R Rt sf>, <label imm19 19>",
     manual: "C6.2 CBZ, CBNZ",
     operands: ({ sf, op, imm19, Rt }) => ({
-      size: (sf ? 64 : 32) as Size,
+      size: sizeOf(sf),
       whenZero: op === 0,
       t: x(Rt),
       offset: imm32(signExtend(imm19, 19) * 4),
@@ -64,7 +64,7 @@ export const rows = [
     assembly: "{op:tbz/tbnz} <R Rt b5>, #<bitnumber b5 b40>, <label imm14 14>",
     manual: "C6.2 TBZ, TBNZ",
     operands: ({ b5, op, b40, imm14, Rt }) => ({
-      size: (b5 ? 64 : 32) as Size,
+      size: sizeOf(b5),
       whenZero: op === 0,
       t: x(Rt),
       // The lower half, the usual case, takes a mask; the upper half is shifted down.

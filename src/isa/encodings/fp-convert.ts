@@ -8,6 +8,7 @@ import {
   fpToFixed,
 } from "../pseudocode/floating-point-conversions.ts";
 import { type FloatSize, Floats } from "../pseudocode/floats.ts";
+import { asI32, asI64 } from "../pseudocode/value-types.ts";
 import type { I32, I64, Semantics, Value } from "../semantics.ts";
 import { DOUBLE, SINGLE } from "../softfloat/format.ts";
 
@@ -17,8 +18,8 @@ const sizeOf = (sz: number): FloatSize => (sz ? 64 : 32);
 const widthOf = (sf: number): 32 | 64 => (sf ? 64 : 32);
 
 function writeGeneral(s: Semantics, width: 32 | 64, d: ReturnType<typeof x>, value: Value): void {
-  if (width === 64) s.writeX(d, value as I64);
-  else s.writeW(d, value as I32);
+  if (width === 64) s.writeX(d, asI64(value));
+  else s.writeW(d, asI32(value));
 }
 
 /**

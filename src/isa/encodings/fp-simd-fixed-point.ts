@@ -3,7 +3,9 @@ import { v } from "../operands.ts";
 import { floatVector, lanesFromFixed, lanesToFixed } from "../pseudocode/float-lanes.ts";
 import type { FractionBits } from "../pseudocode/floating-point-conversions.ts";
 import { type FloatSize, Floats } from "../pseudocode/floats.ts";
-import type { V128, Value } from "../semantics.ts";
+import { sizeOf } from "../pseudocode/integers.ts";
+import { asV128 } from "../pseudocode/value-types.ts";
+import type { Value } from "../semantics.ts";
 import { fraction, fractionOperands } from "./fp-convert.ts";
 
 /** Advanced SIMD shift by immediate: conversions between floating point and fixed point of the same width. */
@@ -20,13 +22,13 @@ const FIXED_POINT: readonly FixedPoint[] = [
     mnemonic: "SCVTF",
     U: "0",
     opcode: "11100",
-    meaning: (f, n, bits) => lanesFromFixed(f, n as V128, false, bits),
+    meaning: (f, n, bits) => lanesFromFixed(f, asV128(n), false, bits),
   },
   {
     mnemonic: "UCVTF",
     U: "1",
     opcode: "11100",
-    meaning: (f, n, bits) => lanesFromFixed(f, n as V128, true, bits),
+    meaning: (f, n, bits) => lanesFromFixed(f, asV128(n), true, bits),
   },
   {
     mnemonic: "FCVTZS",
@@ -83,7 +85,7 @@ function rowsOf({ mnemonic, U, opcode, meaning }: FixedPoint): Instruction[] {
       simd: true,
       where: isSingleOrDouble,
       operands: ({ immh, immb, Rn, Rd }) => ({
-        size: (immh >= 8 ? 64 : 32) as FloatSize,
+        size: sizeOf(immh >= 8),
         ...fractionOf(immh, immb),
         d: v(Rd),
         n: v(Rn),

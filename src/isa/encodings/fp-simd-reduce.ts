@@ -1,7 +1,8 @@
 import { type Instruction, instruction } from "../instruction.ts";
 import { v } from "../operands.ts";
 import { type ExtremeName, fpAdd, fpExtreme } from "../pseudocode/floating-point.ts";
-import { type FloatSize, Floats } from "../pseudocode/floats.ts";
+import { Floats } from "../pseudocode/floats.ts";
+import { sizeOf } from "../pseudocode/integers.ts";
 import type { Value } from "../semantics.ts";
 
 /** Floating-point reductions of one register: scalar pairwise and across lanes. */
@@ -37,7 +38,7 @@ function pairwise({ mnemonic, a, opcode, combine }: Reduction): Instruction[] {
       assembly: `${lower} <SD Rd sz>, <VpairF Rn sz>`,
       manual,
       simd: true,
-      operands: ({ sz, Rn, Rd }) => ({ size: (sz ? 64 : 32) as FloatSize, d: v(Rd), n: v(Rn) }),
+      operands: ({ sz, Rn, Rd }) => ({ size: sizeOf(sz), d: v(Rd), n: v(Rn) }),
       execute: ({ size, d, n }, s) => {
         const f = Floats.scalar(s, size);
         const vector = Floats.vector(s, size, 2);

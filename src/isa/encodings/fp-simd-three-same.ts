@@ -11,8 +11,9 @@ import {
   fpMulX,
   fpSub,
 } from "../pseudocode/floating-point.ts";
-import { type FloatSize, Floats } from "../pseudocode/floats.ts";
+import { Floats } from "../pseudocode/floats.ts";
 import { fpMulAdd, fpRecipStep, fpRSqrtStep } from "../pseudocode/fused-multiply-add.ts";
+import { sizeOf } from "../pseudocode/integers.ts";
 import type { Value } from "../semantics.ts";
 
 /** Advanced SIMD three same, floating point: vector and scalar forms, and their FEAT_FP16 siblings. */
@@ -133,7 +134,7 @@ function rowsOf({ mnemonic, U, a, opcode, scalar, meaning }: ThreeSame): Instruc
       manual,
       simd: true,
       operands: ({ sz, Rm, Rn, Rd }) => ({
-        size: (sz ? 64 : 32) as FloatSize,
+        size: sizeOf(sz),
         d: v(Rd),
         n: v(Rn),
         m: v(Rm),

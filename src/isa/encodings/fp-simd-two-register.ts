@@ -9,9 +9,11 @@ import {
   type RoundingLetter,
 } from "../pseudocode/floating-point.ts";
 import { fpDoubleToSingle, fpSingleToDouble } from "../pseudocode/floating-point-conversions.ts";
-import { type FloatSize, Floats } from "../pseudocode/floats.ts";
+import { Floats } from "../pseudocode/floats.ts";
+import { sizeOf } from "../pseudocode/integers.ts";
+import { asV128 } from "../pseudocode/value-types.ts";
 import type { RuntimeFunctionName } from "../runtime-functions.ts";
-import type { F32, I32, I64, Semantics, V128, Value } from "../semantics.ts";
+import type { F32, I32, I64, Semantics, Value } from "../semantics.ts";
 
 /** Advanced SIMD two-register miscellaneous, floating point: vector and scalar forms. */
 
@@ -92,7 +94,7 @@ const TWO_REGISTER: readonly TwoRegister[] = [
     ["SCVTF", "UCVTF"],
     "0",
     "11101",
-    (unsigned) => (f, n) => lanesFromFixed(f, n as V128, unsigned),
+    (unsigned) => (f, n) => lanesFromFixed(f, asV128(n), unsigned),
   ),
   withZero("FCMGT", "0", "01100", "gt"),
   withZero("FCMEQ", "0", "01101", "eq"),
@@ -171,7 +173,7 @@ function rowsOf(row: TwoRegister): Instruction[] {
         assembly: `${lower} <SD Rd sz>, <SD Rn sz>${last}`,
         manual,
         simd: true,
-        operands: ({ sz, Rn, Rd }) => ({ size: (sz ? 64 : 32) as FloatSize, d: v(Rd), n: v(Rn) }),
+        operands: ({ sz, Rn, Rd }) => ({ size: sizeOf(sz), d: v(Rd), n: v(Rn) }),
         execute: ({ size, d, n }, s) => {
           // A vector of one number, since comparisons give masks and conversions integers.
           const f = Floats.vector(s, size, 1);
@@ -203,6 +205,7 @@ function unsignedEstimate(mnemonic: string, U: "0" | "1", name: RuntimeFunctionN
     execute: ({ lanes, d, n }, s) => {
       const f = Floats.vector(s, 32, lanes);
       const value = f.read(n);
+      // The function for each estimate takes and returns one number of the size.
       const estimate = s.call as (name: RuntimeFunctionName, operand: Value) => Value;
       f.write(
         d,

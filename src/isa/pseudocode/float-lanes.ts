@@ -8,6 +8,7 @@ import {
 } from "./floating-point.ts";
 import { type Conversion, type FractionBits, fixedToFp, fpToFixed } from "./floating-point-conversions.ts";
 import type { FloatSize, Floats } from "./floats.ts";
+import { asV128 } from "./value-types.ts";
 import { shuffleElements } from "./vector.ts";
 
 /** The static shape of a floating-point vector: singles or doubles, and how many. */
@@ -32,7 +33,7 @@ export function neighbours(f: Floats, n: Value, m: Value): [V128, V128] {
       return pair < lanes ? pair + start : pair - lanes + start + 128 / size;
     });
     const copies = lanes * size === 64 ? [...elements, ...elements] : elements;
-    return shuffleElements(s, size, n as V128, m as V128, copies);
+    return shuffleElements(s, size, asV128(n), asV128(m), copies);
   };
   return [shuffled(0), shuffled(1)];
 }
@@ -48,7 +49,7 @@ export function lanesToFixed(
   const { s, size } = f;
   const conversion: Conversion = { width: size, unsigned };
   const oneByOne = () =>
-    f.eachLane((lane) => fpToFixed(f.one, f.number(value, lane), conversion, letter, fraction)) as V128;
+    asV128(f.eachLane((lane) => fpToFixed(f.one, f.number(value, lane), conversion, letter, fraction)));
   if (size === 64) return oneByOne();
   const scaled = fraction ? f.op("mul", value, f.splat(fraction.scale)) : value;
   const rounded = roundedByOperator(f, scaled, letter);
@@ -63,7 +64,7 @@ export function lanesToFixed(
     () => s.i32(0),
   );
   const truncate = unsigned ? "i32x4.trunc_sat_f32x4_u" : "i32x4.trunc_sat_f32x4_s";
-  return s.choose("v128", isFast, () => s.op(truncate, rounded as V128), oneByOne);
+  return s.choose("v128", isFast, () => s.op(truncate, asV128(rounded)), oneByOne);
 }
 
 /** Conversion of every lane from fixed point of the same width. */
@@ -71,14 +72,16 @@ export function lanesFromFixed(f: Floats, value: V128, unsigned: boolean, fracti
   const { s, size } = f;
   const conversion: Conversion = { width: size, unsigned };
   const oneByOne = () =>
-    f.eachLane((lane) => {
-      const integer = f.bits(value, lane);
-      return f.one.bits(fixedToFp(f.one, integer, conversion, fraction));
-    }) as V128;
+    asV128(
+      f.eachLane((lane) => {
+        const integer = f.bits(value, lane);
+        return f.one.bits(fixedToFp(f.one, integer, conversion, fraction));
+      }),
+    );
   if (size === 64) return oneByOne();
   const convert = unsigned ? "f32x4.convert_i32x4_u" : "f32x4.convert_i32x4_s";
   const converted = s.op(convert, value);
-  const result = (fraction ? f.op("div", converted, f.splat(fraction.scale)) : converted) as V128;
+  const result = asV128(fraction ? f.op("div", converted, f.splat(fraction.scale)) : converted);
   const limit = (power: number) => s.op("i32x4.splat", s.i32(2 ** power));
   const isExact = (): I32 =>
     s.op(

@@ -1,5 +1,5 @@
 import { conversionNumber } from "../runtime/floating-point-functions.ts";
-import type { F32, F64, I32, I64, Semantics, Value } from "../semantics.ts";
+import type { F32, F64, I32, Semantics, Value } from "../semantics.ts";
 import { FPCR } from "../softfloat/control.ts";
 import {
   controlIsClear,
@@ -11,6 +11,7 @@ import {
   roundingNumber,
 } from "./floating-point.ts";
 import { type FloatSize, Floats } from "./floats.ts";
+import { asF32, asF64, asI32, asI64 } from "./value-types.ts";
 
 /** FPConvert from single to double: exact unless the number is a NaN. */
 export function fpSingleToDouble(s: Semantics, a: F32): F64 {
@@ -28,7 +29,7 @@ export function fpDoubleToSingle(s: Semantics, a: F64): F32 {
   const result = s.op("f32.demote_f64", a);
   const isExact = s.op("f64.eq", s.op("f64.promote_f32", result), a);
   const recorded = s.op("i32.ne", s.readInexact(), s.i32(0));
-  const isNear = s.op("i32.and", recorded, isNormal(Floats.scalar(s, 32), result) as I32);
+  const isNear = s.op("i32.and", recorded, asI32(isNormal(Floats.scalar(s, 32), result)));
   const isFast = s.op("i32.and", controlIsClear(s, NEAREST_WITHOUT_FLUSH), s.op("i32.or", isExact, isNear));
   return s.choose(
     "f32",
@@ -70,27 +71,29 @@ export function fpToFixed(
   const inRange = unsigned
     ? f.and(f.test("ge", rounded, f.constant(0)), f.test("lt", rounded, limit))
     : f.test("lt", f.op("abs", rounded), limit);
-  const holds = s.op("i32.and", controlIsClear(s, FPCR.FZ), inRange as I32);
+  const holds = s.op("i32.and", controlIsClear(s, FPCR.FZ), asI32(inRange));
   const isFast = s.choose(
     "i32",
     holds,
-    () => inexactIsRecorded(s, () => f.test("eq", rounded, scaled) as I32),
+    () => inexactIsRecorded(s, () => asI32(f.test("eq", rounded, scaled))),
     () => s.i32(0),
   );
   const slow = () =>
-    f.callLane(
-      0,
-      "fpToFixed",
-      [number],
-      fraction?.count ?? s.i32(0),
-      s.i32(conversionNumber(width, unsigned, roundingNumber(letter))),
-    ) as I64;
+    asI64(
+      f.callLane(
+        0,
+        "fpToFixed",
+        [number],
+        fraction?.count ?? s.i32(0),
+        s.i32(conversionNumber(width, unsigned, roundingNumber(letter))),
+      ),
+    );
   if (width === 64)
-    return s.choose("i64", isFast, () => truncated(s, f.size, conversion, rounded) as I64, slow);
+    return s.choose("i64", isFast, () => asI64(truncated(s, f.size, conversion, rounded)), slow);
   return s.choose(
     "i32",
     isFast,
-    () => truncated(s, f.size, conversion, rounded) as I32,
+    () => asI32(truncated(s, f.size, conversion, rounded)),
     () => s.op("i32.wrap_i64", slow()),
   );
 }
@@ -98,11 +101,11 @@ export function fpToFixed(
 function truncated(s: Semantics, size: FloatSize, { width, unsigned }: Conversion, a: Value): Value {
   const sign = unsigned ? "u" : "s";
   if (size === 64) {
-    if (width === 64) return s.op(`i64.trunc_sat_f64_${sign}`, a as F64);
-    return s.op(`i32.trunc_sat_f64_${sign}`, a as F64);
+    if (width === 64) return s.op(`i64.trunc_sat_f64_${sign}`, asF64(a));
+    return s.op(`i32.trunc_sat_f64_${sign}`, asF64(a));
   }
-  if (width === 64) return s.op(`i64.trunc_sat_f32_${sign}`, a as F32);
-  return s.op(`i32.trunc_sat_f32_${sign}`, a as F32);
+  if (width === 64) return s.op(`i64.trunc_sat_f32_${sign}`, asF32(a));
+  return s.op(`i32.trunc_sat_f32_${sign}`, asF32(a));
 }
 
 /** FixedToFP: `value` is an i32 or i64 by the conversion's width. */
@@ -118,7 +121,7 @@ export function fixedToFp(f: Floats, value: Value, conversion: Conversion, fract
   const isFast = s.op("i32.or", isExactInteger(f, value, conversion), mayRound);
   const slow = () => {
     const extend = unsigned ? "i64.extend_i32_u" : "i64.extend_i32_s";
-    const wide = width === 64 ? (value as I64) : s.op(extend, value as I32);
+    const wide = width === 64 ? asI64(value) : s.op(extend, asI32(value));
     const kind = s.i32(conversionNumber(width, unsigned, 0));
     const count = fraction?.count ?? s.i32(0);
     if (f.size === 64) return s.op("f64.reinterpret_i64", s.call("fpFromFixed64", wide, count, kind));
@@ -131,11 +134,11 @@ function convertedInteger(f: Floats, value: Value, { width, unsigned }: Conversi
   const { s, size } = f;
   const sign = unsigned ? "u" : "s";
   if (size === 64) {
-    if (width === 64) return s.op(`f64.convert_i64_${sign}`, value as I64);
-    return s.op(`f64.convert_i32_${sign}`, value as I32);
+    if (width === 64) return s.op(`f64.convert_i64_${sign}`, asI64(value));
+    return s.op(`f64.convert_i32_${sign}`, asI32(value));
   }
-  if (width === 64) return s.op(`f32.convert_i64_${sign}`, value as I64);
-  return s.op(`f32.convert_i32_${sign}`, value as I32);
+  if (width === 64) return s.op(`f32.convert_i64_${sign}`, asI64(value));
+  return s.op(`f32.convert_i32_${sign}`, asI32(value));
 }
 
 /** Whether an integer has no more bits than the fraction holds. */
@@ -143,9 +146,9 @@ function isExactInteger(f: Floats, value: Value, { width, unsigned }: Conversion
   const { s } = f;
   const limit = f.size === 64 ? 2n ** 53n : 2n ** 24n;
   if (width === 64) {
-    if (unsigned) return s.op("i64.le_u", value as I64, s.i64(limit));
-    return s.op("i64.le_u", s.op("i64.add", value as I64, s.i64(limit)), s.i64(2n * limit));
+    if (unsigned) return s.op("i64.le_u", asI64(value), s.i64(limit));
+    return s.op("i64.le_u", s.op("i64.add", asI64(value), s.i64(limit)), s.i64(2n * limit));
   }
-  if (unsigned) return s.op("i32.le_u", value as I32, s.i32(Number(limit)));
-  return s.op("i32.le_u", s.op("i32.add", value as I32, s.i32(Number(limit))), s.i32(Number(2n * limit)));
+  if (unsigned) return s.op("i32.le_u", asI32(value), s.i32(Number(limit)));
+  return s.op("i32.le_u", s.op("i32.add", asI32(value), s.i32(Number(limit))), s.i32(Number(2n * limit)));
 }

@@ -3,6 +3,7 @@ import { ROUNDING_OF_CONTROL } from "../runtime/floating-point-functions.ts";
 import type { I32, Semantics, Value } from "../semantics.ts";
 import { FPCR, ROUNDING, type Rounding } from "../softfloat/control.ts";
 import type { Floats, SizedFunction } from "./floats.ts";
+import { asI32 } from "./value-types.ts";
 
 /**
  * Floating-point arithmetic in two steps: WebAssembly's own operator, whose result counts when it provably
@@ -233,9 +234,9 @@ export function fpRoundInt(f: Floats, a: Value, letter: RoundingLetter): Value {
 /** FPCompare of two numbers: sets NZCV. */
 export function fpCompare(f: Floats, a: Value, b: Value, signalQuiet: boolean): void {
   const { s } = f;
-  const isLess = f.test("lt", a, b) as I32;
-  const isEqual = f.test("eq", a, b) as I32;
-  const isOrdered = s.op("i32.and", f.test("eq", a, a) as I32, f.test("eq", b, b) as I32);
+  const isLess = asI32(f.test("lt", a, b));
+  const isEqual = asI32(f.test("eq", a, b));
+  const isOrdered = s.op("i32.and", asI32(f.test("eq", a, a)), asI32(f.test("eq", b, b)));
   const isFast = s.op("i32.and", isOrdered, controlIsClear(s, FPCR.FZ));
   s.when(
     isFast,

@@ -1,7 +1,8 @@
 import type { ValueType } from "../../wasm/opcodes.ts";
 import type { RegisterOperand } from "../operands.ts";
 import type { RuntimeFunctionName } from "../runtime-functions.ts";
-import type { F32, F64, I32, I64, Semantics, V128, Value } from "../semantics.ts";
+import type { I32, Semantics, Value } from "../semantics.ts";
+import { asF32, asF64, asI32, asI64, asV128 } from "./value-types.ts";
 
 /** Bits of one number that WebAssembly can compute with. */
 export type FloatSize = 32 | 64;
@@ -58,6 +59,7 @@ export class Floats {
     this.isVector = isVector;
     this.type = isVector ? "v128" : size === 64 ? "f64" : "f32";
     this.#prefix = isVector ? (size === 64 ? "f64x2" : "f32x4") : this.type;
+    // The names put together below exist for every size and number of lanes.
     this.#operator = (s.op as AnyOperator).bind(s);
     this.#laneOperator = (s.lane as AnyLaneOperator).bind(s);
     this.#call = (s.call as AnyOperator).bind(s);
@@ -120,13 +122,13 @@ export class Floats {
 
   /** Whether a truth holds everywhere. */
   all(truth: Value): I32 {
-    return (this.isVector ? this.#operator("i32x4.all_true", truth) : truth) as I32;
+    return asI32(this.isVector ? this.#operator("i32x4.all_true", truth) : truth);
   }
 
   /** Where the truth holds, one value, elsewhere the other. */
   select(truth: Value, ifTrue: Value, ifFalse: Value): Value {
     if (this.isVector) return this.#operator("v128.bitselect", ifTrue, ifFalse, truth);
-    return this.s.select(truth as I32, ifTrue, ifFalse);
+    return this.s.select(asI32(truth), ifTrue, ifFalse);
   }
 
   /** `magnitude` with the sign of `sign`. */
@@ -140,15 +142,15 @@ export class Floats {
     const { s, size } = this;
     const mask = size === 64 ? 0x7ffffffn : 0xfffn;
     if (this.isVector) {
-      const bits = values.reduce((a, b) => this.#operator("v128.or", a, b)) as V128;
+      const bits = asV128(values.reduce((a, b) => this.#operator("v128.or", a, b)));
       const masks = Array.from({ length: 16 }, (_, i) => Number((mask >> BigInt((8 * i) % size)) & 0xffn));
       return s.op("i32.eqz", s.op("v128.any_true", s.op("v128.and", bits, s.v128(masks))));
     }
     if (size === 64) {
-      const bits = values.map((value) => this.bits(value) as I64).reduce((a, b) => s.op("i64.or", a, b));
+      const bits = values.map((value) => asI64(this.bits(value))).reduce((a, b) => s.op("i64.or", a, b));
       return s.op("i64.eqz", s.op("i64.and", bits, s.i64(mask)));
     }
-    const bits = values.map((value) => this.bits(value) as I32).reduce((a, b) => s.op("i32.or", a, b));
+    const bits = values.map((value) => asI32(this.bits(value))).reduce((a, b) => s.op("i32.or", a, b));
     return s.op("i32.eqz", s.op("i32.and", bits, s.i32(Number(mask))));
   }
 
@@ -190,7 +192,7 @@ export class Floats {
   compare(a: Value, b: Value, signalQuiet: boolean, lane = 0): I32 {
     const { s, size } = this;
     const signal = s.i32(signalQuiet ? 1 : 0);
-    return this.#call(`fpCompare${size}`, this.bits(a, lane), this.bits(b, lane), signal) as I32;
+    return asI32(this.#call(`fpCompare${size}`, this.bits(a, lane), this.bits(b, lane), signal));
   }
 
   /** The bits of one number, all of them equal to `condition` (0 or 1). */
@@ -224,11 +226,11 @@ export class Floats {
   write(register: RegisterOperand<"v">, value: Value): void {
     const { s, size, lanes } = this;
     if (!this.isVector) {
-      if (size === 64) s.writeD(register, value as F64);
-      else s.writeS(register, value as F32);
+      if (size === 64) s.writeD(register, asF64(value));
+      else s.writeS(register, asF32(value));
       return;
     }
-    const vector = value as V128;
+    const vector = asV128(value);
     if (lanes * size === 128) s.writeV(register, vector);
     else if (lanes * size === 64) s.writeVLow(register, s.lane("i64x2.extract_lane", 0, vector));
     else s.writeS(register, s.lane("f32x4.extract_lane", 0, vector));

@@ -1,6 +1,7 @@
-import type { F32, F64, I32, I64, V128, Value } from "../semantics.ts";
+import type { V128, Value } from "../semantics.ts";
 import { controlIsClear, guarded, isNormal, NEAREST_WITHOUT_FLUSH } from "./floating-point.ts";
 import type { Floats, SizedFunction } from "./floats.ts";
+import { asF32, asF64, asI32, asI64, asV128 } from "./value-types.ts";
 
 /** A fused sum, `addend` + `a` * `b`, and what is made of it. */
 interface FusedSum {
@@ -75,7 +76,7 @@ function fusedByOperator(f: Floats, fused: FusedSum): Value {
 /** Doubles without such an operator use the runtime's error-free transforms. */
 function doubleSum(f: Floats, sum: FusedSum): Value {
   const { s } = f;
-  const number = (value: Value, lane: number) => f.number(value, lane) as F64;
+  const number = (value: Value, lane: number) => asF64(f.number(value, lane));
   const regular = (lane: number) => {
     const result = s.call(
       "fpMulAddRegular64",
@@ -86,8 +87,8 @@ function doubleSum(f: Floats, sum: FusedSum): Value {
     return s.choose(
       "i64",
       s.op("f64.eq", result, result),
-      () => f.one.bits(finished(f.one, sum, result)) as I64,
-      () => f.callLane(lane, sum.slow, sum.operands) as I64,
+      () => asI64(f.one.bits(finished(f.one, sum, result))),
+      () => asI64(f.callLane(lane, sum.slow, sum.operands)),
     );
   };
   return s.choose(
@@ -108,14 +109,14 @@ const HALFWAY = 0x10000000;
  */
 function singleSum(f: Floats, fused: FusedSum): Value {
   const { s } = f;
-  const term = s.op("f64.promote_f32", fused.addend as F32);
-  const a = s.op("f64.promote_f32", fused.a as F32);
-  const product = s.op("f64.mul", a, s.op("f64.promote_f32", fused.b as F32));
+  const term = s.op("f64.promote_f32", asF32(fused.addend));
+  const a = s.op("f64.promote_f32", asF32(fused.a));
+  const product = s.op("f64.mul", a, s.op("f64.promote_f32", asF32(fused.b)));
   const sum = s.op("f64.add", product, term);
   const result = s.op("f32.demote_f64", sum);
   const tail = s.op("i32.and", s.op("i32.wrap_i64", s.op("i64.reinterpret_f64", sum)), s.i32(TAIL));
   const isNotHalfway = s.op("i32.ne", tail, s.i32(HALFWAY));
-  const inRange = s.op("i32.or", isNormal(f, result) as I32, s.op("f64.eq", sum, s.f64(0)));
+  const inRange = s.op("i32.or", asI32(isNormal(f, result)), s.op("f64.eq", sum, s.f64(0)));
   const isOrdinary = s.op("i32.and", isNotHalfway, inRange);
   const isExact = () => {
     const productIsRest = s.op("f64.eq", s.op("f64.sub", sum, term), product);
@@ -131,7 +132,7 @@ function singleSum(f: Floats, fused: FusedSum): Value {
 function singleVectorSum(f: Floats, fused: FusedSum): Value {
   const { s } = f;
   const half = (value: Value, high: boolean) => {
-    const vector = value as V128;
+    const vector = asV128(value);
     const chosen = high ? s.shuffle(vector, vector, [...UPPER, ...UPPER]) : vector;
     return s.op("f64x2.promote_low_f32x4", chosen);
   };

@@ -1,11 +1,12 @@
 import type { ImmediateOperand, RegisterOperand } from "../operands.ts";
 import type { I32, I64, Semantics, Value } from "../semantics.ts";
+import { asI32, asI64 } from "./value-types.ts";
 
 /** Width of a general-purpose operation: W or X registers. */
 export type Size = 32 | 64;
 
-/** The width that a field `sf` says. */
-export function sizeOf(sf: number): Size {
+/** The width that a field such as sf or sz says. */
+export function sizeOf(sf: number | boolean): Size {
   return sf ? 64 : 32;
 }
 
@@ -46,12 +47,13 @@ export class Integers {
   }
 
   write(register: RegisterOperand<"x" | "sp">, value: Integer): void {
-    if (this.size === 64) this.#s.writeX(register, value as I64);
-    else this.#s.writeW(register, value as I32);
+    if (this.size === 64) this.#s.writeX(register, asI64(value));
+    else this.#s.writeW(register, asI32(value));
   }
 
   /** An immediate; a 64-bit operand cannot be used at width 32. */
   immediate(operand: ImmediateOperand): Integer {
+    // At width 32 rows make their immediates with imm32.
     return this.size === 64 ? this.#s.imm64(operand) : this.#s.imm32(operand as ImmediateOperand<32>);
   }
 
@@ -61,12 +63,12 @@ export class Integers {
 
   op(name: Binary, a: Integer, b: Integer): Integer {
     return this.size === 64
-      ? this.#s.op(`i64.${name}`, a as I64, b as I64)
-      : this.#s.op(`i32.${name}`, a as I32, b as I32);
+      ? this.#s.op(`i64.${name}`, asI64(a), asI64(b))
+      : this.#s.op(`i32.${name}`, asI32(a), asI32(b));
   }
 
   unary(name: Unary, a: Integer): Integer {
-    return this.size === 64 ? this.#s.op(`i64.${name}`, a as I64) : this.#s.op(`i32.${name}`, a as I32);
+    return this.size === 64 ? this.#s.op(`i64.${name}`, asI64(a)) : this.#s.op(`i32.${name}`, asI32(a));
   }
 
   not(a: Integer): Integer {
@@ -75,12 +77,12 @@ export class Integers {
 
   compare(name: Comparison, a: Integer, b: Integer): I32 {
     return this.size === 64
-      ? this.#s.op(`i64.${name}`, a as I64, b as I64)
-      : this.#s.op(`i32.${name}`, a as I32, b as I32);
+      ? this.#s.op(`i64.${name}`, asI64(a), asI64(b))
+      : this.#s.op(`i32.${name}`, asI32(a), asI32(b));
   }
 
   isZero(a: Integer): I32 {
-    return this.size === 64 ? this.#s.op("i64.eqz", a as I64) : this.#s.op("i32.eqz", a as I32);
+    return this.size === 64 ? this.#s.op("i64.eqz", asI64(a)) : this.#s.op("i32.eqz", asI32(a));
   }
 
   select(condition: I32, ifTrue: Integer, ifFalse: Integer): Integer {
@@ -103,6 +105,6 @@ export class Integers {
 
   /** Sign-extended, as {@link Semantics.setFlags} wants results. */
   signed(value: Integer): I64 {
-    return this.size === 64 ? (value as I64) : this.#s.op("i64.extend_i32_s", value as I32);
+    return this.size === 64 ? asI64(value) : this.#s.op("i64.extend_i32_s", asI32(value));
   }
 }

@@ -1,7 +1,8 @@
 import type { ImmediateOperand } from "../operands.ts";
 import { imm32 } from "../operands.ts";
-import type { I32, I64, Semantics } from "../semantics.ts";
+import type { Semantics } from "../semantics.ts";
 import type { Integer, Integers } from "./integers.ts";
+import { asI32, asI64 } from "./value-types.ts";
 
 /** ShiftType of the manual, in encoding order; "none" is a shift by nothing, by far the most frequent. */
 export type ShiftType = "lsl" | "lsr" | "asr" | "ror" | "none";
@@ -43,12 +44,12 @@ export function extendValue(s: Semantics, w: Integers, value: Integer, extend: E
     case "uxth":
       return w.op("and", value, w.constant(0xffff));
     case "uxtw":
-      return s.op("i64.and", value as I64, s.i64(0xffff_ffff));
+      return s.op("i64.and", asI64(value), s.i64(0xffff_ffff));
     case "sxtb":
-      return w.size === 64 ? s.op("i64.extend8_s", value as I64) : s.op("i32.extend8_s", value as I32);
+      return w.size === 64 ? s.op("i64.extend8_s", asI64(value)) : s.op("i32.extend8_s", asI32(value));
     case "sxth":
-      return w.size === 64 ? s.op("i64.extend16_s", value as I64) : s.op("i32.extend16_s", value as I32);
+      return w.size === 64 ? s.op("i64.extend16_s", asI64(value)) : s.op("i32.extend16_s", asI32(value));
     case "sxtw":
-      return s.op("i64.extend32_s", value as I64);
+      return s.op("i64.extend32_s", asI64(value));
   }
 }

@@ -6,6 +6,7 @@ type Words = [I32, I32, I32, I32];
 const LANES = [0, 1, 2, 3] as const;
 
 function words(s: Semantics, a: V128): Words {
+  // One word for each of the four lanes.
   return LANES.map((lane) => s.lane("i32x4.extract_lane", lane, a)) as Words;
 }
 

@@ -70,6 +70,7 @@ const arithmetic64 = (operation: HostOperation, run: Binary) =>
 export const ROUNDING_OF_CONTROL = 7;
 
 function roundingFrom(number: number, context: Context): Rounding {
+  // Only meanings of the table call this, with a mode or with the value above.
   return number === ROUNDING_OF_CONTROL ? roundingOf(context.control) : (number as Rounding);
 }
 

@@ -36,5 +36,6 @@ export type Rounding = (typeof ROUNDING)[keyof typeof ROUNDING];
 
 /** The rounding mode that FPCR asks for. */
 export function roundingOf(control: number): Rounding {
+  // Two bits, and each of their values is a mode.
   return ((control >>> FPCR.RMODE_SHIFT) & 3) as Rounding;
 }
