@@ -7,7 +7,8 @@ import type { F32, F64, I32, I64, V128, Value } from "../semantics.ts";
  * which one it is at this place, and it is a bug in the table when that is not so.
  */
 function expectType<T extends ValueType>(type: T, value: Value): Value<T> {
-  if (!isOfType(type, value)) throw new Bug(`a value of type ${type} is wanted here, and this one has ${value.type}`);
+  if (!isOfType(type, value))
+    throw new Bug(`a value of type ${type} is wanted here, and this one has ${value.type}`);
   return value;
 }
 
