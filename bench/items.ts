@@ -12,6 +12,7 @@ export const GROUPS = {
   vector: { title: "Floating point and SIMD loops", floor: 4, goal: 8, least: undefined },
   memory: { title: "Large memory", floor: undefined, goal: undefined, least: undefined },
   system: { title: "System calls, signals, processes, memory maps", floor: 1.5, goal: 4, least: undefined },
+  disk: { title: "Disks, 4 KiB at a time", floor: 0.7, goal: 1, least: undefined },
   programs: { title: "Programs in a Debian userland", floor: 1, goal: 2, least: 0.5 },
   userland: { title: "Loops in a Linux process", floor: undefined, goal: undefined, least: undefined },
 } as const satisfies Record<string, Group>;
@@ -66,7 +67,13 @@ export interface BootItem extends ItemFacts {
   readonly kind: "boot";
 }
 
-export type Item = KernelItem | SystemItem | ProgramItem | BootItem;
+/** A test of `guest/disk.c`, in the default guest with a raw and a qcow2 disk. A repetition moves 4 KiB. */
+export interface DiskItem extends ItemFacts {
+  readonly kind: "disk";
+  readonly iterations: number;
+}
+
+export type Item = KernelItem | SystemItem | ProgramItem | BootItem | DiskItem;
 
 type KernelOptions = Partial<
   Pick<KernelItem, "element" | "vectorise" | "rounds" | "largeSystemExtensions" | "source">
@@ -87,6 +94,10 @@ function system(group: GroupName, name: string, iterations: number): SystemItem 
 
 function program(name: string, iterations: number, unit?: number): ProgramItem {
   return { kind: "program", name, group: "programs", iterations, ...(unit !== undefined && { unit }) };
+}
+
+function disk(name: string, iterations: number): DiskItem {
+  return { kind: "disk", name, group: "disk", iterations };
 }
 
 export const ITEMS: readonly Item[] = [
@@ -123,6 +134,14 @@ export const ITEMS: readonly Item[] = [
   system("system", "fork", 500),
   system("system", "fork-exec", 300),
   system("system", "map-touch-unmap", 100),
+  disk("sequential-write", 32_768),
+  disk("sequential-read", 32_768),
+  disk("random-write", 10_000),
+  disk("random-read", 10_000),
+  disk("qcow2-sequential-write", 32_768),
+  disk("qcow2-sequential-read", 32_768),
+  disk("qcow2-random-write", 10_000),
+  disk("qcow2-random-read", 10_000),
   program("python3", 10),
   program("perl", 40),
   program("gzip", 1),

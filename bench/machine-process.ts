@@ -3,6 +3,7 @@
 import { writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createMachine } from "../src/node/create-machine.ts";
+import { openDrive } from "../src/node/disks/drive-file.ts";
 import { KERNEL_DECOMPRESSORS } from "../src/node/kernel-decompressors.ts";
 import { MarkerReader } from "./measure/markers.ts";
 import { BOOT_ITEM } from "./measure/run-process.ts";
@@ -17,6 +18,9 @@ const markers = new MarkerReader();
 const atStart = new Map<string, Counts>();
 const counts: Record<string, Counts> = {};
 
+const drives = await Promise.all(
+  (request.drives ?? []).map(({ path, format }) => openDrive(path, { format })),
+);
 const machine = await createMachine({
   memoryBytes: GUEST_MEMORY,
   cpus: 1,
@@ -29,12 +33,14 @@ const machine = await createMachine({
     initrd: { name: request.initrd, bytes: await readFile(request.initrd) },
   }),
   commandLine: request.commandLine,
+  drives,
   decompressors: KERNEL_DECOMPRESSORS,
   serial: onSerial,
 });
 process.once("SIGTERM", () => machine.stop());
 atStart.set(BOOT_ITEM, numbers());
 const reason = await machine.run();
+for (const drive of drives) await drive.close();
 writeSync(REPORT, JSON.stringify(counts));
 if (reason.kind === "failed") {
   process.stderr.write(`${reason.sentence}\n`);

@@ -4,12 +4,13 @@ import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { CommanderError } from "commander";
 import { UserError } from "../src/base/errors.ts";
+import { diskWorkload } from "./build/disk-workload.ts";
 import { kernelWorkload } from "./build/kernel-workload.ts";
 import { bootWorkload, type LinuxImages, linuxImages, systemWorkload } from "./build/linux-workloads.ts";
 import { programWorkload } from "./build/program-workload.ts";
 import { takeSnapshot } from "./build/snapshot.ts";
 import { CONTENDER_NAMES, CONTENDERS } from "./contenders.ts";
-import { ITEMS, type Item, type ProgramItem, type SystemItem, selectItems } from "./items.ts";
+import { type DiskItem, ITEMS, type Item, type ProgramItem, type SystemItem, selectItems } from "./items.ts";
 import { type Measured, measure } from "./measure-items.ts";
 import { type BenchOptions, buildBenchProgram } from "./options.ts";
 import { BENCH } from "./paths.ts";
@@ -78,14 +79,19 @@ async function prepare(
   const workloads: Workload[] = [];
   const system: SystemItem[] = [];
   const programs: ProgramItem[] = [];
+  const disks: DiskItem[] = [];
   for (const item of items) {
     if (item.kind === "kernel") workloads.push(await kernelWorkload(item, scale));
     else if (images !== undefined && item.kind === "boot") workloads.push(await bootWorkload(item, images));
     else if (item.kind === "system") system.push(item);
     else if (item.kind === "program") programs.push(item);
+    else if (item.kind === "disk") disks.push(item);
   }
   if (images !== undefined && system.length > 0) {
     workloads.push(await systemWorkload(system, scale, images));
+  }
+  if (images !== undefined && disks.length > 0) {
+    workloads.push(await diskWorkload(disks, scale, images));
   }
   if (images !== undefined && programs.length > 0) {
     workloads.push(await programWorkload(programs, scale, images));

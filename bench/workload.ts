@@ -23,6 +23,7 @@ export interface GuestFiles {
   readonly kernel: string;
   readonly initrd?: string;
   readonly commandLine?: string;
+  readonly drives?: readonly { readonly path: string; readonly format: "raw" | "qcow2" }[];
 }
 
 /** What `machine-process` is told. */
@@ -75,6 +76,13 @@ function qemuArguments(cpu: string, guest: GuestFiles): string[] {
     ...["-serial", "stdio", "-kernel", guest.kernel],
     ...(guest.initrd === undefined ? [] : ["-initrd", guest.initrd]),
     ...(guest.commandLine === undefined ? [] : ["-append", guest.commandLine]),
+    // QEMU puts the first device in the last slot, and Linux counts from the first.
+    ...(guest.drives ?? [])
+      .toReversed()
+      .flatMap(({ path, format }, index) => [
+        ...["-drive", `if=none,id=disk${index},file=${path},format=${format}`],
+        ...["-device", `virtio-blk-device,drive=disk${index}`],
+      ]),
   ];
 }
 

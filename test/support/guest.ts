@@ -10,6 +10,7 @@ import type {
 } from "../../src/machine/virtual-machine-interface.ts";
 import { createMachine } from "../../src/node/create-machine.ts";
 import { KERNEL_DECOMPRESSORS } from "../../src/node/kernel-decompressors.ts";
+import type { Share } from "../../src/node/share/share.ts";
 import { GuestConsole, typeLine } from "./guest-console.ts";
 import { type GuestKernel, guestFiles } from "./guest-images.ts";
 
@@ -41,6 +42,7 @@ export interface GuestOptions {
   readonly drives?: readonly Drive[];
   readonly virtioBus?: VirtioBus;
   readonly balloon?: VirtualMachineOptions["balloon"];
+  readonly shares?: readonly Share[];
 }
 
 /** A guest that runs: the default initial file system on a Debian kernel. */
@@ -147,6 +149,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     ...(options.drives !== undefined && { drives: options.drives }),
     virtioBus: options.virtioBus,
     balloon: options.balloon,
+    ...(options.shares !== undefined && { shares: options.shares }),
     serial: serial.output,
     console: { output: terminal.output, columns: 80, rows: 24 },
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
