@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { COUNTER_MASK, EVENT_COUNTERS } from "../isa/system-registers/performance-monitors.ts";
 import { type ComputedRegisterName, systemRegister } from "../isa/system-registers/table.ts";
+import type { Mmu } from "../mmu/mmu.ts";
 import { HCR_TDZ, SCTLR_DZE } from "./control-bits.ts";
 import { DAIF, type ElementState, SLOT } from "./element-state.ts";
 import { cacheSize, ZERO_BLOCK_ID } from "./identification.ts";
@@ -26,6 +27,8 @@ export interface ComputedParts {
   readonly resetVector: () => bigint;
   /** Asynchronous exceptions pending now, as DAIF bits A, I and F. */
   readonly pending: () => number;
+  /** The element's guest write buffer in guest memory, and what its MMU uses at present. */
+  readonly mmu: Pick<Mmu, "ring" | "shadowRoot" | "shadowAsid">;
   /** A word for whoever listens to the debug communication channel; false when nobody does. */
   readonly transmit: (value: number) => boolean;
 }
@@ -40,6 +43,7 @@ export function computedRegisters(parts: ComputedParts): ReadonlyMap<string, Com
     ...timerRegisters(parts),
     ...debugRegisters(parts),
     ...monitorRegisters(parts),
+    ...writeBufferRegisters(parts),
     CPTR_EL2: coprocessorTraps(parts),
     RVBAR_EL1: { read: parts.resetVector },
     RVBAR_EL2: { read: parts.resetVector },
@@ -47,6 +51,33 @@ export function computedRegisters(parts: ComputedParts): ReadonlyMap<string, Com
     ISR_EL1: { read: () => BigInt(parts.pending()) << 6n },
   };
   return new Map([...Object.entries(fixed), ...numberedCounters(parts)]);
+}
+
+function writeBufferRegisters({ mmu }: ComputedParts) {
+  const { ring } = mmu;
+  return {
+    GWBBASE_EL2: {
+      read: () => ring.base,
+      write: (value) => {
+        ring.base = value;
+      },
+    },
+    GWBCTL_EL2: {
+      read: () => ring.control,
+      write: (value) => {
+        ring.control = value;
+      },
+    },
+    GWBPROD_EL2: { read: () => ring.produced },
+    GWBCONS_EL2: {
+      read: () => ring.consumed,
+      write: (value) => {
+        ring.consumed = value;
+      },
+    },
+    SPTBASE_EL2: { read: () => BigInt(mmu.shadowRoot) },
+    SASID_EL2: { read: () => BigInt(mmu.shadowAsid) },
+  } satisfies Record<string, ComputedRegister>;
 }
 
 /** Bits of CPTR_EL2 that exist without E2H and with it; the first form has RES1 bits. */

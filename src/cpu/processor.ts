@@ -95,6 +95,7 @@ export class Processor {
       identity: { midr: MAIN_IDENTIFIER, mpidr: multiprocessorAffinity(index) },
       resetVector: () => this.#resetVector,
       pending: () => this.#derived.pendingStatus(),
+      mmu,
       transmit: (value) => hooks?.debugTransmit?.(value) ?? false,
     });
     this.#registers = new RegisterAccess({
@@ -131,6 +132,7 @@ export class Processor {
     state.pc = this.#resetVector;
     this.yielded = false;
     this.#exceptions.reset();
+    this.mmu.ring.reset();
     this.#derived.reset();
   }
 

@@ -82,6 +82,9 @@ export interface NetworkOptions {
   readonly macAddress?: string | undefined;
 }
 
+/** How addresses are translated unless something else is asked for. */
+export const DEFAULT_MMU = "walk";
+
 /** What a machine is made of. Either a kernel or firmware is needed; what is not given is left out. */
 export interface VirtualMachineOptions {
   readonly memoryBytes: number;

@@ -14,16 +14,17 @@ import type { OrderedDrives } from "./ordered-drives.ts";
 import { OutputQueue } from "./output-queue.ts";
 import { Peripherals } from "./peripherals.ts";
 import { machineStatistics } from "./statistics.ts";
-import type {
-  ByteInput,
-  ExitReason,
-  GuestSockets,
-  MachineStatistics,
-  MemoryBalloon,
-  VirtioConsole,
-  VirtioPort,
-  VirtualMachine,
-  VirtualMachineOptions,
+import {
+  type ByteInput,
+  DEFAULT_MMU,
+  type ExitReason,
+  type GuestSockets,
+  type MachineStatistics,
+  type MemoryBalloon,
+  type VirtioConsole,
+  type VirtioPort,
+  type VirtualMachine,
+  type VirtualMachineOptions,
 } from "./virtual-machine-interface.ts";
 
 /** Milliseconds of guest execution between two looks at the host's events. */
@@ -206,7 +207,7 @@ function makeMachine(
       onSignal,
       onVariablesWritten: options.variables?.write,
       memoryManagement: {
-        mode: options.mmu ?? "walk",
+        mode: options.mmu ?? DEFAULT_MMU,
         tlbi: options.tlbi ?? "incremental",
         check: options.mmuCheck ?? false,
       },

@@ -56,8 +56,6 @@ export class GuestWriteBuffers {
   overflowed = false;
   /** Called after a store that left a ring three quarters full. */
   onHigh: () => void = () => {};
-  /** Called for each record, for a ring in guest memory (GWBBASE_EL2). */
-  onRecord: ((element: number, address: number) => void) | undefined;
   /** Records in one ring, a power of two. */
   readonly capacity: number;
   readonly #memory: MachineMemory;
@@ -65,6 +63,7 @@ export class GuestWriteBuffers {
   readonly #words: Int32Array;
   /** Word index of each element's GWB_RING. */
   readonly #elements: number[] = [];
+  readonly #reporters: (((record: number) => void) | undefined)[] = [];
   /** Address of the u32 that counts records. */
   readonly sequenceAddress: number;
 
@@ -76,12 +75,19 @@ export class GuestWriteBuffers {
     this.sequenceAddress = memory.allocate(8);
   }
 
-  /** Gives an element a ring; `base` is the address of its block. */
-  add(base: number): void {
+  /** Gives an element a ring; `base` is the address of its block. Returns the element's number. */
+  add(base: number): number {
     const ring = this.#memory.allocate(this.capacity * GWB_RECORD.SIZE, 64);
     this.#words[(base + PE_LAYOUT.GWB_RING) >>> 2] = ring;
     this.#words[(base + PE_LAYOUT.GWB_DIRECT) >>> 2] = 1;
-    this.#elements.push((base + PE_LAYOUT.GWB_RING) >>> 2);
+    return this.#elements.push((base + PE_LAYOUT.GWB_RING) >>> 2) - 1;
+  }
+
+  /** Hands each record of an element, by its address, to somebody else too. Generated code makes none then. */
+  report(element: number, to: ((record: number) => void) | undefined): void {
+    this.complete();
+    this.#reporters[element] = to;
+    this.#words[this.#elements[element]! + 3] = to === undefined ? 1 : 0;
   }
 
   /** From now on memory is written on behalf of this element. */
@@ -249,6 +255,6 @@ export class GuestWriteBuffers {
     words[record + 7] = frame;
     words[sequence] = (words[sequence]! + 1) | 0;
     words[at + 1] = (words[at + 1]! + 1) | 0;
-    this.onRecord?.(this.#writer, address);
+    this.#reporters[this.#writer]?.(address);
   }
 }

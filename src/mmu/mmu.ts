@@ -1,8 +1,10 @@
 import type { Bus } from "../memory/bus.ts";
 import type { PhysicalMap } from "../memory/physical-map.ts";
 import type { TracedStore } from "../memory/traced-store.ts";
+import { TracedMemory } from "../memory/traced-memory.ts";
 import { AddressTranslation } from "./address-translation.ts";
 import { DataAccess } from "./data-access.ts";
+import { GuestRing } from "./guest-ring.ts";
 import { VirtualReader } from "./reader.ts";
 import type { ShadowTables } from "./shadow/shadow-tables.ts";
 import { ShadowWalk } from "./shadow/shadow-walk.ts";
@@ -47,6 +49,8 @@ export class Mmu {
   readonly addressTranslation: AddressTranslation;
   readonly reader: VirtualReader;
   readonly group: TlbGroup;
+  /** Where software at EL2 wants the records of writes to tables. */
+  readonly ring: GuestRing;
   /** Undefined without shadow tables. */
   readonly shadowWalk: ShadowWalk | undefined;
 
@@ -60,7 +64,11 @@ export class Mmu {
       ...{ memory, frames, base, registers, features, shadow, userBanks, servedDirectly },
     });
     group.add(this.context);
-    shadow?.buffers.add(base);
+    const element = shadow?.buffers.add(base);
+    this.ring = new GuestRing(memory, new TracedMemory(map, store), (wanted) => {
+      if (element === undefined) return;
+      shadow?.buffers.report(element, wanted ? (record) => this.ring.append(record) : undefined);
+    });
     const walk = shadow === undefined ? undefined : new ShadowWalk(map, store, shadow);
     if (walk !== undefined) walk.check = options.check ?? false;
     this.shadowWalk = walk;
@@ -86,6 +94,17 @@ export class Mmu {
   /** TLBI. `operand` is Xt; `innerShareable` is the IS suffix. */
   invalidate(operation: TlbiOperation, operand: bigint, innerShareable: boolean): void {
     this.group.invalidate(this.context, operation, operand, innerShareable);
+  }
+
+  /** For SPTBASE_EL2: the shadow of the lower half's root table, 0 while there is none. */
+  get shadowRoot(): number {
+    return this.context.stage1("EL1&0").lower.shadowRoot;
+  }
+
+  /** For SASID_EL2: number of the address space in use below EL2, all ones while it has none. */
+  get shadowAsid(): number {
+    const { shadowAsid } = this.context;
+    return shadowAsid < 0 ? 0xffff_ffff : shadowAsid;
   }
 
   statistics(): MmuStatistics {

@@ -1,17 +1,20 @@
-import { type Encoding, type RegisterOptions, register } from "./definition.ts";
+import { computed, type Encoding, type RegisterOptions, register } from "./definition.ts";
 
 function absent<const N extends string>(name: N, place: Encoding, options?: RegisterOptions) {
   return register(name, "absent", place, options);
 }
 
-/** This product's own registers, in the space the architecture leaves for that. None is implemented yet. */
+/**
+ * This product's own registers, in the space the architecture leaves for that. From below their level they are
+ * UNDEFINED, or trapped by HCR_EL2.TIDCP.
+ */
 export const IMPLEMENTATION_DEFINED_REGISTERS = [
-  absent("GWBBASE_EL2", [3, 4, 15, 1, 0]),
-  absent("GWBCTL_EL2", [3, 4, 15, 1, 1]),
-  absent("GWBPROD_EL2", [3, 4, 15, 1, 2], { access: "RO" }),
-  absent("GWBCONS_EL2", [3, 4, 15, 1, 3]),
-  absent("SPTBASE_EL2", [3, 4, 15, 2, 0]),
-  absent("SASID_EL2", [3, 4, 15, 2, 1]),
+  computed("GWBBASE_EL2", [3, 4, 15, 1, 0]),
+  computed("GWBCTL_EL2", [3, 4, 15, 1, 1], { fields: { SIZE: [11, 8], HIGH: 3, ERR: 2, OVF: 1, EN: 0 } }),
+  computed("GWBPROD_EL2", [3, 4, 15, 1, 2], { access: "RO" }),
+  computed("GWBCONS_EL2", [3, 4, 15, 1, 3], { writable: 0xffff_ffffn }),
+  computed("SPTBASE_EL2", [3, 4, 15, 2, 0], { access: "RO" }),
+  computed("SASID_EL2", [3, 4, 15, 2, 1], { access: "RO" }),
   absent("CNTSCALE_EL2", [3, 4, 15, 3, 0]),
   absent("CNTREBASE_EL2", [3, 4, 15, 3, 1]),
   absent("VIEW_EL3", [3, 6, 15, 0, 0]),

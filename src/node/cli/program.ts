@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { DEFAULT_MMU } from "../../machine/virtual-machine-interface.ts";
 import { parseIdentity, type SmbiosIdentity } from "../../platform/smbios/identity.ts";
 import { CATALOGUE } from "../images/catalogue.ts";
 import type { AcpiOptions } from "./acpi-command.ts";
@@ -98,6 +99,17 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
         .choices(["translator", "interpreter"])
         .default("translator"),
     )
+    .addOption(
+      new Option("--mmu <MODE>", "how addresses are translated: by shadow tables or by walking the guest's")
+        .choices(["walk", "shadow"])
+        .default(DEFAULT_MMU),
+    )
+    .addOption(
+      new Option("--tlbi <MODE>", "with --mmu shadow: what a TLB invalidation forgets")
+        .choices(["full", "incremental"])
+        .default("incremental"),
+    )
+    .option("--mmu-check", "with --mmu shadow: compare every translation with a walk (slow)")
     .option("--deterministic", "let time follow the instruction count: equal runs are equal to the last bit")
     .addOption(
       new Option(

@@ -38,6 +38,9 @@ export interface RunOptions extends GuestChoice {
   readonly virtioBus: VirtioBus;
   readonly balloon?: number | undefined;
   readonly engine: "translator" | "interpreter";
+  readonly mmu: "walk" | "shadow";
+  readonly tlbi: "full" | "incremental";
+  readonly mmuCheck?: boolean;
   readonly deterministic?: boolean;
   readonly secure?: boolean;
   readonly virtualization?: boolean;
@@ -135,6 +138,9 @@ async function runWith(guest: ReadyGuest, options: RunOptions, host: Host): Prom
     virtioBus: options.virtioBus,
     balloon: options.balloon === undefined ? undefined : { bytes: options.balloon },
     engine: options.engine,
+    mmu: options.mmu,
+    tlbi: options.tlbi,
+    mmuCheck: options.mmuCheck ?? false,
     acpi: options.acpi,
     identity: mergeIdentities(options.smbios ?? []),
     serial: session.serial,
