@@ -18,7 +18,7 @@ import { TracedMemory } from "../memory/traced-memory.ts";
 import { TracedStore } from "../memory/traced-store.ts";
 import { missFunctions } from "../mmu/shadow/miss-module.ts";
 import { ShadowTables } from "../mmu/shadow/shadow-tables.ts";
-import { TlbGroup, type TlbiMode } from "../mmu/tlb-maintenance.ts";
+import { TlbGroup } from "../mmu/tlb-maintenance.ts";
 import { formatBytes, MEBIBYTE } from "../platform/units.ts";
 import { cpuAffinity } from "../platform/virt-board.ts";
 import { VIRT_MAP } from "../platform/virt-map.ts";
@@ -59,14 +59,18 @@ export interface MachineParts {
 export interface MemoryManagement {
   /** From shadow tables, or by walking the guest's tables each time the soft TLB misses. */
   readonly mode: "walk" | "shadow";
-  readonly tlbi: TlbiMode;
+  /**
+   * With shadow tables, what a TLBI of a regime or an ASID does: "full" drops its translations, "incremental"
+   * only what the guest has changed since, for which tables of the last level have to be traced, too.
+   */
+  readonly tlbi: "full" | "incremental";
   /** Compare every translation from shadow tables with a walk; a difference is a defect of ours. */
   readonly check: boolean;
   /** Shadow ASIDs of one element. */
   readonly addressSpaces?: number | undefined;
 }
 
-const DEFAULT_MEMORY_MANAGEMENT: MemoryManagement = { mode: "walk", tlbi: "incremental", check: false };
+const DEFAULT_MEMORY_MANAGEMENT: MemoryManagement = { mode: "walk", tlbi: "full", check: false };
 
 /** What software asked for that ends or restarts the machine. */
 export type PowerRequest = "off" | "reset";
@@ -120,10 +124,13 @@ export class Machine implements PowerController {
     const { mode, tlbi, check, addressSpaces } = parts.memoryManagement ?? DEFAULT_MEMORY_MANAGEMENT;
     if (mode === "shadow") {
       const buffers = new GuestWriteBuffers(this.memory, frames);
-      this.shadow = new ShadowTables({ map, store: this.store, buffers, tables: SHADOW_TABLES });
+      this.shadow = new ShadowTables({
+        ...{ map, store: this.store, buffers, tables: SHADOW_TABLES },
+        leaves: tlbi === "incremental",
+      });
     }
     const { shadow } = this;
-    this.tlbs = new TlbGroup(map, this.store, shadow, tlbi);
+    this.tlbs = new TlbGroup(map, this.store, shadow);
     this.board = new VirtBoard({
       ...{
         map,

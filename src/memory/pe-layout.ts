@@ -86,6 +86,8 @@ export const PE_LAYOUT = {
   /** i32, for ordinary and for unprivileged accesses: which fast permission bits of a shadow leaf count, -1 none. */
   SHADOW_MODE: 16304,
   SHADOW_MODE_UNPRIVILEGED: 16308,
+  /** u32: SHADOW_LEAF of the regime in use. */
+  SHADOW_LEAF: 16320,
   /** Misses of the soft TLB that generated code served from shadow tables, u64. */
   SHADOW_FILLS: 16312,
   /** Bytes reserved for one element. */
@@ -112,6 +114,20 @@ export const TLB_BANK_STATE = {
   MANY: 1 << 4,
   /** Blocks that are not listed. */
   BLOCKS: 1 << 5,
+  /** An entry came from tables that are not watched. */
+  NOT_COHERENT: 1 << 6,
+} as const;
+
+/** How SHADOW_LEAF says what the descriptors of pages mean. */
+export const SHADOW_LEAF = {
+  /** Bits 7:0: MAIR attributes that are Device types. */
+  DEVICES: 0xff,
+  /** Pages may be markable as dirty: their writes are the host's to serve. */
+  HARDWARE_DIRTY: 1 << 8,
+  /** There is an EL0 in the regime. */
+  TWO_PRIVILEGES: 1 << 9,
+  /** Bits 31:16 must be zero in a descriptor's bits 47:32. */
+  OUTPUT_CHECK_SHIFT: 16,
 } as const;
 
 /** One of a processing element's SHADOW_HALVES, u32 each. */

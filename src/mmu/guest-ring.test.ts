@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { TableBuilder, PAGE } from "../../test/support/table-builder.ts";
+import { PAGE, TableBuilder } from "../../test/support/table-builder.ts";
 import { halves, RAM_BASE, TranslationMachine } from "../../test/support/translation-machine.ts";
 import { GWB_RECORD } from "../memory/guest-write-buffer.ts";
 import { GWBCTL } from "./guest-ring.ts";

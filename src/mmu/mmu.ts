@@ -1,7 +1,7 @@
 import type { Bus } from "../memory/bus.ts";
 import type { PhysicalMap } from "../memory/physical-map.ts";
-import type { TracedStore } from "../memory/traced-store.ts";
 import { TracedMemory } from "../memory/traced-memory.ts";
+import type { TracedStore } from "../memory/traced-store.ts";
 import { AddressTranslation } from "./address-translation.ts";
 import { DataAccess } from "./data-access.ts";
 import { GuestRing } from "./guest-ring.ts";

@@ -31,11 +31,6 @@ const WITHOUT_TAG = 0x00ff_ffff;
 export class TlbBank {
   /** Byte address of the first entry. */
   readonly address: number;
-  /**
-   * Changes of the tables that every entry was made from become known by themselves, so that TLBI has nothing to
-   * do here.
-   */
-  coherent = true;
   readonly #words: Int32Array;
   readonly #frames: FrameTable;
   readonly #first: number;
@@ -78,6 +73,19 @@ export class TlbBank {
     return (this.#words[this.#state]! & TLB_BANK_STATE.LOWER) !== 0;
   }
 
+  /**
+   * Changes of the tables that every entry was made from become known by themselves, so that TLBI has nothing to
+   * do here.
+   */
+  get coherent(): boolean {
+    return (this.#words[this.#state]! & TLB_BANK_STATE.NOT_COHERENT) === 0;
+  }
+
+  /** The tables that entries were made from may be forgotten. */
+  loseCoherence(): void {
+    this.#words[this.#state] = this.#words[this.#state]! | TLB_BANK_STATE.NOT_COHERENT;
+  }
+
   get isEmpty(): boolean {
     return this.#words[this.#state] === 0;
   }
@@ -113,11 +121,11 @@ export class TlbBank {
   /** What TLBI needs to know about the page installed last; call it beside each install. */
   describe(low: number, high: number, shift: number, global: boolean, coherent = false): void {
     this.#shifts[(low >>> FRAME_SHIFT) & INDEX_MASK] = shift;
-    if (!coherent) this.coherent = false;
     this.#words[this.#state] =
       this.#words[this.#state]! |
       (global ? TLB_BANK_STATE.GLOBAL : TLB_BANK_STATE.NOT_GLOBAL) |
-      ((high & UPPER) === 0 ? TLB_BANK_STATE.LOWER : 0);
+      ((high & UPPER) === 0 ? TLB_BANK_STATE.LOWER : 0) |
+      (coherent ? 0 : TLB_BANK_STATE.NOT_COHERENT);
     if (shift > FRAME_SHIFT) {
       this.#blocks.add(blockKey(low, high, shift));
       this.#blockShifts.add(shift);
@@ -138,7 +146,6 @@ export class TlbBank {
     }
     this.#claims = 0;
     this.#words[this.#state] = 0;
-    this.coherent = true;
     this.#largestLower = FRAME_SHIFT;
     this.#largestUpper = FRAME_SHIFT;
     this.#blocks.clear();

@@ -31,12 +31,6 @@ const TLBI_OPERATIONS = [
 export type TlbiOperation = (typeof TLBI_OPERATIONS)[number];
 
 /**
- * What a TLBI does where translations come from shadow tables: forget them all, or only apply what the guest
- * changed. By address, the address's translation goes in either case.
- */
-export type TlbiMode = "full" | "incremental";
-
-/**
  * The soft TLBs of one machine's processing elements: TLBI, and the removal of what a change of the physical
  * map or of a frame's tracing makes wrong. Never drops less than was asked for; at times more.
  */
@@ -47,12 +41,9 @@ export class TlbGroup {
   readonly #memory: MachineMemory;
   readonly #frames: FrameTable;
   readonly #shadow: ShadowTables | undefined;
-  readonly #mode: TlbiMode;
 
-  /** `mode` says what TLBI does where translations come from shadow tables. */
-  constructor(map: PhysicalMap, store: TracedStore, shadow?: ShadowTables, mode: TlbiMode = "incremental") {
+  constructor(map: PhysicalMap, store: TracedStore, shadow?: ShadowTables) {
     this.#shadow = shadow;
-    this.#mode = mode;
     if (shadow !== undefined) shadow.keepers = this.#keepers();
     this.#memory = map.memory;
     this.#frames = map.frames;
@@ -92,11 +83,7 @@ export class TlbGroup {
     innerShareable: boolean,
   ): void {
     this.invalidations++;
-    const shadow = this.#shadow;
-    if (shadow !== undefined) {
-      shadow.drain();
-      if (this.#mode === "full") shadow.purge();
-    }
+    this.#shadow?.drain();
     const level = context.exceptionLevel;
     const target = lowerTarget(context);
     const forced = level === 1 && target === "EL1&0" && context.forcesBroadcast;

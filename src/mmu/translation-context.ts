@@ -404,7 +404,7 @@ export class TranslationContext {
     }
     // What is left was made from tables that nobody may watch any more.
     for (const bank of slot.privileged) {
-      if ((slot.lowerMoved && bank.hasLower) || (slot.upperMoved && !bank.isEmpty)) bank.coherent = false;
+      if ((slot.lowerMoved && bank.hasLower) || (slot.upperMoved && !bank.isEmpty)) bank.loseCoherence();
     }
     if (change !== "nothing") slot.user = undefined;
     this.stage2(regime);

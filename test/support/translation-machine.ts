@@ -8,7 +8,7 @@ import { TracedMemory } from "../../src/memory/traced-memory.ts";
 import { TracedStore } from "../../src/memory/traced-store.ts";
 import { Mmu } from "../../src/mmu/mmu.ts";
 import { ShadowTables } from "../../src/mmu/shadow/shadow-tables.ts";
-import { TlbGroup, type TlbiMode } from "../../src/mmu/tlb-maintenance.ts";
+import { TlbGroup } from "../../src/mmu/tlb-maintenance.ts";
 import type { TranslationRegisterName } from "../../src/mmu/translation-registers.ts";
 
 export const RAM_BASE = 0x4000_0000;
@@ -47,7 +47,7 @@ export class TranslationMachine {
         tables?: number;
         addressSpaces?: number;
         records?: number;
-        tlbi?: TlbiMode;
+        tlbi?: "full" | "incremental";
         check?: boolean;
       };
     } = {},
@@ -62,9 +62,15 @@ export class TranslationMachine {
     if (shadow !== undefined) {
       const buffers = new GuestWriteBuffers(this.memory, this.frames, shadow.records);
       const { map, store } = this;
-      this.shadow = new ShadowTables({ map, store, buffers, tables: shadow.tables ?? 256 });
+      this.shadow = new ShadowTables({
+        map,
+        store,
+        buffers,
+        tables: shadow.tables ?? 256,
+        leaves: shadow.tlbi !== "full",
+      });
     }
-    this.group = new TlbGroup(this.map, this.store, this.shadow, shadow?.tlbi);
+    this.group = new TlbGroup(this.map, this.store, this.shadow);
     this.map.mapRam(RAM_BASE, this.ramBytes);
     this.map.mapRam(SECURE_RAM_BASE, 1 << 20, { secure: true });
     this.ram = new TracedMemory(this.map, this.store, true);

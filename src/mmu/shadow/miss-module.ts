@@ -7,12 +7,19 @@ import {
   type GuestWriteBuffers,
   GWB_RECORD,
 } from "../../memory/guest-write-buffer.ts";
-import { PE_LAYOUT, SHADOW_HALF, SOFT_TLB, TLB_BANK_FACTS, TLB_BANK_STATE } from "../../memory/pe-layout.ts";
+import {
+  PE_LAYOUT,
+  SHADOW_HALF,
+  SHADOW_LEAF,
+  SOFT_TLB,
+  TLB_BANK_FACTS,
+  TLB_BANK_STATE,
+} from "../../memory/pe-layout.ts";
 import { MAP_ENTRY, type PhysicalMap } from "../../memory/physical-map.ts";
 import type { FunctionBody } from "../../wasm/function-body.ts";
 import { ModuleWriter, type Signature } from "../../wasm/module-writer.ts";
-import { DESCRIPTOR_HIGH } from "../table-walk.ts";
-import { FAST, KIND, NOT_GLOBAL, SHADOW_ENTRY } from "./shadow-entry.ts";
+import { DESCRIPTOR_HIGH, DESCRIPTOR_LOW } from "../table-walk.ts";
+import { DIRECT, FAST, KIND, NOT_GLOBAL, SHADOW_ENTRY } from "./shadow-entry.ts";
 
 /**
  * What generated code calls when the soft TLB has no answer, in WebAssembly: it walks the shadow tables, fills
@@ -206,7 +213,11 @@ function emitFind(body: FunctionBody, { map }: MissModuleParts): void {
   body.get(entry).memory("i32.load", SHADOW_ENTRY.DESCRIPTOR_HIGH);
   body.i32(DESCRIPTOR_HIGH.TABLE_NO_UNPRIVILEGED | DESCRIPTOR_HIGH.TABLE_READ_ONLY).op("i32.and");
   failIf(body);
-  body.get(entry).memory("i32.load", SHADOW_ENTRY.NEXT).set(table);
+  body.get(entry).memory("i32.load", SHADOW_ENTRY.NEXT).tee(table).i32(DIRECT).op("i32.and");
+  body.if();
+  emitReadLeaf(body, { pe, low, table, entry, state });
+  body.i64(12n).set(shift).branch(leaf);
+  body.end();
   body.get(shift).i64(9n).op("i64.sub").set(shift);
   body.get(address).get(shift).op("i64.shr_u").op("i32.wrap_i64").i32(511).op("i32.and").set(index);
   body.branch(descend).end().end();
@@ -224,8 +235,46 @@ function emitFind(body: FunctionBody, { map }: MissModuleParts): void {
   body.get(traced).i32(~FRAME_FLAGS.TR_PT).op("i32.and");
   failIf(body);
   body.end();
-  emitInstall(body, map, { pe, low, high, unprivileged, shift, state, fast, traced, frame });
+  emitInstall(body, map, { pe, low, high, unprivileged, table, shift, state, fast, traced, frame });
   body.get(frame).get(low).i32(0xfff).op("i32.and").op("i32.or");
+}
+
+/**
+ * The descriptor of a page in the guest's own table: `entry` becomes its place, `state` what a shadow entry's
+ * STATE would be (classify in shadow-roles.ts).
+ */
+function emitReadLeaf(
+  body: FunctionBody,
+  { pe, low, table, entry, state }: Record<"pe" | "low" | "table" | "entry" | "state", number>,
+): void {
+  const [word, rules, access] = [body.local("i32"), body.local("i32"), body.local("i32")];
+  body.get(low).i32(12).op("i32.shr_u").i32(511).op("i32.and").i32(3).op("i32.shl");
+  body.get(table).i32(~DIRECT).op("i32.and").op("i32.add").tee(entry).memory("i32.load").tee(word);
+  const needed = DESCRIPTOR_LOW.VALID | DESCRIPTOR_LOW.TABLE | DESCRIPTOR_LOW.ACCESS_FLAG;
+  body.i32(needed).op("i32.and").i32(needed).op("i32.ne");
+  failIf(body);
+  body.get(pe).memory("i32.load", PE_LAYOUT.SHADOW_LEAF).tee(rules);
+  body.get(word).i32(2).op("i32.shr_u").i32(7).op("i32.and").op("i32.shr_u").i32(1).op("i32.and");
+  body.get(entry).memory("i32.load", 4).get(rules).i32(SHADOW_LEAF.OUTPUT_CHECK_SHIFT).op("i32.shr_u");
+  body.op("i32.and").op("i32.or");
+  failIf(body);
+  // Read-only, and hence possibly markable as dirty, or writable.
+  body
+    .i32(FAST.READ)
+    .i32(FAST.READ | FAST.WRITE)
+    .get(word)
+    .i32(DESCRIPTOR_LOW.READ_ONLY)
+    .op("i32.and");
+  body.select("i32").set(access);
+  body.get(access).i32(FAST.PRIVILEGED).op("i32.shl").set(state);
+  body.get(rules).i32(SHADOW_LEAF.TWO_PRIVILEGES).op("i32.and");
+  body.if();
+  body.get(access);
+  body.i32(FAST.USER).i32(FAST.PRIVILEGED_PAN).get(word).i32(DESCRIPTOR_LOW.UNPRIVILEGED).op("i32.and");
+  body.select("i32").op("i32.shl").get(state).op("i32.or");
+  body.i32(NOT_GLOBAL).i32(0).get(word).i32(DESCRIPTOR_LOW.NOT_GLOBAL).op("i32.and").select("i32");
+  body.op("i32.or").set(state);
+  body.end();
 }
 
 /** Host address of the leaf's frame for the address, in a local; fails where there is no RAM. */
@@ -260,7 +309,7 @@ function emitInstall(
   body: FunctionBody,
   map: PhysicalMap,
   from: Record<
-    "pe" | "low" | "high" | "unprivileged" | "shift" | "state" | "fast" | "traced" | "frame",
+    "pe" | "low" | "high" | "unprivileged" | "table" | "shift" | "state" | "fast" | "traced" | "frame",
     number
   >,
 ): void {
@@ -304,6 +353,8 @@ function emitInstall(
   body.get(state).i32(NOT_GLOBAL).op("i32.and").select("i32").op("i32.or");
   body.i32(0).i32(TLB_BANK_STATE.LOWER).get(high).i32(UPPER).op("i32.and").select("i32").op("i32.or");
   body.i32(TLB_BANK_STATE.BLOCKS).i32(0).get(shift).i64(12n).op("i64.gt_u").select("i32").op("i32.or");
+  body.i32(TLB_BANK_STATE.NOT_COHERENT).i32(0).get(from.table).i32(DIRECT).op("i32.and").select("i32");
+  body.op("i32.or");
   body.memory("i32.store", TLB_BANK_FACTS.STATE);
   body.get(from.pe).get(from.pe).memory("i64.load", PE_LAYOUT.SHADOW_FILLS).i64(1n).op("i64.add");
   body.memory("i64.store", PE_LAYOUT.SHADOW_FILLS);

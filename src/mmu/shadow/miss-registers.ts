@@ -1,4 +1,5 @@
-import { PE_LAYOUT, SHADOW_HALF } from "../../memory/pe-layout.ts";
+import { PE_LAYOUT, SHADOW_HALF, SHADOW_LEAF } from "../../memory/pe-layout.ts";
+import { isDevice } from "../memory-attributes.ts";
 import type { Stage1Configuration } from "../regime.ts";
 import type { TableGeometry } from "../table-geometry.ts";
 import { REQUEST } from "../walk-request.ts";
@@ -34,6 +35,7 @@ export class MissRegisters {
     if (this.#configuration !== configuration) {
       this.#configuration = configuration;
       const words = this.#words;
+      words[(this.#base + PE_LAYOUT.SHADOW_LEAF) >>> 2] = leafRules(configuration);
       let at = (this.#base + PE_LAYOUT.SHADOW_HALVES) >>> 2;
       for (const geometry of [configuration.lower, configuration.upper]) {
         const { startShift, startMask, checkHigh, privilegedOnly } = geometry;
@@ -72,6 +74,16 @@ export class MissRegisters {
   }
 }
 
+function leafRules({ mair, hardwareDirty, twoPrivileges, lower }: Stage1Configuration): number {
+  const devices = mair.reduce((bits, attributes, index) => bits | (isDevice(attributes) ? 1 << index : 0), 0);
+  return (
+    devices |
+    (hardwareDirty ? SHADOW_LEAF.HARDWARE_DIRTY : 0) |
+    (twoPrivileges ? SHADOW_LEAF.TWO_PRIVILEGES : 0) |
+    (lower.outputCheckHigh << SHADOW_LEAF.OUTPUT_CHECK_SHIFT)
+  );
+}
+
 /** Which fast permission bits of a leaf count for a walk request. */
 function modeOf(request: number): number {
   if ((request & REQUEST.PRIVILEGED) === 0) return FAST.USER;
@@ -79,6 +91,6 @@ function modeOf(request: number): number {
 }
 
 /** A root that generated code may use: input addresses have 32 bits or more, and nothing else is to be asked. */
-function rootOf({ shadowRoot, baseOutOfRange, checkLow }: TableGeometry): number {
-  return baseOutOfRange || checkLow !== 0 ? 0 : shadowRoot;
+function rootOf({ shadowRoot, baseOutOfRange, checkLow, bigEndian }: TableGeometry): number {
+  return baseOutOfRange || checkLow !== 0 || bigEndian ? 0 : shadowRoot;
 }

@@ -9,11 +9,17 @@ export const SHADOW_ENTRY = {
   /** u32 each: the descriptor in the processor's byte order. */
   DESCRIPTOR_LOW: 0,
   DESCRIPTOR_HIGH: 4,
-  /** u32: for KIND.TABLE, the address of the next shadow table. */
+  /**
+   * u32: for KIND.TABLE, the address of the next shadow table or, with DIRECT set, of the guest's own table of
+   * the last level, which is read at each miss and not traced.
+   */
   NEXT: 8,
   /** u32: kind, fast permissions, status. */
   STATE: 12,
 } as const;
+
+/** In NEXT. */
+export const DIRECT = 1;
 
 export const SHADOW_ENTRIES = 512;
 export const SHADOW_TABLE_SIZE: number = SHADOW_ENTRIES * SHADOW_ENTRY.SIZE;

@@ -5,7 +5,7 @@ import type { TracedStore } from "../../memory/traced-store.ts";
 import type { TableGeometry } from "../table-geometry.ts";
 import { DESCRIPTOR_LOW, swapBytes } from "../table-walk.ts";
 import { ShadowArena } from "./shadow-arena.ts";
-import { HIGH, KIND, LOW, NEXT, SHADOW_ENTRIES, SHADOW_ENTRY, STATE } from "./shadow-entry.ts";
+import { DIRECT, HIGH, KIND, LOW, NEXT, SHADOW_ENTRIES, SHADOW_ENTRY, STATE } from "./shadow-entry.ts";
 import { classify, type ShadowRole, ShadowRoles } from "./shadow-roles.ts";
 
 /** Those who keep translations that were made from shadow tables: the soft TLBs. Halves of addresses as i32. */
@@ -76,6 +76,7 @@ export class ShadowTables {
   readonly #roots = new Map<number, number>();
   #time = 0;
   #draining = false;
+  readonly #leaves: boolean;
 
   constructor(options: {
     map: PhysicalMap;
@@ -83,12 +84,15 @@ export class ShadowTables {
     buffers: GuestWriteBuffers;
     /** Most tables at a time. */
     tables: number;
+    /** Tables of the last level are traced and shadowed too, so that TLBI has nothing to do. */
+    leaves: boolean;
   }) {
     const { map, store, buffers } = options;
     this.#map = map;
     this.#store = store;
     this.buffers = buffers;
     this.#words = map.memory.words;
+    this.#leaves = options.leaves;
     this.#arena = new ShadowArena(map.memory, options.tables);
     store.hooks.onTableWrite = (write, old) => buffers.note(write, old);
     buffers.onHigh = () => this.drain();
@@ -129,16 +133,23 @@ export class ShadowTables {
     if (state === KIND.TABLE) {
       const next = this.#map.hostAddress(low & -FRAME_SIZE, high & 0xffff, false);
       if (next === 0) return UNSHADOWED;
-      const child = this.#acquire(next >>> FRAME_SHIFT, level + 1, role.number);
-      if (child === 0) return UNSHADOWED;
-      arena.parents(child).push(entry);
-      words[at + NEXT] = child;
+      if (level === 2 && !this.#leaves) words[at + NEXT] = next | DIRECT;
+      else if (!this.#link(entry, next, level + 1, role.number)) return UNSHADOWED;
     }
     words[at + LOW] = low;
     words[at + HIGH] = high;
     words[at + STATE] = state;
     this.statistics.fills++;
     return state;
+  }
+
+  /** Makes an entry lead to the shadow of the guest's table at a host address. False where there is no room. */
+  #link(entry: number, table: number, level: number, role: number): boolean {
+    const child = this.#acquire(table >>> FRAME_SHIFT, level, role);
+    if (child === 0) return false;
+    this.#arena.parents(child).push(entry);
+    this.#words[(entry >>> 2) + NEXT] = child;
+    return true;
   }
 
   /** Host address of the guest's entry. */
@@ -292,6 +303,8 @@ export class ShadowTables {
     const words = this.#words;
     const role = this.roles.get(arena.role(arena.tableOf(entry)));
     const child = words[(entry >>> 2) + NEXT]!;
+    // What was read from the guest's table directly goes by TLBI.
+    if ((child & DIRECT) !== 0) return;
     for (const address of this.#addressesOf(entry)) this.#dropTree(role, child, address);
     this.#removeParent(child, entry);
     if (!this.#isNeeded(child)) this.#freeTree(child);
@@ -308,8 +321,10 @@ export class ShadowTables {
         const kind = this.#words[at + STATE]! & KIND.MASK;
         if (kind !== KIND.LEAF && kind !== KIND.TABLE) continue;
         const { low, high } = offsetBy(item, level, index);
-        if (kind === KIND.TABLE) work.push({ table: this.#words[at + NEXT]!, low, high });
-        else if (level === 3) this.keepers.dropPage(role, low, high);
+        if (kind === KIND.TABLE) {
+          const next = this.#words[at + NEXT]!;
+          if ((next & DIRECT) === 0) work.push({ table: next, low, high });
+        } else if (level === 3) this.keepers.dropPage(role, low, high);
         else {
           this.keepers.dropHalf(role);
           return;
@@ -328,6 +343,7 @@ export class ShadowTables {
         const at = entry >>> 2;
         if ((words[at + STATE]! & KIND.MASK) !== KIND.TABLE) continue;
         const child = words[at + NEXT]!;
+        if ((child & DIRECT) !== 0) continue;
         this.#removeParent(child, entry);
         if (!this.#isNeeded(child)) work.push(child);
       }

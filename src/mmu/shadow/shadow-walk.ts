@@ -1,14 +1,21 @@
 import { Bug } from "../../base/errors.ts";
 import type { PhysicalMap } from "../../memory/physical-map.ts";
 import type { TracedStore } from "../../memory/traced-store.ts";
-import { NO_FAULT } from "../memory-fault.ts";
+import { FAULT_STATUS, NO_FAULT } from "../memory-fault.ts";
 import type { TableGeometry } from "../table-geometry.ts";
-import { DESCRIPTOR_HIERARCHY, type TableTranslator, TableWalk } from "../table-walk.ts";
-import { HIGH, KIND, LOW, NEXT, SHADOW_ENTRY, STATE, STATUS_SHIFT } from "./shadow-entry.ts";
+import {
+  DESCRIPTOR_HIERARCHY,
+  DESCRIPTOR_LOW,
+  swapBytes,
+  type TableTranslator,
+  TableWalk,
+} from "../table-walk.ts";
+import { DIRECT, HIGH, KIND, LOW, NEXT, SHADOW_ENTRY, STATE, STATUS_SHIFT } from "./shadow-entry.ts";
 import type { ShadowTables } from "./shadow-tables.ts";
 
 /** Position of the "no room or no memory for it" answer of {@link ShadowTables.fill}. */
 const UNSHADOWED = -1;
+const PAGE = DESCRIPTOR_LOW.VALID | DESCRIPTOR_LOW.TABLE;
 /** No status that a walk returns. */
 const UNSHADOWED_STATUS = -2;
 
@@ -28,6 +35,8 @@ export class ShadowWalk extends TableWalk {
   readonly #words: Int32Array;
   /** The last answer came from shadow tables. */
   #shadowed = false;
+  /** ... but its page's descriptor from the guest's own table. */
+  #direct = false;
 
   constructor(map: PhysicalMap, store: TracedStore, tables: ShadowTables) {
     super(map, store);
@@ -36,7 +45,7 @@ export class ShadowWalk extends TableWalk {
   }
 
   override get isCoherent(): boolean {
-    return this.#shadowed;
+    return this.#shadowed && !this.#direct;
   }
 
   override freshen(): boolean {
@@ -65,6 +74,7 @@ export class ShadowWalk extends TableWalk {
   #shadowDescend(geometry: TableGeometry, low: number, high: number): number | undefined {
     const words = this.#words;
     let restarts = 0;
+    this.#direct = false;
     restart: for (;;) {
       let table = geometry.shadowRoot || this.#tables.rootOf(geometry);
       if (table === 0) return undefined;
@@ -89,6 +99,15 @@ export class ShadowWalk extends TableWalk {
         if (kind === KIND.TABLE) {
           hierarchy |= words[at + HIGH]! & DESCRIPTOR_HIERARCHY;
           table = words[at + NEXT]!;
+          if ((table & DIRECT) !== 0) {
+            const host = ((table & ~DIRECT) >>> 0) + ((low >>> 12) & 511) * 8;
+            const status = this.#readLeaf(geometry, host, hierarchy);
+            if (status !== NO_FAULT && this.#tables.drain() && restarts++ < 2) continue restart;
+            if (filled) this.walks++;
+            else if (status === NO_FAULT) this.hits++;
+            else this.absentHits++;
+            return status;
+          }
           level++;
           shift -= 9;
           mask = 511;
@@ -116,6 +135,25 @@ export class ShadowWalk extends TableWalk {
         return NO_FAULT;
       }
     }
+  }
+
+  /** Reads a page's descriptor in the guest's own table of the last level. */
+  #readLeaf(geometry: TableGeometry, host: number, hierarchy: number): number {
+    let low = this.#words[host >>> 2]!;
+    let high = this.#words[(host >>> 2) + 1]!;
+    if (geometry.bigEndian) [low, high] = [swapBytes(high), swapBytes(low)];
+    this.#shadowed = true;
+    this.#direct = true;
+    this.nestedFault = false;
+    if ((low & PAGE) !== PAGE) return FAULT_STATUS.TRANSLATION + 3;
+    if ((high & geometry.outputCheckHigh) !== 0) return FAULT_STATUS.ADDRESS_SIZE + 3;
+    this.descriptorLow = low;
+    this.descriptorHigh = high;
+    this.level = 3;
+    this.shift = 12;
+    this.hierarchy = hierarchy;
+    this.descriptorHost = host;
+    return NO_FAULT;
   }
 
   /**
