@@ -44,6 +44,8 @@ export interface Guest {
   /** Whether the initial file system is ours: its session is on the virtio console, or runs one command. */
   readonly ours: boolean;
   /** The disk of a system, which comes before all others. */
+  /** What a machine with a disk of its own is called. */
+  readonly name?: string;
   readonly disk?: { readonly path: string; readonly overlay: "temporary" | { readonly path: string } };
 }
 
@@ -140,6 +142,7 @@ async function prepareSystemGuest(
   const machine = stored ?? (await store.create(called, images[name]!));
   return {
     ...(await boot(machine.base)),
+    name: called,
     disk: { path: machine.base, overlay: { path: machine.overlay } },
   };
 }

@@ -7,6 +7,7 @@ import { DEFAULT_KERNEL } from "./defaults.ts";
 import type { DtbOptions } from "./dtb-command.ts";
 import { ESCAPE_HELP } from "./escape-keys.ts";
 import type { Host } from "./host.ts";
+import { addMachineCommands } from "./machine-program.ts";
 import type { RunOptions } from "./run-command.ts";
 import { EXIT_STATUS } from "./stop-reason.ts";
 import { parseAddress, parseCount, parseSeconds, parseSize } from "./values.ts";
@@ -30,12 +31,14 @@ export function buildProgram(host: Host, version: string, setStatus: (status: nu
         write(`elvisor: ${text.replace(/^error: /, "").replace(/\n(?=\()/, " ")}`),
     })
     .showHelpAfterError("elvisor: For the commands and their options, run: elvisor help")
+    .enablePositionalOptions()
     .exitOverride();
   program.addHelpText(
     "after",
     examples(["elvisor run", "elvisor run --exec 'uname -a'", "elvisor help run"]),
   );
   addRun(program, host, setStatus);
+  addMachineCommands(program, host, setStatus);
   addImages(program, host);
   addTools(program, host);
   return program;
@@ -50,6 +53,7 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
       "--name <NAME>",
       "what to call the machine; a system's disk is kept under it (default: the image's)",
     )
+    .option("-d, --detach", "run in the background; elvisor exec, attach, logs and stop reach it by its name")
     .option("--rm", "forget at the end what the machine wrote to its system's disk")
     .option("--kernel <FILE>", "boot this kernel: Image, gzip, EFI zboot, ELF or flat")
     .option("--initrd <FILE>", "give it this initial file system")

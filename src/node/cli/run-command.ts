@@ -17,8 +17,14 @@ import { openVariableFile, type VariableFile } from "../disks/variable-file.ts";
 import { cacheDirectory, ImageCache } from "../images/cache.ts";
 import type { GuestSession } from "../images/initramfs.ts";
 import { KERNEL_DECOMPRESSORS } from "../kernel-decompressors.ts";
+import { ConsoleHub } from "../machines/console-hub.ts";
+import { ControlServer } from "../machines/control-server.ts";
+import { checkedName } from "../machines/machine-store.ts";
+import { type Registration, Registry, runtimeDirectory } from "../machines/registry.ts";
 import { openShare, parseShare, type Share } from "../share/share.ts";
 import { CommandSession } from "./command-session.ts";
+import { DEFAULT_KERNEL } from "./defaults.ts";
+import { runDetached, wordsInForeground } from "./detach.ts";
 import { type Guest, type GuestChoice, prepareGuest } from "./guest.ts";
 import type { Host } from "./host.ts";
 import { networkOptions } from "./network-options.ts";
@@ -51,6 +57,8 @@ export interface RunOptions extends GuestChoice {
   readonly timeout?: number | undefined;
   readonly mirror?: string | undefined;
   readonly keyring?: string | undefined;
+  /** Run in the background. */
+  readonly detach?: boolean;
 }
 
 /** Milliseconds that a machine has to notice that it was stopped. */
@@ -59,9 +67,12 @@ const STOP_LIMIT = 5_000;
 /** Runs a machine until it ends; the result is the process's exit status. */
 export async function runCommand(options: RunOptions, host: Host): Promise<number> {
   const net = networkOptions(options);
+  // Commands from outside need more than a deterministic machine has, and --exec is one itself.
+  const agent = options.exec === undefined && options.deterministic !== true;
   const drives: DriveFile[] = [];
   const shares: Share[] = [];
   let variables: VariableFile | undefined;
+  let registration: Registration | undefined;
   try {
     for (const { path, options: drive } of (options.drive ?? []).map(parseDrive)) {
       const report = (sentence: string) => void host.stderr.write(`elvisor: ${sentence}\n`);
@@ -71,7 +82,7 @@ export async function runCommand(options: RunOptions, host: Host): Promise<numbe
       shares.push(openShare(choice, `share${index}`));
     const guest = await prepareGuest(
       options,
-      { ...guestSession(options, host), network: net !== undefined, mounts: shares },
+      { ...guestSession(options, host), network: net !== undefined, mounts: shares, agent },
       {
         cache: new ImageCache(cacheDirectory(host.environment)),
         progress: stderrProgress(host.stderr),
@@ -80,6 +91,21 @@ export async function runCommand(options: RunOptions, host: Host): Promise<numbe
         keyring: options.keyring,
       },
     );
+    const name = checkedName(options.name ?? guest.name ?? `guest-${process.pid}`);
+    if (options.detach === true) {
+      await runDetached(name, wordsInForeground(process.argv.slice(1), name), host);
+      return EXIT_STATUS.success;
+    }
+    if (guest.ours && agent) {
+      registration = await new Registry(runtimeDirectory(host.environment)).register({
+        name,
+        image: options.image ?? DEFAULT_KERNEL,
+        pid: process.pid,
+        started: Date.now(),
+        memory: options.memory,
+        cpus: options.cpus,
+      });
+    }
     if (guest.disk !== undefined) {
       const { path, overlay } = guest.disk;
       const report = (sentence: string) => void host.stderr.write(`elvisor: ${sentence}\n`);
@@ -91,8 +117,10 @@ export async function runCommand(options: RunOptions, host: Host): Promise<numbe
       { ...guest, drives, shares, net, variables: variables ?? keptInMemory(guest) },
       options,
       host,
+      registration,
     );
   } finally {
+    registration?.release();
     for (const share of shares) share.close();
     for (const drive of drives) await drive.close();
     variables?.close();
@@ -112,7 +140,12 @@ function keptInMemory({ variables }: Guest): VariableStore | undefined {
 type ReadyGuest = Omit<Guest, "variables"> &
   Pick<VirtualMachineOptions, "drives" | "shares" | "net" | "variables">;
 
-async function runWith(guest: ReadyGuest, options: RunOptions, host: Host): Promise<number> {
+async function runWith(
+  guest: ReadyGuest,
+  options: RunOptions,
+  host: Host,
+  registration: Registration | undefined,
+): Promise<number> {
   let machine: VirtualMachine | undefined;
   let stopped: StopReason | undefined;
   let stopLimitReached: (reason: ExitReason) => void = () => {};
@@ -127,6 +160,7 @@ async function runWith(guest: ReadyGuest, options: RunOptions, host: Host): Prom
   const inputFrom = options.console ?? (guest.ours ? "virtio" : "serial");
   const session =
     options.exec === undefined ? new ShellSession(host, inputFrom, stop) : new CommandSession(host, stop);
+  const hub = new ConsoleHub();
   machine = await host.createMachine({
     ...guest,
     memoryBytes: options.memory,
@@ -144,7 +178,8 @@ async function runWith(guest: ReadyGuest, options: RunOptions, host: Host): Prom
     acpi: options.acpi,
     identity: mergeIdentities(options.smbios ?? []),
     serial: session.serial,
-    console: session.console,
+    console: session.console && { ...session.console, output: hub.tee(session.console.output) },
+    sockets: registration !== undefined,
     ports: session.ports,
     // A command runs once; its input is gone after that.
     onReboot: options.exec === undefined ? "restart" : "end",
@@ -154,12 +189,16 @@ async function runWith(guest: ReadyGuest, options: RunOptions, host: Host): Prom
     options.timeout === undefined ? undefined : setTimeout(() => stop("timeout"), options.timeout * 1000);
   const stopListening = onEndingSignal(stop);
   let reason: ExitReason;
+  const control =
+    registration === undefined ? undefined : new ControlServer(machine, hub, () => stop("quit"));
   try {
+    if (registration !== undefined) await control?.listen(registration.socket);
     session.attach(machine, stop);
     reason = stopped === undefined ? await Promise.race([machine.run(), stopLimit]) : { kind: "stopped" };
   } finally {
     clearTimeout(timer);
     stopListening();
+    control?.close();
     session.detach();
   }
   if (options.stats !== undefined) await writeStatistics(options.stats, machine);

@@ -18,7 +18,6 @@ export const SYSTEM_PACKAGES = [
   "netbase",
   "procps",
   "less",
-  "ca-certificates",
   "debian-archive-keyring",
 ] as const;
 

@@ -1,0 +1,135 @@
+import { connect, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { UserError } from "../../base/errors.ts";
+import type { MachineStatistics } from "../../machine/virtual-machine-interface.ts";
+import { Command, type CommandOptions } from "../agent/command.ts";
+import { ConnectionRefused } from "../agent/socket-stream.ts";
+import type { ControlAnswer, ControlRequest } from "./control-protocol.ts";
+import type { Registry, RunningMachine } from "./registry.ts";
+
+/** Seconds that a command waits for the agent of a guest that still boots. */
+const READY_LIMIT = 600;
+
+/** A machine that runs in another process of this user. */
+export class RemoteMachine {
+  readonly description: RunningMachine;
+  readonly #socket: string;
+
+  constructor(description: RunningMachine, socket: string) {
+    this.description = description;
+    this.#socket = socket;
+  }
+
+  /** The running machine called `name`; a sentence where there is none. */
+  static find(registry: Registry, name: string): RemoteMachine {
+    const description = registry.find(name);
+    if (description !== undefined) return new RemoteMachine(description, registry.socketOf(name));
+    throw new UserError(`No machine called ${name} is running; elvisor ps shows those that are.`);
+  }
+
+  exec(words: string | readonly string[], options: CommandOptions = {}): Command {
+    let ready: Promise<void> | undefined;
+    return new Command(
+      async (port) => {
+        ready ??= this.ready();
+        await ready;
+        return await this.connect(port);
+      },
+      words,
+      options,
+    );
+  }
+
+  /** A stream to a port of the guest. */
+  async connect(port: number): Promise<Duplex> {
+    return (await this.#ask({ kind: "connect", port })).socket;
+  }
+
+  /** Resolves when the guest's agent can run commands. */
+  async ready(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(
+          new UserError(
+            `The agent of ${this.description.name} did not come within ${READY_LIMIT} seconds; use elvisor attach for its console.`,
+          ),
+        );
+      }, READY_LIMIT * 1000);
+    });
+    try {
+      await Promise.race([this.#once({ kind: "ready" }), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The guest's console; what is written is typed. */
+  async console(): Promise<Duplex> {
+    return (await this.#ask({ kind: "console" })).socket;
+  }
+
+  async resize(columns: number, rows: number): Promise<void> {
+    await this.#once({ kind: "resize", columns, rows });
+  }
+
+  async statistics(): Promise<MachineStatistics> {
+    return (await this.#once({ kind: "statistics" })).statistics ?? {};
+  }
+
+  /** Ends it at once. */
+  async end(): Promise<void> {
+    await this.#once({ kind: "end" });
+  }
+
+  async #once(request: ControlRequest): Promise<ControlAnswer> {
+    const { socket, answer } = await this.#ask(request);
+    socket.destroy();
+    return answer;
+  }
+
+  async #ask(request: ControlRequest): Promise<{ socket: Socket; answer: ControlAnswer }> {
+    const { name } = this.description;
+    const socket = connect({ path: this.#socket, allowHalfOpen: true });
+    // What happens later, the stream's user learns by its end.
+    socket.on("error", () => {});
+    socket.write(`${JSON.stringify(request)}\n`);
+    const line = await firstLine(socket);
+    if (line === undefined) {
+      throw new UserError(`The machine ${name} does not answer; it has ended, or is about to.`);
+    }
+    const answer = JSON.parse(line) as ControlAnswer;
+    if (answer.error !== undefined) {
+      socket.destroy();
+      throw new ConnectionRefused(answer.error);
+    }
+    return { socket, answer };
+  }
+}
+
+/** undefined where the connection ends before. */
+function firstLine(socket: Socket): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let text = Buffer.alloc(0);
+    const done = (line: string | undefined): void => {
+      socket.off("readable", read);
+      socket.off("close", closed);
+      socket.off("end", closed);
+      resolve(line);
+    };
+    const closed = (): void => done(undefined);
+    const read = (): void => {
+      for (let piece: unknown = socket.read(); piece instanceof Buffer; piece = socket.read()) {
+        text = Buffer.concat([text, piece]);
+        const end = text.indexOf("\n");
+        if (end < 0) continue;
+        if (end + 1 < text.length) socket.unshift(text.subarray(end + 1));
+        done(text.toString("utf8", 0, end));
+        return;
+      }
+    };
+    socket.on("readable", read);
+    socket.on("close", closed);
+    socket.on("end", closed);
+  });
+}

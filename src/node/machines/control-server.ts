@@ -1,0 +1,118 @@
+import { createServer, type Server, type Socket } from "node:net";
+import type { VirtualMachine } from "../../machine/virtual-machine-interface.ts";
+import { READY_PORT } from "../agent/protocol.ts";
+import { type StreamOpener, streamOpener } from "../agent/socket-stream.ts";
+import type { ConsoleHub } from "./console-hub.ts";
+import { type ControlAnswer, parseRequest } from "./control-protocol.ts";
+
+const LONGEST_LINE = 4096;
+
+/** Lets other processes speak with a machine: each connection begins with a line that says what it is for. */
+export class ControlServer {
+  readonly #machine: VirtualMachine;
+  readonly #hub: ConsoleHub;
+  readonly #open: StreamOpener;
+  readonly #clients = new Set<Socket>();
+  readonly #server: Server;
+  readonly #agent: Promise<void>;
+  readonly #end: () => void;
+
+  /** `end` ends the machine at once. */
+  constructor(machine: VirtualMachine, hub: ConsoleHub, end: () => void) {
+    this.#machine = machine;
+    this.#hub = hub;
+    this.#end = end;
+    const { sockets } = machine;
+    this.#open =
+      sockets === undefined
+        ? () => Promise.reject(new Error("the machine has no socket device"))
+        : streamOpener(sockets);
+    this.#agent = new Promise((resolve) => {
+      sockets?.listen(READY_PORT, () => {
+        resolve();
+        return undefined;
+      });
+    });
+    this.#server = createServer({ allowHalfOpen: true }, (client) => this.#greet(client));
+  }
+
+  listen(path: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(path, resolve);
+      // The machine, not its visitors, decides how long the process lives.
+      this.#server.unref();
+    });
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#hub.close();
+    for (const client of this.#clients) client.destroy();
+  }
+
+  #greet(client: Socket): void {
+    this.#clients.add(client);
+    client.on("close", () => this.#clients.delete(client));
+    client.on("error", () => client.destroy());
+    let line = Buffer.alloc(0);
+    const gather = (bytes: Buffer): void => {
+      line = Buffer.concat([line, bytes]);
+      const end = line.indexOf("\n");
+      if (end < 0) {
+        if (line.length > LONGEST_LINE) client.destroy();
+        return;
+      }
+      client.off("data", gather);
+      client.pause();
+      if (end + 1 < line.length) client.unshift(line.subarray(end + 1));
+      void this.#serve(client, line.toString("utf8", 0, end));
+    };
+    client.on("data", gather);
+  }
+
+  async #serve(client: Socket, line: string): Promise<void> {
+    const answer = (fields: ControlAnswer): void => void client.write(`${JSON.stringify(fields)}\n`);
+    const request = parseRequest(line);
+    switch (request?.kind) {
+      case undefined:
+        answer({ error: "The request is not understood." });
+        client.end();
+        return;
+      case "connect": {
+        try {
+          const stream = await this.#open(request.port);
+          answer({});
+          stream.on("close", () => client.destroySoon());
+          client.on("close", () => stream.destroy());
+          client.pipe(stream);
+          stream.pipe(client);
+        } catch (error) {
+          answer({ error: error instanceof Error ? error.message : String(error) });
+          client.end();
+        }
+        return;
+      }
+      case "ready":
+        await this.#agent;
+        break;
+      case "console":
+        answer({});
+        this.#hub.attach(client, this.#machine.console ?? this.#machine.serial);
+        client.resume();
+        return;
+      case "resize":
+        this.#machine.console?.resize(request.columns, request.rows);
+        break;
+      case "statistics":
+        answer({ statistics: this.#machine.stats() });
+        client.end();
+        return;
+      case "end":
+        this.#end();
+        break;
+    }
+    answer({});
+    client.end();
+  }
+}

@@ -1,0 +1,90 @@
+import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const MAIN = resolve("dist/src/node/cli/main.js");
+const home = mkdtempSync(join(tmpdir(), "elvisor-test-"));
+const environment = {
+  ...process.env,
+  XDG_RUNTIME_DIR: home,
+  XDG_DATA_HOME: join(home, "data"),
+};
+
+function elvisor(words: readonly string[], input: string | Uint8Array = "") {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...words], {
+    env: environment,
+    input,
+    timeout: 120_000,
+    maxBuffer: 64 * 2 ** 20,
+  });
+  return { status, stdout, stderr: stderr.toString() };
+}
+
+beforeAll(() => {
+  const started = elvisor(["run", "--detach", "--name", "one", "--net", "none"]);
+  expect(started).toMatchObject({ status: 0, stderr: "" });
+  expect(started.stdout.toString()).toBe("one\n");
+}, 180_000);
+afterAll(() => {
+  elvisor(["stop", "--force", "one"]);
+  rmSync(home, { recursive: true, force: true });
+}, 60_000);
+
+test("exec passes streams, bytes and the status", () => {
+  const bytes = Buffer.from(Uint8Array.from({ length: 100_000 }, (_, index) => index & 0xff));
+  const outcome = elvisor(["exec", "one", "--", "sh", "-c", "cat; echo oops >&2; exit 9"], bytes);
+  expect([outcome.status, outcome.stderr]).toEqual([9, "oops\n"]);
+  expect(outcome.stdout.equals(bytes)).toBe(true);
+  const variables = elvisor(["exec", "-e", "A=1 2", "-w", "/proc", "one", "sh", "-c", 'echo "$A"; pwd']);
+  expect(variables.stdout.toString()).toBe("1 2\n/proc\n");
+}, 120_000);
+
+test("what is not there is a sentence with a status of its own", () => {
+  expect(elvisor(["exec", "one", "--", "no-such-program"])).toMatchObject({
+    status: 127,
+    stderr: expect.stringMatching(/^elvisor: The guest has no program .*\n$/),
+  });
+  expect(elvisor(["exec", "two", "--", "true"])).toMatchObject({
+    status: 1,
+    stderr: "elvisor: No machine called two is running; elvisor ps shows those that are.\n",
+  });
+  expect(elvisor(["run", "--detach", "--name", "one"]).stderr).toMatch(
+    /^elvisor: The machine one is running already/,
+  );
+  expect(elvisor(["rm", "one"]).stderr).toMatch(/is running; stop it first/);
+  expect(elvisor(["run", "--name", "../x"])).toMatchObject({ status: 2 });
+}, 120_000);
+
+test("a signal to exec reaches the command", async () => {
+  const child = spawn(process.execPath, [MAIN, "exec", "one", "--", "sh", "-c", "echo up; exec sleep 1000"], {
+    env: environment,
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  await new Promise((found) => child.stdout.once("data", found));
+  child.kill("SIGTERM");
+  expect(await new Promise((ended) => child.once("close", ended))).toBe(143);
+}, 120_000);
+
+test("cp brings files and directories in and out", () => {
+  const tree = join(home, "tree");
+  mkdirSync(join(tree, "below"), { recursive: true });
+  const content = Buffer.from(Uint8Array.from({ length: 70_001 }, (_, index) => (index * 31) & 0xff));
+  writeFileSync(join(tree, "below", "file with blanks"), content);
+  expect(elvisor(["cp", tree, "one:/tmp/copied"])).toMatchObject({ status: 0, stderr: "" });
+  const back = join(home, "back");
+  expect(elvisor(["cp", "one:/tmp/copied", back])).toMatchObject({ status: 0, stderr: "" });
+  expect(readFileSync(join(back, "below", "file with blanks")).equals(content)).toBe(true);
+  expect(elvisor(["cp", "one:/none", back]).stderr).toMatch(/^elvisor: \/none in one cannot be copied: /);
+}, 120_000);
+
+test("ps, stats, logs, stop", () => {
+  expect(elvisor(["ps"]).stdout.toString()).toMatch(/^NAME .*\none +kernel:6\.1-cloud +running for /);
+  expect(JSON.parse(elvisor(["stats", "one"]).stdout.toString())).toHaveProperty("seconds");
+  expect(elvisor(["logs", "one"]).stdout.toString()).toContain("Linux version");
+  expect(elvisor(["stop", "one"])).toMatchObject({ status: 0, stderr: "" });
+  expect(elvisor(["ps"]).stdout.toString()).toBe("NAME  IMAGE  STATE  PROCESS  MEMORY  CPUS\n");
+  expect(elvisor(["rm", "one"])).toMatchObject({ status: 0, stderr: "" });
+  expect(elvisor(["rm", "one"]).stderr).toMatch(/There is no machine called one/);
+}, 180_000);
