@@ -69,6 +69,12 @@ export class DebugUnit {
     return this.#state.bit(SLOT.MDSCR_EL1, MDSCR_SS) === 1 && this.#generatesNow;
   }
 
+  /** Software step, breakpoints or watchpoints are switched on, whether they generate exceptions now or not. */
+  get isInUse(): boolean {
+    const isSet = (field: number): boolean => this.#state.bit(SLOT.MDSCR_EL1, field) === 1;
+    return isSet(MDSCR_SS) || isSet(MDSCR_MDE);
+  }
+
   get hasBreakpoints(): boolean {
     return this.#enabled(BREAKPOINT_SLOTS);
   }

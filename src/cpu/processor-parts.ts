@@ -3,11 +3,15 @@ import type { InterruptCpuInterface } from "../base/interrupt-controller.ts";
 import type { InterruptLine } from "../base/interrupt-line.ts";
 import type { Feature } from "../isa/instruction.ts";
 import type { StoredRegisterName } from "../isa/system-registers/table.ts";
+import type { MemoryFault } from "../mmu/memory-fault.ts";
 import type { Mmu } from "../mmu/mmu.ts";
 import type { TranslationRegisters } from "../mmu/translation-registers.ts";
 import { type ElementMemory, ElementState, SLOT } from "./element-state.ts";
 import type { ProcessorOptions } from "./feature-set.ts";
 import type { TimerName } from "./timers.ts";
+
+/** What became of a possible call to the hypervisor: a fault on the caller's memory is the instruction's own. */
+export type ServiceCallOutcome = "served" | "not ours" | MemoryFault;
 
 /** What the machine around the element does for it. */
 export interface ProcessorHooks {
@@ -16,6 +20,11 @@ export interface ProcessorHooks {
    * before the architecture's own rules, HCR_EL2.TSC excepted.
    */
   readonly conduit?: (kind: "hvc" | "smc", immediate: number) => boolean;
+  /**
+   * An instruction below EL2 that may be a call to the hypervisor: MRS XZR, MDCCSR_EL0, or BRK with this immediate
+   * while no debugger of the guest's is at work. "not ours": the architecture's rules decide.
+   */
+  readonly serviceCall?: (door: "debug channel" | "breakpoint", immediate: number) => ServiceCallOutcome;
   /** HLT at EL2 and EL3: true when the host gate took it, and the instruction is complete. */
   readonly hostGate?: (immediate: number) => boolean;
   /** SEV: the event register of every element is to be set ({@link Processor.signalEvent}). */

@@ -21,9 +21,10 @@ import { MAIN_IDENTIFIER, multiprocessorAffinity } from "./identification.ts";
 import type { PendingInterrupt } from "./interrupts.ts";
 import { PerformanceMonitor } from "./performance-monitor.ts";
 import { Privilege } from "./privilege.ts";
-import type { ProcessorParts, ProcessorStart } from "./processor-parts.ts";
+import type { ProcessorParts, ProcessorStart, ServiceCallOutcome } from "./processor-parts.ts";
 import { type AccessResult, RegisterAccess } from "./register-access.ts";
 import { resetRegisters } from "./reset-values.ts";
+import { ServiceCalls } from "./service-calls.ts";
 import { EXCEPTION_CLASS, waitIss } from "./syndrome.ts";
 import { SystemInstructions, type SystemResult } from "./system-instructions.ts";
 import { makeTimers, type Timer, type TimerName } from "./timers.ts";
@@ -51,6 +52,7 @@ export class Processor {
   readonly #derived: DerivedState;
   readonly #exceptions: ExceptionTaker;
   readonly #wait: WaitState;
+  readonly #serviceCalls: ServiceCalls;
   #resetVector = 0n;
 
   constructor(parts: ProcessorParts) {
@@ -66,6 +68,7 @@ export class Processor {
     this.monitor = new PerformanceMonitor({ state, privilege, clock, line: lines.performanceMonitor });
     this.timers = makeTimers({ state, privilege, clock }, lines);
     this.#wait = new WaitState({ state, privilege, clock });
+    this.#serviceCalls = new ServiceCalls(hooks, state, this.debug);
     this.#context = {
       state,
       privilege,
@@ -98,13 +101,9 @@ export class Processor {
       mmu,
       transmit: (value) => hooks?.debugTransmit?.(value) ?? false,
     });
-    this.#registers = new RegisterAccess({
-      context: this.#context,
-      traps: this.#traps,
-      interrupts,
-      computed,
-    });
-    this.#system = new SystemInstructions(this.#context, this.#traps, mmu);
+    const [context, traps] = [this.#context, this.#traps];
+    this.#registers = new RegisterAccess({ context, traps, interrupts, computed });
+    this.#system = new SystemInstructions(context, traps, mmu);
     mmu.access.watchpoints = (low, high, size, isWrite, unprivileged) =>
       this.debug.watchpointMatches(doubleWord(low, high), size, isWrite, unprivileged);
   }
@@ -118,8 +117,6 @@ export class Processor {
   get needsCarefulMode(): boolean {
     return this.#derived.needsCarefulMode;
   }
-
-  // Reset and start.
 
   /** Cold reset at the highest exception level; the first instruction is at `vector`. */
   reset(vector = 0): void {
@@ -174,11 +171,6 @@ export class Processor {
     return host;
   }
 
-  /** Host address where generated code may read (or also write) by itself, or 0; takes no exception. */
-  reach(low: number, high: number, size: number, flags: number, forWriting: boolean): number {
-    return this.mmu.access.reach(low, high, size, flags, forWriting);
-  }
-
   /** Host address of the frame that PC lies in, or 0 after an exception was taken. */
   fetch(): number {
     const { state } = this;
@@ -225,11 +217,9 @@ export class Processor {
       case "waitForEvent":
         return this.#waitForEvent();
       case "sendEvent":
-        this.signalEvent();
-        this.#parts.hooks?.broadcastEvent?.();
-        return FLOW.NEXT;
       case "sendEventLocal":
         this.signalEvent();
+        if (operation === "sendEvent") this.#parts.hooks?.broadcastEvent?.();
         return FLOW.NEXT;
       case "yield":
         this.yielded = true;
@@ -239,7 +229,7 @@ export class Processor {
       case "writeProcessState":
         return this.#writeProcessState(a, b, c);
       case "readSystemRegister":
-        return this.#settle(this.#registers.read(a), a, b, "read");
+        return this.#readRegister(a, b);
       case "writeSystemRegister":
         if (this.monitor.active) this.monitor.synchronize();
         return this.#settle(this.#registers.write(a, state.x(b)), a, b, "write");
@@ -262,8 +252,6 @@ export class Processor {
   beforeInstruction(): boolean {
     return this.#exceptions.beforeInstruction();
   }
-
-  // Interrupts and attention.
 
   /** The interrupt controller's outputs to this element. */
   setInterruptSignals(signals: InterruptSignals): void {
@@ -323,8 +311,6 @@ export class Processor {
     this.#exceptions.takeMemoryFault(fault, isMaintenance);
   }
 
-  // Operations.
-
   /** Completes the instruction at PC. `attend`: the run loop has something to look at. */
   #next(attend = false): Flow {
     this.state.pc += 4n;
@@ -355,7 +341,22 @@ export class Processor {
     return this.#exceptions.takeCall(EXCEPTION_CLASS.MONITOR_CALL, immediate, 3);
   }
 
+  #readRegister(encoding: number, rt: number): Flow {
+    const serviced = this.#serviced(this.#serviceCalls.registerRead(encoding, rt));
+    return serviced ?? this.#settle(this.#registers.read(encoding), encoding, rt, "read");
+  }
+
+  /** Ends an instruction that was a call to the hypervisor; undefined where it was none. */
+  #serviced(outcome: ServiceCallOutcome): Flow | undefined {
+    if (outcome === "not ours") return undefined;
+    if (outcome === "served") return this.#next();
+    this.takeMemoryFault(outcome);
+    return FLOW.CHANGED;
+  }
+
   #breakpointInstruction(immediate: number): Flow {
+    const serviced = this.#serviced(this.#serviceCalls.breakpoint(immediate & 0xffff));
+    if (serviced !== undefined) return serviced;
     const { el } = this.state;
     const debugTarget = this.debug.currentTarget;
     const target = el > debugTarget ? this.privilege.defaultTarget() : debugTarget;
@@ -369,22 +370,22 @@ export class Processor {
 
   #waitForInterrupt(): Flow {
     if (this.#derived.wakesUp) return FLOW.NEXT;
-    const verdict = this.#traps.event("WFI", this.#context);
-    if (typeof verdict === "number") {
-      return this.#exceptions.takeSynchronous(EXCEPTION_CLASS.WAIT, waitIss("WFI"), { target: verdict });
-    }
-    this.#wait.waitForInterrupt();
-    return this.#next(true);
+    const trapped = this.#trapWait("WFI");
+    if (trapped === undefined) this.#wait.waitForInterrupt();
+    return trapped ?? this.#next(true);
   }
 
   #waitForEvent(): Flow {
     if (this.#wait.consumeEvent()) return FLOW.NEXT;
-    const verdict = this.#traps.event("WFE", this.#context);
-    if (typeof verdict === "number") {
-      return this.#exceptions.takeSynchronous(EXCEPTION_CLASS.WAIT, waitIss("WFE"), { target: verdict });
-    }
-    if (this.pendingInterrupt() === undefined) this.#wait.waitForEvent();
-    return this.#next(true);
+    const trapped = this.#trapWait("WFE");
+    if (trapped === undefined && this.pendingInterrupt() === undefined) this.#wait.waitForEvent();
+    return trapped ?? this.#next(true);
+  }
+
+  #trapWait(event: "WFI" | "WFE"): Flow | undefined {
+    const verdict = this.#traps.event(event, this.#context);
+    if (typeof verdict !== "number") return undefined;
+    return this.#exceptions.takeSynchronous(EXCEPTION_CLASS.WAIT, waitIss(event), { target: verdict });
   }
 
   /** MSR (immediate). */

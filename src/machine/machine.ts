@@ -1,4 +1,5 @@
 import { MASK64 } from "../base/bits.ts";
+import { COUNTER_FREQUENCY } from "../base/clock.ts";
 import { Bug, UserError } from "../base/errors.ts";
 import { FAST_REGISTERS } from "../cpu/fast-registers.ts";
 import { featureSet } from "../cpu/feature-set.ts";
@@ -7,7 +8,10 @@ import type { ByteSink } from "../devices/byte-sink.ts";
 import { HOT_WORDS, WARM_WORDS } from "../engine/interpreter/hot-words.ts";
 import { HANDLER_LIMIT, Interpreter, recordCacheBytes } from "../engine/interpreter/interpreter.ts";
 import { REGION_MEMORY_SIZE } from "../engine/translator/region-memory.ts";
+import { type Compatibility, GuestServices } from "../hypervisor/guest-services.ts";
 import { callPsci, type PowerController, PSCI_POWER_STATE, PSCI_STATUS } from "../hypervisor/psci.ts";
+import type { CallOutcome } from "../hypervisor/services/guest-caller.ts";
+import { BACKDOOR_IMMEDIATE } from "../hypervisor/services/register-doors.ts";
 import { DECODER, IMPLEMENTED_FEATURES } from "../isa/table.ts";
 import { Bus } from "../memory/bus.ts";
 import { FrameTable } from "../memory/frame-table.ts";
@@ -48,6 +52,10 @@ export interface MachineParts {
   readonly log?: AccessLog;
   /** Keeps what the guest writes to flash 1. */
   readonly onVariablesWritten?: FlashWritten | undefined;
+  /** Another hypervisor's guest interface to answer besides our own. */
+  readonly compatibility?: Compatibility | undefined;
+  /** Lines that the guest logs with its host. */
+  readonly onGuestLog?: ((text: string) => void) | undefined;
   /** Jumps to code before it is translated; undefined: only the interpreter runs. */
   readonly translationThreshold?: number | undefined;
   readonly memoryManagement?: MemoryManagement | undefined;
@@ -100,6 +108,7 @@ export class Machine implements PowerController {
   /** Undefined where translations come from walks only. */
   readonly shadow: ShadowTables | undefined;
   readonly loop: RunLoop;
+  readonly services: GuestServices;
   /** Set when the guest asked to be switched off or reset; the loop is interrupted then. */
   powerRequest: PowerRequest | undefined;
   readonly #parts: MachineParts;
@@ -163,10 +172,18 @@ export class Machine implements PowerController {
           gic: this.board.gic,
           hooks: {
             conduit: (kind) => this.#conduit(kind, index),
+            serviceCall: (door, immediate) => this.#serviceCall(door, immediate, index),
             broadcastEvent: () => this.#broadcastEvent(),
           },
         }),
     );
+    this.services = new GuestServices({
+      compatibility: parts.compatibility,
+      facts: { memoryBytes, counterFrequency: COUNTER_FREQUENCY, uuid: new Uint8Array(16) },
+      wallSeconds: () => clock.wallSeconds(),
+      seconds: () => clock.ticks() / COUNTER_FREQUENCY,
+      log: (text) => parts.onGuestLog?.(text),
+    });
     this.interpreter = this.#makeInterpreter();
     this.store.hooks.onCodeWrite = (frame, first, length) =>
       this.interpreter.codeWritten(frame, first, length);
@@ -214,6 +231,7 @@ export class Machine implements PowerController {
     this.powerRequest = undefined;
     clock.reset();
     this.board.reset();
+    this.services.reset();
     applyBootPlan(plan, this.guest);
     this.shadow?.purge();
     for (const element of this.elements) {
@@ -245,9 +263,17 @@ export class Machine implements PowerController {
     if (caller === undefined) throw new Bug(`no element has index ${index}`);
     this.#caller = caller;
     const { state } = caller.processor;
+    if (this.services.smcccCall(caller.caller) === "served") return true;
     const result = callPsci(this, [state.x(0), state.x(1), state.x(2), state.x(3)]);
     if (result !== "no return") state.setX(0, result & MASK64);
     return true;
+  }
+
+  #serviceCall(door: "debug channel" | "breakpoint", immediate: number, index: number): CallOutcome {
+    if (door === "breakpoint" && immediate !== BACKDOOR_IMMEDIATE) return "not ours";
+    const element = this.elements[index];
+    if (element === undefined) throw new Bug(`no element has index ${index}`);
+    return this.services.registerCall(element.caller);
   }
 
   #elementOf(affinity: bigint): ProcessingElement | undefined {

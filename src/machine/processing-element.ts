@@ -8,6 +8,7 @@ import { type ProcessorHooks, translationRegisters } from "../cpu/processor-part
 import { TIMER_INTERRUPTS, TIMER_NAMES, type TimerName } from "../cpu/timers.ts";
 import type { GicV3 } from "../devices/gic/gic-v3.ts";
 import type { InterpretedElement } from "../engine/interpreter/interpreter.ts";
+import type { GuestCaller } from "../hypervisor/services/guest-caller.ts";
 import type { Feature } from "../isa/instruction.ts";
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { Mmu, type MmuOptions } from "../mmu/mmu.ts";
@@ -29,6 +30,8 @@ export class ProcessingElement implements InterpretedElement {
   readonly base: number;
   readonly processor: Processor;
   readonly mmu: Mmu;
+  /** The element as the hypervisor's services see it when one of its instructions calls them. */
+  readonly caller: GuestCaller;
   /** PSCI's view: an element that is off executes nothing. */
   power: "on" | "off" = "off";
   readonly #words: Int32Array;
@@ -68,6 +71,7 @@ export class ProcessingElement implements InterpretedElement {
       options,
       hooks,
     });
+    this.caller = callerOf(index, this.processor, this.mmu);
   }
 
   /** True when it has instructions to execute. */
@@ -132,5 +136,18 @@ function interruptLines(gic: GicV3, index: number): Record<TimerName | "performa
     // Every timer's name is in TIMER_NAMES.
     ...(Object.fromEntries(timers) as Record<TimerName, InterruptLine>),
     performanceMonitor: gic.ppi(index, VIRT_PPI.performanceMonitor),
+  };
+}
+
+function callerOf(index: number, { state }: Processor, { callerMemory }: Mmu): GuestCaller {
+  return {
+    index,
+    get level() {
+      return state.el;
+    },
+    x: (register) => state.x(register),
+    setX: (register, value) => state.setX(register, value),
+    read: (address, length) => callerMemory.read(address, length),
+    write: (address, bytes) => callerMemory.write(address, bytes),
   };
 }

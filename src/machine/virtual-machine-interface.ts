@@ -3,6 +3,8 @@ import type { BalloonStatistics } from "../devices/virtio/balloon.ts";
 import type { FileServer } from "../devices/virtio/file-system.ts";
 import type { SocketConnection, SocketHandler } from "../devices/virtio/socket/connection.ts";
 import type { SocketListener } from "../devices/virtio/socket/socket-device.ts";
+import type { Compatibility } from "../hypervisor/guest-services.ts";
+import type { ToolsOrder, ToolsState } from "../hypervisor/vmware/guest-tools.ts";
 import type { PublishedPort } from "../network/publish.ts";
 import type { SmbiosIdentity } from "../platform/smbios/identity.ts";
 import type { BootFile } from "./boot/boot-file.ts";
@@ -125,6 +127,13 @@ export interface VirtualMachineOptions {
   readonly tlbi?: "full" | "incremental";
   /** Compare every translation from shadow tables with a walk: slow, for finding defects. */
   readonly mmuCheck?: boolean;
+  /**
+   * Another hypervisor's guest interface, answered besides our own: "vmware" for open-vm-tools. The machine's
+   * description then names it, so that guests look for it.
+   */
+  readonly compatibility?: Compatibility | undefined;
+  /** Lines that the guest logs with its host (service "log", VMware's "log"). */
+  readonly onGuestLog?: ((text: string) => void) | undefined;
   /** Where virtio devices sit for which nothing else is said. "mmio" unless given. */
   readonly virtioBus?: VirtioBus | undefined;
   /** A memory balloon that is to hold so many bytes at first, where one is wanted. */
@@ -180,6 +189,18 @@ export interface MemoryBalloon {
   statistics(): Promise<BalloonStatistics>;
 }
 
+/** What the guest's tools and its hypervisor tell each other. */
+export interface GuestTools {
+  /** Named values that the guest or the host has set; bytes. */
+  readonly info: ReadonlyMap<string, Uint8Array>;
+  /** Sets a named value for the guest to read. A key or value that is too long is a UserError. */
+  set(key: string, value: Uint8Array): void;
+  /** What the tools have said of themselves. */
+  state(): ToolsState;
+  /** Gives the guest's tools an order; false while none listen. */
+  order(order: ToolsOrder): boolean;
+}
+
 /** A machine that has been put together but may not have started yet. */
 export interface VirtualMachine {
   /** The serial port's input. */
@@ -188,6 +209,7 @@ export interface VirtualMachine {
   readonly ports: ReadonlyMap<string, VirtioPort>;
   /** Where {@link VirtualMachineOptions.balloon} asked for one. */
   readonly balloon?: MemoryBalloon | undefined;
+  readonly guest: GuestTools;
   /** What `net.publish` asked for, with the ports that were bound. */
   readonly publishedPorts: readonly PublishedPort[];
   /** Where `sockets` was asked for. */

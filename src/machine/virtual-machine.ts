@@ -1,5 +1,6 @@
 import { COUNTER_FREQUENCY } from "../base/clock.ts";
 import { UserError } from "../base/errors.ts";
+import type { GuestServices } from "../hypervisor/guest-services.ts";
 import type { HostNetwork } from "../network/host-network.ts";
 import type { PublishedPort } from "../network/publish.ts";
 import type { UserNetwork } from "../network/user-network.ts";
@@ -19,6 +20,7 @@ import {
   DEFAULT_MMU,
   type ExitReason,
   type GuestSockets,
+  type GuestTools,
   type MachineStatistics,
   type MemoryBalloon,
   type VirtioConsole,
@@ -53,6 +55,20 @@ export async function createVirtualMachine(
   }
 }
 
+function guestTools(services: GuestServices): GuestTools {
+  return {
+    info: services.info.entries(),
+    set(key, value) {
+      if (services.info.set(key, value)) return;
+      throw new UserError(
+        `The guest cannot be given ${value.length} bytes as "${key}"; keys have at most 128 characters, values 65536 bytes.`,
+      );
+    },
+    state: () => services.tools(),
+    order: (order) => services.order(order),
+  };
+}
+
 class HostTicks implements TimeSource {
   readonly #host: HostTime;
   readonly #start: number;
@@ -78,6 +94,7 @@ class RunningMachine implements VirtualMachine {
   readonly balloon: MemoryBalloon | undefined;
   readonly sockets: GuestSockets | undefined;
   readonly publishedPorts: readonly PublishedPort[];
+  readonly guest: GuestTools;
   readonly #network: UserNetwork | undefined;
   readonly #host: HostTime;
   readonly #machine: Machine;
@@ -107,6 +124,7 @@ class RunningMachine implements VirtualMachine {
     const instructionTime = options.deterministic ? new InstructionTime(DETERMINISTIC_DATE) : undefined;
     this.#clock = new MachineClock(instructionTime ?? new HostTicks(host));
     this.#machine = makeMachine(options, plan, this.#clock, instructionTime, this.#output, () => this.wake());
+    this.guest = guestTools(this.#machine.services);
     const peripherals = new Peripherals(this.#machine, options, this.#output, () => this.wake(), network);
     this.serial = peripherals.serial;
     this.console = peripherals.console;
@@ -205,6 +223,8 @@ function makeMachine(
       instructionTime,
       serial: output.sink(options.serial),
       onSignal,
+      compatibility: options.compatibility,
+      onGuestLog: options.onGuestLog,
       onVariablesWritten: options.variables?.write,
       memoryManagement: {
         mode: options.mmu ?? DEFAULT_MMU,

@@ -3,6 +3,7 @@ import type { PhysicalMap } from "../memory/physical-map.ts";
 import { TracedMemory } from "../memory/traced-memory.ts";
 import type { TracedStore } from "../memory/traced-store.ts";
 import { AddressTranslation } from "./address-translation.ts";
+import { CallerMemory } from "./caller-memory.ts";
 import { DataAccess } from "./data-access.ts";
 import { GuestRing } from "./guest-ring.ts";
 import { VirtualReader } from "./reader.ts";
@@ -48,6 +49,8 @@ export class Mmu {
   readonly access: DataAccess;
   readonly addressTranslation: AddressTranslation;
   readonly reader: VirtualReader;
+  /** For calls to the hypervisor. */
+  readonly callerMemory: CallerMemory;
   readonly group: TlbGroup;
   /** Where software at EL2 wants the records of writes to tables. */
   readonly ring: GuestRing;
@@ -74,6 +77,7 @@ export class Mmu {
     this.shadowWalk = walk;
     this.access = new DataAccess({ memory, map, store, bus, context: this.context, base, walk });
     this.addressTranslation = new AddressTranslation(this.context, this.access.walker);
+    this.callerMemory = new CallerMemory(map, store, this.context, this.access.walker);
     // A debugger's look leaves no traces.
     this.reader = new VirtualReader(map, this.context, new Walker(map, store));
   }

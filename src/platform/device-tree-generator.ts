@@ -110,6 +110,9 @@ class Generator {
       if (device.kind === "timer") root.children.push(this.#cpus());
       root.children.push(this.#device(device));
     }
+    if (platform.hypervisor !== undefined) {
+      root.children.push(this.#node("hypervisor", { compatible: platform.hypervisor.compatible }));
+    }
     if (platform.secureChosen !== undefined) {
       root.children.push(this.#chosen("secure-chosen", platform.secureChosen));
     }

@@ -121,6 +121,12 @@ export interface CpuSpec {
   readonly compatible: readonly string[];
 }
 
+/** A hypervisor's name: the node /hypervisor, and at most 8 characters for ACPI's FADT. */
+export interface HypervisorSpec {
+  readonly compatible: readonly string[];
+  readonly vendor: string;
+}
+
 /** How software reaches the power controller. */
 export type PsciConduit = "hvc" | "smc" | "none";
 
@@ -147,6 +153,8 @@ export interface PlatformSpec {
   readonly cpusStartByPsci: boolean;
   readonly psciConduit: PsciConduit;
   readonly devices: readonly DeviceSpec[];
+  /** Which hypervisor the machine says it is, where guests ask. */
+  readonly hypervisor?: HypervisorSpec | undefined;
   readonly chosen: ChosenSpec;
   /** What Secure software finds in /secure-chosen. */
   readonly secureChosen: ChosenSpec | undefined;

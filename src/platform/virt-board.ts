@@ -6,6 +6,7 @@ import {
   type CpuSpec,
   type DeviceSpec,
   describeDevice,
+  type HypervisorSpec,
   type InterruptSpec,
   type PlatformSpec,
   type PsciConduit,
@@ -47,6 +48,8 @@ export interface VirtBoardOptions {
   /** Seed of address randomisation for Secure software. */
   readonly secureRandomSeed?: Uint8Array | undefined;
   readonly secureAddressSeed?: bigint | undefined;
+  /** What the machine calls its hypervisor; nothing unless given. */
+  readonly hypervisor?: HypervisorSpec | undefined;
   /** What CPU nodes call the processor. */
   readonly cpuCompatible?: string;
 }
@@ -90,6 +93,7 @@ export function virtBoard(options: VirtBoardOptions): PlatformSpec {
       TIMER,
       PERIPHERAL_CLOCK,
     ],
+    hypervisor: options.hypervisor,
     chosen: {
       stdout: "pl011",
       commandLine: options.commandLine,

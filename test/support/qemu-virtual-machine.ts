@@ -10,6 +10,7 @@ import type {
   VirtualMachineFactory,
   VirtualMachineOptions,
 } from "../../src/machine/virtual-machine-interface.ts";
+import { NO_GUEST_TOOLS } from "./no-guest-tools.ts";
 
 /** One byte stream between QEMU and us, over a socket in the file system. */
 class Channel {
@@ -58,6 +59,7 @@ class QemuMachine implements VirtualMachine {
   readonly console: (Channel & { resize(columns: number, rows: number): void }) | undefined;
   readonly ports: ReadonlyMap<string, Channel>;
   readonly publishedPorts = [];
+  readonly guest = NO_GUEST_TOOLS;
   readonly #directory = mkdtempSync(join(tmpdir(), "elvisor-qemu-"));
   readonly #words: string[];
   #process: ChildProcess | undefined;

@@ -1,3 +1,5 @@
+import type { Compatibility } from "../../hypervisor/guest-services.ts";
+import type { HypervisorSpec } from "../../platform/platform-spec.ts";
 import type { VirtualMachineOptions } from "../virtual-machine-interface.ts";
 import { type BootPlan, planBoot } from "./boot-plan.ts";
 import { readKernelImage } from "./kernel-image.ts";
@@ -7,6 +9,7 @@ export type BootOptions = Pick<
   VirtualMachineOptions,
   | "acpi"
   | "commandLine"
+  | "compatibility"
   | "cpus"
   | "decompressors"
   | "deterministic"
@@ -22,6 +25,11 @@ export type BootOptions = Pick<
   | "virtualization"
 >;
 
+/** How guests recognise the hypervisors whose interfaces we answer. */
+const COMPATIBLE_HYPERVISORS: Record<Compatibility, HypervisorSpec> = {
+  vmware: { compatible: ["vmware"], vendor: "VMware" },
+};
+
 /** Bytes of the seeds in a device tree. */
 const RANDOM_SEED_SIZE = 32;
 const ADDRESS_SEED_SIZE = 8;
@@ -36,6 +44,7 @@ export async function prepareBoot(options: BootOptions): Promise<BootPlan> {
       cpus: options.cpus,
       secure,
       virtualization: options.virtualization ?? false,
+      hypervisor: options.compatibility && COMPATIBLE_HYPERVISORS[options.compatibility],
       ...drawSeeds(seed ?? fixedBytes),
       ...(secure ? drawSecureSeeds(seed ?? fixedBytes) : {}),
     },

@@ -114,6 +114,12 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
         .default("incremental"),
     )
     .option("--mmu-check", "with --mmu shadow: compare every translation with a walk (slow)")
+    .addOption(
+      new Option(
+        "--compat <NAME>",
+        "also answer another hypervisor's guest interface: vmware, for open-vm-tools",
+      ).choices(["vmware"]),
+    )
     .option("--deterministic", "let time follow the instruction count: equal runs are equal to the last bit")
     .addOption(
       new Option(

@@ -48,6 +48,7 @@ export interface RunOptions extends GuestChoice {
   readonly tlbi: "full" | "incremental";
   readonly mmuCheck?: boolean;
   readonly deterministic?: boolean;
+  readonly compat?: "vmware" | undefined;
   readonly secure?: boolean;
   readonly virtualization?: boolean;
   readonly acpi?: AcpiChoice | undefined;
@@ -171,6 +172,8 @@ async function runWith(
     deterministic: options.deterministic ?? false,
     virtioBus: options.virtioBus,
     balloon: options.balloon === undefined ? undefined : { bytes: options.balloon },
+    compatibility: options.compat,
+    onGuestLog: (text) => void host.stderr.write(`elvisor: The guest logs: ${printable(text)}\n`),
     engine: options.engine,
     mmu: options.mmu,
     tlbi: options.tlbi,
@@ -262,4 +265,10 @@ async function writeStatistics(path: string, machine: VirtualMachine): Promise<v
       },
     );
   }
+}
+
+/** Text of the guest's for a terminal, which must not obey it. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach the terminal
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ").trim();
 }

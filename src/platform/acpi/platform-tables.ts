@@ -16,7 +16,7 @@ import { writePptt } from "./pptt.ts";
 import { writeDbg2, writeSpcr } from "./serial-console.ts";
 import type { AcpiTables } from "./table-layout.ts";
 
-/** What the FADT calls this hypervisor. */
+/** What the FADT calls this hypervisor where the platform says nothing else. */
 const HYPERVISOR = "ELVISOR";
 
 /** All ACPI tables for a platform, for software in the Normal world. */
@@ -35,9 +35,9 @@ export function platformTables(platform: PlatformSpec): AcpiTables {
   };
 }
 
-function fadt({ psciConduit }: PlatformSpec): Uint8Array {
+function fadt({ psciConduit, hypervisor }: PlatformSpec): Uint8Array {
   const psci = psciConduit === "none" ? undefined : psciConduit;
-  return writeFadt({ dsdt: 0, psci, hypervisor: HYPERVISOR });
+  return writeFadt({ dsdt: 0, psci, hypervisor: hypervisor?.vendor ?? HYPERVISOR });
 }
 
 /** Devices of a kind that the Normal world may use. */

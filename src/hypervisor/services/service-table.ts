@@ -1,0 +1,109 @@
+import type { GuestInfo } from "./guest-info.ts";
+
+/** What services do their work with. */
+export interface ServiceHost {
+  readonly info: GuestInfo;
+  /** Nanoseconds since 1970. */
+  wallNanoseconds(): bigint;
+  /** A line of the guest's for whoever watches the machine. */
+  log(text: string): void;
+}
+
+/** An argument: a number, or memory of the caller's as an address in one register and a length in the next. */
+export type ServiceArgument =
+  | { readonly name: string; readonly kind: "number" }
+  | { readonly name: string; readonly kind: "input" | "output"; readonly most: number };
+
+/** What a service leaves: numbers for result registers, and bytes for its output argument. */
+export interface ServiceResult {
+  readonly status: ServiceStatus;
+  readonly numbers?: readonly bigint[];
+  readonly bytes?: Uint8Array;
+}
+
+/** The first result of every call. */
+export const SERVICE_STATUS = {
+  SUCCESS: 0n,
+  UNKNOWN: -1n,
+  INVALID: -2n,
+  DENIED: -3n,
+  NOT_FOUND: -4n,
+  TOO_MUCH: -5n,
+} as const;
+export type ServiceStatus = (typeof SERVICE_STATUS)[keyof typeof SERVICE_STATUS];
+
+/** One call that guests can make of their host, by whichever door. */
+export interface Service {
+  readonly number: number;
+  readonly name: string;
+  readonly description: string;
+  /** Who may call: programs too, or only kernels. */
+  readonly privilege: "user" | "kernel";
+  readonly arguments: readonly ServiceArgument[];
+  serve(host: ServiceHost, numbers: readonly bigint[], inputs: readonly Uint8Array[]): ServiceResult;
+}
+
+/** Counts changes of the table; what is there keeps its meaning. */
+export const SERVICE_VERSION = 1n;
+
+const { SUCCESS, INVALID, NOT_FOUND, TOO_MUCH } = SERVICE_STATUS;
+const KEY: ServiceArgument = { name: "key", kind: "input", most: 128 };
+const VALUE_BYTES = 65_536;
+
+function text(bytes: Uint8Array | undefined): string {
+  return new TextDecoder().decode(bytes);
+}
+
+/** All services: this table makes the doors, the guest's tool and the documentation. */
+export const SERVICES: readonly Service[] = [
+  {
+    number: 0,
+    name: "version",
+    description: "The version of this table.",
+    privilege: "user",
+    arguments: [],
+    serve: () => ({ status: SUCCESS, numbers: [SERVICE_VERSION] }),
+  },
+  {
+    number: 1,
+    name: "clock",
+    description: "The host's time: nanoseconds since 1970.",
+    privilege: "user",
+    arguments: [],
+    serve: (host) => ({ status: SUCCESS, numbers: [host.wallNanoseconds()] }),
+  },
+  {
+    number: 2,
+    name: "log",
+    description: "Writes a line to the host's log.",
+    privilege: "user",
+    arguments: [{ name: "text", kind: "input", most: 4096 }],
+    serve(host, _, [line]) {
+      host.log(text(line));
+      return { status: SUCCESS };
+    },
+  },
+  {
+    number: 3,
+    name: "guestinfo-get",
+    description: "Reads a named value; answers its length, and as much of it as fits.",
+    privilege: "user",
+    arguments: [KEY, { name: "value", kind: "output", most: VALUE_BYTES }],
+    serve(host, _, [key]) {
+      const value = host.info.get(text(key));
+      if (value === undefined) return { status: NOT_FOUND };
+      return { status: SUCCESS, numbers: [BigInt(value.length)], bytes: value };
+    },
+  },
+  {
+    number: 4,
+    name: "guestinfo-set",
+    description: "Sets a named value.",
+    privilege: "user",
+    arguments: [KEY, { name: "value", kind: "input", most: VALUE_BYTES }],
+    serve(host, _, [key, value]) {
+      if (key === undefined || value === undefined || key.length === 0) return { status: INVALID };
+      return { status: host.info.set(text(key), value) ? SUCCESS : TOO_MUCH };
+    },
+  },
+];
