@@ -101,9 +101,9 @@ export class Processor {
       mmu,
       transmit: (value) => hooks?.debugTransmit?.(value) ?? false,
     });
-    const [context, traps] = [this.#context, this.#traps];
-    this.#registers = new RegisterAccess({ context, traps, interrupts, computed });
-    this.#system = new SystemInstructions(context, traps, mmu);
+    const parties = { context: this.#context, traps: this.#traps, interrupts, computed };
+    this.#registers = new RegisterAccess(parties);
+    this.#system = new SystemInstructions(this.#context, this.#traps, mmu);
     mmu.access.watchpoints = (low, high, size, isWrite, unprivileged) =>
       this.debug.watchpointMatches(doubleWord(low, high), size, isWrite, unprivileged);
   }
@@ -148,8 +148,6 @@ export class Processor {
     this.#derived.everythingChanged();
   }
 
-  // The engine's questions (see engine/interpreter): accesses, fetches, operations.
-
   /** Host address of the bytes, or 0 after an exception was taken. */
   load(low: number, high: number, size: number, flags: number): number {
     const host = this.mmu.access.load(low, high, size, flags);
@@ -169,6 +167,11 @@ export class Processor {
     const host = this.mmu.access.prepareWrite(low, high, size, flags);
     if (host === 0) this.#exceptions.takeAccessFault();
     return host;
+  }
+
+  /** Host address where generated code may read (or also write) by itself, or 0; takes no exception. */
+  reach(...access: Parameters<Mmu["access"]["reach"]>): number {
+    return this.mmu.access.reach(...access);
   }
 
   /** Host address of the frame that PC lies in, or 0 after an exception was taken. */
