@@ -101,8 +101,12 @@ export class Processor {
       mmu,
       transmit: (value) => hooks?.debugTransmit?.(value) ?? false,
     });
-    const parties = { context: this.#context, traps: this.#traps, interrupts, computed };
-    this.#registers = new RegisterAccess(parties);
+    this.#registers = new RegisterAccess({
+      context: this.#context,
+      traps: this.#traps,
+      interrupts,
+      computed,
+    });
     this.#system = new SystemInstructions(this.#context, this.#traps, mmu);
     mmu.access.watchpoints = (low, high, size, isWrite, unprivileged) =>
       this.debug.watchpointMatches(doubleWord(low, high), size, isWrite, unprivileged);
@@ -232,7 +236,7 @@ export class Processor {
       case "writeProcessState":
         return this.#writeProcessState(a, b, c);
       case "readSystemRegister":
-        return this.#readRegister(a, b);
+        return this.#serviced(this.#serviceCalls.registerRead(a, b)) ?? this.#readRegister(a, b);
       case "writeSystemRegister":
         if (this.monitor.active) this.monitor.synchronize();
         return this.#settle(this.#registers.write(a, state.x(b)), a, b, "write");
@@ -345,8 +349,7 @@ export class Processor {
   }
 
   #readRegister(encoding: number, rt: number): Flow {
-    const serviced = this.#serviced(this.#serviceCalls.registerRead(encoding, rt));
-    return serviced ?? this.#settle(this.#registers.read(encoding), encoding, rt, "read");
+    return this.#settle(this.#registers.read(encoding), encoding, rt, "read");
   }
 
   /** Ends an instruction that was a call to the hypervisor; undefined where it was none. */
