@@ -1,8 +1,7 @@
 import type { InterruptSignals } from "../base/interrupt-controller.ts";
 import type { ProcessorOperation } from "../isa/semantics.ts";
 import type { Affects } from "../isa/system-registers/definition.ts";
-import { systemInstruction } from "../isa/system-registers/system-instructions.ts";
-import { registerIndex, systemRegister } from "../isa/system-registers/table.ts";
+import { registerIndex } from "../isa/system-registers/table.ts";
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { STORE_RESULT } from "../mmu/data-access.ts";
 import type { MemoryFault } from "../mmu/memory-fault.ts";
@@ -13,6 +12,7 @@ import type { ConditionContext } from "./condition.ts";
 import { DebugUnit } from "./debug-unit.ts";
 import { DerivedState } from "./derived-state.ts";
 import { DAIF, ElementState } from "./element-state.ts";
+import { DAIF_ENCODING, DC_ZVA, PAN_ENCODING, SPSEL_ENCODING, UAO_ENCODING } from "./encodings.ts";
 import { ExceptionTaker } from "./exception-taker.ts";
 import { fastConditions } from "./fast-registers.ts";
 import { floatingPointTrapTarget } from "./floating-point-access.ts";
@@ -101,13 +101,9 @@ export class Processor {
       mmu,
       transmit: (value) => hooks?.debugTransmit?.(value) ?? false,
     });
-    this.#registers = new RegisterAccess({
-      context: this.#context,
-      traps: this.#traps,
-      interrupts,
-      computed,
-    });
-    this.#system = new SystemInstructions(this.#context, this.#traps, mmu);
+    const [context, traps] = [this.#context, this.#traps];
+    this.#registers = new RegisterAccess({ context, traps, interrupts, computed });
+    this.#system = new SystemInstructions(context, traps, mmu);
     mmu.access.watchpoints = (low, high, size, isWrite, unprivileged) =>
       this.debug.watchpointMatches(doubleWord(low, high), size, isWrite, unprivileged);
   }
@@ -236,7 +232,7 @@ export class Processor {
       case "writeProcessState":
         return this.#writeProcessState(a, b, c);
       case "readSystemRegister":
-        return this.#serviced(this.#serviceCalls.registerRead(a, b)) ?? this.#readRegister(a, b);
+        return this.#readRegister(a, b);
       case "writeSystemRegister":
         if (this.monitor.active) this.monitor.synchronize();
         return this.#settle(this.#registers.write(a, state.x(b)), a, b, "write");
@@ -349,7 +345,8 @@ export class Processor {
   }
 
   #readRegister(encoding: number, rt: number): Flow {
-    return this.#settle(this.#registers.read(encoding), encoding, rt, "read");
+    const serviced = this.#serviced(this.#serviceCalls.registerRead(encoding, rt));
+    return serviced ?? this.#settle(this.#registers.read(encoding), encoding, rt, "read");
   }
 
   /** Ends an instruction that was a call to the hypervisor; undefined where it was none. */
@@ -499,9 +496,3 @@ export class Processor {
     return this.#exceptions.takeUndefined();
   }
 }
-
-const DC_ZVA = systemInstruction("DC ZVA").encoding;
-const DAIF_ENCODING = systemRegister("DAIF").encoding;
-const SPSEL_ENCODING = systemRegister("SPSel").encoding;
-const PAN_ENCODING = systemRegister("PAN").encoding;
-const UAO_ENCODING = systemRegister("UAO").encoding;
