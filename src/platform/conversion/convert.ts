@@ -7,6 +7,9 @@ import { writeSlit, writeSrat } from "../acpi/numa.ts";
 import { writePptt } from "../acpi/pptt.ts";
 import { writeDbg2, writeSpcr } from "../acpi/serial-console.ts";
 import { acpiTable, signatureOf, type TableIdentity } from "../acpi/table.ts";
+import { writeAliasTable } from "../aliases/alias-table.ts";
+import { withAliases } from "../aliases/alias-tree.ts";
+import type { DeviceAlias } from "../aliases/device-aliases.ts";
 import type { DeviceTree } from "../device-tree/tree.ts";
 import { Account, type ConversionWarning } from "./account.ts";
 import { AddressReader, type PhysicalRange } from "./addresses.ts";
@@ -41,8 +44,8 @@ export interface ConversionOptions {
   /** Refuse the tree where there would be a warning. */
   readonly strict?: boolean;
   readonly identity?: TableIdentity;
-  /** Further ids under which drivers are looked for, for a device with this `compatible` and this id. */
-  readonly alternatives?: (compatible: readonly string[], hardwareId: string) => readonly string[];
+  /** Ids under which system software knows drivers; checked by `checkAliases`. */
+  readonly aliases?: readonly DeviceAlias[];
 }
 
 /** Tables, or the reason why there are none. In both cases `report()` says what became of everything. */
@@ -62,7 +65,8 @@ export type ConversionResult =
 
 /** ACPI tables for the board that a device tree describes, by their signatures; DSDT and FACP among them. */
 export function convertTree(tree: DeviceTree, options: ConversionOptions): ConversionResult {
-  const index = new TreeIndex(tree);
+  const { aliases = [] } = options;
+  const index = new TreeIndex(aliases.length === 0 ? tree : withAliases(tree, aliases));
   const account = new Account();
   const report = (): ConversionReport => makeReport(options.source, index, account);
   try {
@@ -113,7 +117,7 @@ function makeTables(index: TreeIndex, account: Account, options: ConversionOptio
     processors,
     hosts,
     registers: readRegisters(named),
-    alternatives: (node, id) => options.alternatives?.(node.compatible, id) ?? [],
+    aliases: options.aliases ?? [],
   });
   const tables = [
     acpiTable("DSDT", DSDT_REVISION, devices.write(), identity),
@@ -134,6 +138,7 @@ function makeTables(index: TreeIndex, account: Account, options: ConversionOptio
       : [writeSpcr({ ...console.spcr, ...withIdentity(identity) }), writeDbg2([console.dbg2], identity)]),
     ...(remapping.length === 0 ? [] : [writeIort(remapping, identity, IORT_REVISION)]),
     ...(numa === undefined ? [] : [writeSrat({ ...numa.srat, ...withIdentity(identity) })]),
+    ...(options.aliases === undefined ? [] : [writeAliasTable(options.aliases, identity)]),
     ...(numa?.slit === undefined ? [] : [writeSlit(numa.slit, identity)]),
   ];
   return new Map(tables.map((table) => [signatureOf(table), table]));

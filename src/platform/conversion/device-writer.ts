@@ -1,3 +1,4 @@
+import { aliasFor, compatibleIds, type DeviceAlias } from "../aliases/device-aliases.ts";
 import { concatenate } from "../aml/bytes.ts";
 import { integer, packageOf, text } from "../aml/data.ts";
 import {
@@ -24,8 +25,7 @@ export interface DeviceWriterInput {
   readonly hosts: readonly HostTables[];
   /** Registers that may be given out, by device. */
   readonly registers: ReadonlyMap<TreeNode, readonly PhysicalRange[]>;
-  /** Alternative ids for devices (_CID). */
-  readonly alternatives: (node: TreeNode, hardwareId: string) => readonly string[];
+  readonly aliases: readonly DeviceAlias[];
 }
 
 /** Writes the devices of DSDT. */
@@ -35,6 +35,7 @@ export class DeviceWriter {
   readonly #properties: PropertyConverter;
   readonly #processors: ReadonlyMap<TreeNode, Processor>;
   readonly #hosts: ReadonlyMap<TreeNode, HostTables>;
+  readonly #counts = new Map<string, number>();
   #uid = 0;
 
   constructor(conversion: NamedConversion, input: DeviceWriterInput) {
@@ -107,10 +108,20 @@ export class DeviceWriter {
     id: string,
     uid = this.#uid++,
   ): { terms: Uint8Array[]; label: string; addressed: boolean } {
-    const alternatives = this.#input.alternatives(node, id);
+    const alternatives = this.#alternatives(node, id);
     const terms = [name("_HID", text(id)), name("_UID", integer(uid))];
-    if (alternatives.length > 0) terms.splice(1, 0, compatibleIds(alternatives));
+    if (alternatives.length > 0) terms.splice(1, 0, compatibleIdsObject(alternatives));
     return { terms, label: [id, ...alternatives].join(", "), addressed: false };
+  }
+
+  /** What an alias adds as _CID. The number of a device counts those with the same first name. */
+  #alternatives(node: TreeNode, id: string): readonly string[] {
+    const [first] = node.compatible;
+    if (first === undefined || this.#input.aliases.length === 0) return [];
+    const uid = this.#counts.get(first) ?? 0;
+    this.#counts.set(first, uid + 1);
+    const alias = aliasFor(this.#input.aliases, { ids: [id, ...node.compatible], uid });
+    return alias === undefined ? [] : compatibleIds(alias).filter((other) => other !== id);
   }
 
   #registers(node: TreeNode, resources: DeviceResources, addressed: boolean): void {
@@ -261,7 +272,7 @@ function busAddress(node: TreeNode): number | undefined {
 }
 
 /** _CID: one id, or a package of them. */
-function compatibleIds(ids: readonly string[]): Uint8Array {
+function compatibleIdsObject(ids: readonly string[]): Uint8Array {
   const [only] = ids;
   if (ids.length === 1 && only !== undefined) return name("_CID", text(only));
   return name("_CID", packageOf(...ids.map(text)));

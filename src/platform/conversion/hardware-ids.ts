@@ -1,3 +1,4 @@
+import { isAcpiId } from "../aliases/device-aliases.ts";
 import type { TreeNode } from "./tree-index.ts";
 
 /** A device that ACPI, or a vendor, has given an id of its own. */
@@ -46,6 +47,8 @@ export const DEVICE_TREE_DEVICE = "PRP0001";
 export function hardwareId(node: TreeNode): string {
   const [first] = node.compatible;
   if (first === "simple-bus") return CONTAINER;
+  // Some makers write their ACPI id where a name belongs.
+  if (first !== undefined && isAcpiId(first)) return first;
   for (const compatible of node.compatible) {
     const known = Object.hasOwn(KNOWN, compatible) ? KNOWN[compatible] : undefined;
     if (known !== undefined && known.only?.(node) !== false) return known.id;
