@@ -6,6 +6,7 @@ import type { SocketListener } from "../devices/virtio/socket/socket-device.ts";
 import type { Compatibility } from "../hypervisor/guest-services.ts";
 import type { ToolsOrder, ToolsState } from "../hypervisor/vmware/guest-tools.ts";
 import type { PublishedPort } from "../network/publish.ts";
+import type { DeviceAlias } from "../platform/aliases/device-aliases.ts";
 import type { SmbiosIdentity } from "../platform/smbios/identity.ts";
 import type { BootFile } from "./boot/boot-file.ts";
 import type { Decompressors } from "./boot/kernel-image.ts";
@@ -103,6 +104,8 @@ export interface VirtualMachineOptions {
   readonly variables?: VariableStore | undefined;
   /** What describes the devices; unless given, ACPI to firmware and a device tree to kernels. */
   readonly acpi?: AcpiChoice | undefined;
+  /** Ids under which the guest knows drivers for devices whose own ids it does not know. */
+  readonly aliases?: readonly DeviceAlias[] | undefined;
   /** What the machine says that it is (SMBIOS). */
   readonly identity?: SmbiosIdentity | undefined;
   /** What the host can unpack. */

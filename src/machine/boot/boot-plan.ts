@@ -2,6 +2,7 @@ import { UserError } from "../../base/errors.ts";
 import { stubDeviceTree } from "../../firmware/efi/stub-device-tree.ts";
 import type { AcpiTables } from "../../platform/acpi/table-layout.ts";
 import type { LoaderFile } from "../../platform/acpi/table-loader.ts";
+import type { DeviceAlias } from "../../platform/aliases/device-aliases.ts";
 import { generateDeviceTreeBlob } from "../../platform/device-tree-generator.ts";
 import type { AddressRange, PlatformSpec, PsciConduit } from "../../platform/platform-spec.ts";
 import { type BootLevel, highestLevel, kernelLevel, psciConduit } from "../../platform/psci-conduit.ts";
@@ -13,7 +14,7 @@ import type { BootFile } from "./boot-file.ts";
 import type { ElfImage } from "./elf.ts";
 import { recogniseForeignInitrd } from "./file-signatures.ts";
 import type { FlatImage, KernelImage, LinuxImage } from "./kernel-image.ts";
-import { patchDeviceTree } from "./patch-device-tree.ts";
+import { aliasDeviceTree, patchDeviceTree } from "./patch-device-tree.ts";
 import {
   checkSegments,
   placeDeviceTree,
@@ -41,6 +42,8 @@ export interface BootInputs {
   readonly variables?: BootFile | undefined;
   /** Unless given: "on" for firmware, "off" for kernels that are started directly. */
   readonly acpi?: AcpiChoice | undefined;
+  /** Ids under which system software knows drivers; they go into the tree and into tables made from it. */
+  readonly aliases?: readonly DeviceAlias[] | undefined;
   /** What the machine says that it is. */
   readonly identity?: SmbiosIdentity | undefined;
 }
@@ -193,7 +196,7 @@ function planFirmware(inputs: BootInputs, firmware: BootFile): BootPlan {
 
 /** The parts of a plan that follow from the level software starts at. */
 function describe(
-  { machine, firmware, commandLine, deviceTree }: BootInputs,
+  { machine, firmware, commandLine, deviceTree, aliases }: BootInputs,
   level: BootLevel,
   initrd: AddressRange | undefined,
 ): Omit<BootPlan, "loads" | "start"> {
@@ -206,10 +209,11 @@ function describe(
     firmware: firmware !== undefined,
   });
   const facts = { memory: platform.memory, psciConduit: conduit, commandLine, initrd };
+  const tree =
+    deviceTree === undefined ? generateDeviceTreeBlob(platform) : patchDeviceTree(deviceTree, facts);
   return {
     platform,
-    deviceTree:
-      deviceTree === undefined ? generateDeviceTreeBlob(platform) : patchDeviceTree(deviceTree, facts),
+    deviceTree: aliases === undefined ? tree : aliasDeviceTree(tree, aliases),
     flash: undefined,
     variables: undefined,
     firmwareFiles: [],
@@ -221,12 +225,12 @@ function describe(
 }
 
 function tablesFor(
-  { acpi, deviceTree }: BootInputs,
+  { acpi, deviceTree, aliases }: BootInputs,
   described: Pick<BootPlan, "platform" | "deviceTree">,
   byDefault: AcpiChoice,
 ): AcpiTables | undefined {
   const name = deviceTree?.name ?? "The machine's device tree";
-  return chooseTables(acpi ?? byDefault, described.platform, { name, bytes: described.deviceTree });
+  return chooseTables(acpi ?? byDefault, described.platform, { name, bytes: described.deviceTree }, aliases);
 }
 
 function ramOf(machine: BootMachine): AddressRange {
@@ -264,7 +268,15 @@ function checkInitrd({ initrd }: BootInputs): void {
   }
 }
 
-function checkAcpi({ acpi, deviceTree }: BootInputs): void {
+function checkAcpi({ acpi, deviceTree, aliases, firmware }: BootInputs): void {
+  const ownTables =
+    acpi === "on" || (acpi === undefined && firmware !== undefined && deviceTree === undefined);
+  if (aliases !== undefined && ownTables) {
+    throw new UserError(
+      "Aliases go into tables that are made from a device tree, and these are the machine's own; add --acpi auto.",
+      { exitStatus: 2 },
+    );
+  }
   if (acpi !== "on" || deviceTree === undefined) return;
   throw new UserError(
     `ACPI tables describe this machine's own devices, and ${deviceTree.name} may describe others; leave out ` +

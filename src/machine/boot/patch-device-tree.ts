@@ -1,4 +1,6 @@
 import { UserError } from "../../base/errors.ts";
+import { checkAliasResources, withAliases } from "../../platform/aliases/alias-tree.ts";
+import { checkAliases, type DeviceAlias } from "../../platform/aliases/device-aliases.ts";
 import { decodeCells } from "../../platform/device-tree/property-values.ts";
 import { readDeviceTree } from "../../platform/device-tree/reader.ts";
 import { baseName, createNode, type DeviceTreeNode, findChild } from "../../platform/device-tree/tree.ts";
@@ -48,6 +50,18 @@ export function patchDeviceTree(file: BootFile, facts: BootFacts): Uint8Array {
     ...root.children.filter((node) => !replaced(node)),
   ];
   return writeDeviceTree(tree);
+}
+
+/** The blob with aliases in it; those that cannot work on this board are the user's mistake. */
+export function aliasDeviceTree(blob: Uint8Array, aliases: readonly DeviceAlias[]): Uint8Array {
+  const tree = readDeviceTree(blob, "of this machine");
+  const [problem] = [...checkAliases(aliases), ...checkAliasResources(tree, aliases)];
+  if (problem !== undefined) {
+    throw new UserError(
+      `Alias ${problem.index + 1} cannot be used: ${problem.text}; mend it or leave it out.`,
+    );
+  }
+  return writeDeviceTree(withAliases(tree, aliases));
 }
 
 function cellCount(name: string, root: DeviceTreeNode, property: string, byDefault: number): number {

@@ -8,6 +8,7 @@ import { readKernelImage } from "./kernel-image.ts";
 export type BootOptions = Pick<
   VirtualMachineOptions,
   | "acpi"
+  | "aliases"
   | "commandLine"
   | "compatibility"
   | "cpus"
@@ -36,7 +37,17 @@ const ADDRESS_SEED_SIZE = 8;
 
 /** From the options of a machine to its boot: kernels are recognised and unpacked, seeds are drawn. */
 export async function prepareBoot(options: BootOptions): Promise<BootPlan> {
-  const { kernel, initrd, commandLine, deviceTree, firmware, acpi, identity, secure = false } = options;
+  const {
+    kernel,
+    initrd,
+    commandLine,
+    deviceTree,
+    firmware,
+    acpi,
+    aliases,
+    identity,
+    secure = false,
+  } = options;
   const seed = options.deterministic === true ? undefined : options.randomBytes;
   return planBoot({
     machine: {
@@ -49,7 +60,7 @@ export async function prepareBoot(options: BootOptions): Promise<BootPlan> {
       ...(secure ? drawSecureSeeds(seed ?? fixedBytes) : {}),
     },
     kernel: kernel === undefined ? undefined : await readKernelImage(kernel, options.decompressors ?? {}),
-    ...{ initrd, commandLine, deviceTree, firmware, acpi, identity },
+    ...{ initrd, commandLine, deviceTree, firmware, acpi, aliases, identity },
     variables: options.variables?.contents,
   });
 }

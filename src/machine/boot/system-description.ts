@@ -4,6 +4,7 @@ import { type EfiImage, efiImage, efiImageSize } from "../../firmware/efi/system
 import { platformTables } from "../../platform/acpi/platform-tables.ts";
 import type { AcpiTables } from "../../platform/acpi/table-layout.ts";
 import { type LoaderFile, tableLoaderFiles } from "../../platform/acpi/table-loader.ts";
+import type { DeviceAlias } from "../../platform/aliases/device-aliases.ts";
 import { convertTree } from "../../platform/conversion/convert.ts";
 import { readDeviceTree } from "../../platform/device-tree/reader.ts";
 import { findChild } from "../../platform/device-tree/tree.ts";
@@ -24,6 +25,7 @@ export function chooseTables(
   choice: AcpiChoice,
   platform: PlatformSpec,
   deviceTree: BootFile,
+  aliases?: readonly DeviceAlias[],
 ): AcpiTables | undefined {
   switch (choice) {
     case "on":
@@ -31,7 +33,7 @@ export function chooseTables(
     case "off":
       return undefined;
     case "auto":
-      return convertedTables(deviceTree);
+      return convertedTables(deviceTree, aliases);
     default:
       return assertNever(choice, "choice of tables");
   }
@@ -40,10 +42,13 @@ export function chooseTables(
 /** Firmware that leaves an RSDP leaves it in the configuration table of an EFI system table, which is named here. */
 const SYSTEM_TABLE = "linux,uefi-system-table";
 
-function convertedTables({ name, bytes }: BootFile): AcpiTables | undefined {
+function convertedTables(
+  { name, bytes }: BootFile,
+  aliases: readonly DeviceAlias[] | undefined,
+): AcpiTables | undefined {
   const tree = readDeviceTree(bytes, name);
   if (findChild(tree.root, "chosen")?.properties.has(SYSTEM_TABLE) === true) return undefined;
-  const conversion = convertTree(tree, { source: name });
+  const conversion = convertTree(tree, { source: name, ...(aliases === undefined ? {} : { aliases }) });
   if (conversion.status === "refused") {
     throw new UserError(
       `${name} cannot become ACPI tables: ${conversion.reason.replace(/\.$/, "")}; leave out --acpi auto.`,

@@ -2,7 +2,10 @@ import { readFile } from "node:fs/promises";
 import { Ajv, type ErrorObject } from "ajv";
 import { isNode, LineCounter, parseDocument } from "yaml";
 import { UserError } from "../../base/errors.ts";
+import type { BootFile } from "../../machine/boot/boot-file.ts";
+import { checkAliasResources } from "../../platform/aliases/alias-tree.ts";
 import { type AliasProblem, checkAliases, type DeviceAlias } from "../../platform/aliases/device-aliases.ts";
+import { readDeviceTree } from "../../platform/device-tree/reader.ts";
 import { readInputFile } from "../cli/user-files.ts";
 
 /** Path of a value in the file: names and numbers. */
@@ -19,6 +22,20 @@ export interface AliasFile {
 export async function readAliasFile(path: string): Promise<AliasFile> {
   const { bytes } = await readInputFile(path, "file of aliases");
   return parseAliasFile(path, new TextDecoder().decode(bytes), await readSchema());
+}
+
+/** The aliases of a file that was named, and whose mistakes beside that board are told with their places. */
+export async function readAliases(
+  path: string | undefined,
+  board: BootFile | undefined,
+): Promise<readonly DeviceAlias[] | undefined> {
+  if (path === undefined) return undefined;
+  const file = await readAliasFile(path);
+  if (board !== undefined) {
+    const [problem] = checkAliasResources(readDeviceTree(board.bytes, board.name), file.aliases);
+    if (problem !== undefined) throw file.problem(problem);
+  }
+  return file.aliases;
 }
 
 /** The same for a text; `schema` is schemas/device-aliases.schema.json. */

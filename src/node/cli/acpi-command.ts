@@ -4,6 +4,7 @@ import { UserError } from "../../base/errors.ts";
 import type { ConversionResult } from "../../platform/conversion/convert.ts";
 import { convertDeviceTree } from "../../platform/conversion/convert-blob.ts";
 import { printReport } from "../../platform/conversion/report.ts";
+import { readAliases } from "../aliases/alias-file.ts";
 import type { Host } from "./host.ts";
 import { readInputFile, writeOutputFile } from "./user-files.ts";
 
@@ -12,6 +13,7 @@ export interface AcpiOptions {
   readonly output: string;
   readonly report?: boolean;
   readonly strict?: boolean;
+  readonly aliases?: string | undefined;
 }
 
 /** Warnings that are printed without --report. */
@@ -19,8 +21,13 @@ const WARNINGS_SHOWN = 10;
 
 /** `elvisor acpi`: makes ACPI tables from a board's device tree, one file each. */
 export async function acpiCommand(board: string, options: AcpiOptions, host: Host): Promise<void> {
-  const { bytes } = await readInputFile(board, "device tree");
-  const result = convertDeviceTree(bytes, { source: board, strict: options.strict ?? false });
+  const file = await readInputFile(board, "device tree");
+  const aliases = await readAliases(options.aliases, file);
+  const result = convertDeviceTree(file.bytes, {
+    source: board,
+    strict: options.strict ?? false,
+    ...(aliases === undefined ? {} : { aliases }),
+  });
   await makeDirectory(options.output);
   if (options.report === true) await writeReport(result, options.output, host);
   if (result.status === "refused") {

@@ -68,6 +68,7 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
         "describe the machine by ACPI instead of a device tree; auto: converted from that (default: on for firmware, off for kernels)",
       ).choices(["on", "off", "auto"]),
     )
+    .option("--aliases <FILE>", "tell the guest other ids of devices that it does not know (YAML or JSON)")
     .option(
       "--smbios <SETTING>",
       "what the machine calls itself, such as type=1,manufacturer=ACME (may be repeated)",
@@ -213,6 +214,7 @@ function addTools(program: Command, host: Host): void {
     .argument("<BOARD>", "the board's device tree (DTB)")
     .requiredOption("-o, --output <DIRECTORY>", "write the tables there, as DSDT.aml, APIC.aml, ...")
     .option("--report", "also write report.txt and report.json: what became of every node and property")
+    .option("--aliases <FILE>", "add alternative ids for devices (YAML or JSON), and the table DIDM")
     .option("--strict", "refuse the board where there would be a warning")
     .addHelpText(
       "after",

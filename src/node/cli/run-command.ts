@@ -11,6 +11,7 @@ import type {
   VirtualMachineOptions,
 } from "../../machine/virtual-machine-interface.ts";
 import { mergeIdentities, type SmbiosIdentity } from "../../platform/smbios/identity.ts";
+import { readAliases } from "../aliases/alias-file.ts";
 import { type DriveFile, openDrive } from "../disks/drive-file.ts";
 import { parseDrive } from "../disks/drive-option.ts";
 import { openVariableFile, type VariableFile } from "../disks/variable-file.ts";
@@ -52,6 +53,7 @@ export interface RunOptions extends GuestChoice {
   readonly secure?: boolean;
   readonly virtualization?: boolean;
   readonly acpi?: AcpiChoice | undefined;
+  readonly aliases?: string | undefined;
   readonly smbios?: readonly SmbiosIdentity[] | undefined;
   readonly console?: "virtio" | "serial" | undefined;
   readonly stats?: string | undefined;
@@ -179,6 +181,7 @@ async function runWith(
     tlbi: options.tlbi,
     mmuCheck: options.mmuCheck ?? false,
     acpi: options.acpi,
+    aliases: await readAliases(options.aliases, guest.deviceTree),
     identity: mergeIdentities(options.smbios ?? []),
     serial: session.serial,
     console: session.console && { ...session.console, output: hub.tee(session.console.output) },

@@ -2,7 +2,7 @@ import { Account } from "../conversion/account.ts";
 import { AddressReader } from "../conversion/addresses.ts";
 import { InterruptReader } from "../conversion/interrupts.ts";
 import { TreeIndex, type TreeNode } from "../conversion/tree-index.ts";
-import { encodeCells, encodeStrings } from "../device-tree/property-values.ts";
+import { decodeStrings, encodeCells, encodeStrings } from "../device-tree/property-values.ts";
 import { createNode, type DeviceTree, type DeviceTreeNode, findChild } from "../device-tree/tree.ts";
 import {
   type AliasProblem,
@@ -76,7 +76,8 @@ const TABLE_NODE = "device-aliases";
 
 function applyAlias(properties: Map<string, Uint8Array>, { as, properties: more = {} }: DeviceAlias): void {
   const own = properties.get("compatible") ?? new Uint8Array(0);
-  const names = as.filter(isCompatibleName);
+  const known = decodeStrings(own) ?? [];
+  const names = as.filter((name) => isCompatibleName(name) && !known.includes(name));
   const added = encodeStrings(...names);
   const compatible = new Uint8Array(own.length + added.length);
   compatible.set(own);

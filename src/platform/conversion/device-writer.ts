@@ -164,7 +164,7 @@ export class DeviceWriter {
   #busWindows(node: TreeNode, resources: DeviceResources): void {
     const { account, addresses } = this.#conversion;
     if (!node.has("ranges") || this.#hosts.has(node)) return;
-    if (node.compatible[0] === "simple-bus") {
+    if (node.isCompatible("simple-bus")) {
       for (const { child, parent, size } of addresses.windows(node, "ranges") ?? []) {
         const physical = addresses.translate(node.parent, parent, size);
         if (physical === undefined || size === 0n) continue;

@@ -43,10 +43,16 @@ export const PROCESSOR_CONTAINER = "ACPI0010";
 /** "Look at `compatible` in _DSD." */
 export const DEVICE_TREE_DEVICE = "PRP0001";
 
+/**
+ * Devices whose drivers in Linux take for granted that there is a device tree, and crash without one; in ACPI,
+ * clocks are the firmware's business. What refers to them still can.
+ */
+const TREE_ONLY: readonly string[] = ["fixed-clock", "fixed-factor-clock"];
+
 /** The hardware id for a node with `compatible`. */
 export function hardwareId(node: TreeNode): string {
   const [first] = node.compatible;
-  if (first === "simple-bus") return CONTAINER;
+  if (node.isCompatible("simple-bus", ...TREE_ONLY)) return CONTAINER;
   // Some makers write their ACPI id where a name belongs.
   if (first !== undefined && isAcpiId(first)) return first;
   for (const compatible of node.compatible) {

@@ -145,7 +145,8 @@ export function isGraphNode(node: TreeNode): boolean {
   return node.baseName === "port" || node.baseName === "endpoint";
 }
 
-/** The name of a data node. */
+/** The name of a data node. AML's strings are ASCII, and so are the names of sound trees. */
 export function dataName(node: TreeNode): string {
-  return isGraphNode(node) && !node.name.includes("@") ? `${node.baseName}@0` : node.name;
+  const name = isGraphNode(node) && !node.name.includes("@") ? `${node.baseName}@0` : node.name;
+  return name.replaceAll(/[^\x20-\x7e]/g, "?");
 }

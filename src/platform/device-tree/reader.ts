@@ -64,7 +64,7 @@ class BlobReader {
     const found: MemoryReservation[] = [];
     for (let at = this.header.reservationsOffset; ; at += BLOB.RESERVATION_SIZE) {
       if (at % 8 !== 0 || at + BLOB.RESERVATION_SIZE > this.header.totalSize) {
-        throw this.#error("has a memory reservation block without an end");
+        throw this.#error(`has a memory reservation block without an end, at offset ${at}`);
       }
       const address = this.#view.getBigUint64(at);
       const size = this.#view.getBigUint64(at + 8);
@@ -74,10 +74,11 @@ class BlobReader {
   }
 
   tree(): DeviceTreeNode {
-    if (this.#token() !== TOKEN.BEGIN_NODE) throw this.#error("has a structure block without a root node");
+    if (this.#token() !== TOKEN.BEGIN_NODE)
+      throw this.#errorHere("has a structure block without a root node");
     const root = this.#node(0);
-    if (this.#token() !== TOKEN.END) throw this.#error("has something after its root node");
-    if (root.name !== "") throw this.#error(`has a root node called "${root.name}"`);
+    if (this.#token() !== TOKEN.END) throw this.#errorHere("has something after its root node");
+    if (root.name !== "") throw this.#errorHere(`has a root node called "${root.name}"`);
     return root;
   }
 
@@ -95,7 +96,7 @@ class BlobReader {
   #node(depth: number): DeviceTreeNode {
     this.#nodeCount += 1;
     if (depth > READER_LIMITS.DEPTH || this.#nodeCount > READER_LIMITS.NODES) {
-      throw this.#error(
+      throw this.#errorHere(
         `nests nodes deeper than ${READER_LIMITS.DEPTH} or has more than ${READER_LIMITS.NODES}`,
       );
     }
@@ -130,7 +131,7 @@ class BlobReader {
       this.#propertyNames.set(nameOffset, name);
     }
     if (node.properties.has(name))
-      throw this.#error(`has the property "${name}" twice in node "${node.name}"`);
+      throw this.#errorHere(`has the property "${name}" twice in node "${node.name}"`);
     node.properties.set(name, this.#bytes.slice(start, start + length));
   }
 
@@ -151,7 +152,7 @@ class BlobReader {
   /** Moves past `length` bytes and the padding that follows them. */
   #skip(length: number): void {
     if (this.#position + length > this.#structureEnd)
-      throw this.#error("has a structure block without an end");
+      throw this.#errorHere("has a structure block without an end");
     this.#position += Math.ceil(length / 4) * 4;
   }
 
@@ -166,6 +167,11 @@ class BlobReader {
 
   #truncated(needed: number): UserError {
     return this.#error(`is truncated: it has ${this.#bytes.length} bytes of ${needed}`);
+  }
+
+  /** An error at the place in the structure block that has been reached. */
+  #errorHere(what: string): UserError {
+    return this.#error(`${what}, at offset ${this.#position}`);
   }
 
   #error(what: string): UserError {
