@@ -157,6 +157,7 @@ export class DriverSession implements VirtioHost {
     for (const queue of this.#queues) {
       yield* [queue.size, ...queue.descriptors, ...queue.driver, ...queue.device];
       yield queue.live?.isLive ? 1 : 0;
+      yield* queue.live?.state() ?? [];
     }
     yield* this.device.configuration;
   }

@@ -117,6 +117,11 @@ export class PackedRing implements Ring {
     return passedEvent(place, this.#give.index, old);
   }
 
+  state(): Iterable<number> {
+    const flags = [this.#take.wrap, this.#give.wrap, this.#gave, this.#wrapped].map(Number);
+    return [this.#take.index, this.#give.index, this.#announced, ...flags];
+  }
+
   #at(index: number): Descriptor | undefined {
     return this.#reader.read(this.#layout.descriptors + index * DESCRIPTOR_SIZE);
   }

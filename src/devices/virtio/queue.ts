@@ -64,6 +64,10 @@ export class VirtQueue {
     return undefined;
   }
 
+  state(): Iterable<number> {
+    return this.#live ? this.#ring.state() : [];
+  }
+
   kill(): void {
     this.#live = false;
   }

@@ -32,6 +32,8 @@ export interface Ring {
   arm(): boolean;
   /** True when the driver wants an interrupt for what was given back since the last call. */
   wantsInterrupt(): boolean;
+  /** Numbers that make up its state besides what lies in memory. */
+  state(): Iterable<number>;
 }
 
 export interface Descriptor {

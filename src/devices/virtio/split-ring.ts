@@ -84,6 +84,10 @@ export class SplitRing implements Ring {
     return event === undefined || passedEvent(event, this.#given, old);
   }
 
+  state(): Iterable<number> {
+    return [this.#taken, this.#given, this.#announced];
+  }
+
   #fail(reason: string): undefined {
     this.#options.fail(reason);
     return undefined;
