@@ -36,7 +36,8 @@ export interface GuestOptions {
   readonly deterministic?: boolean;
   readonly append?: string;
   readonly deviceTree?: Uint8Array;
-  readonly acpi?: "on" | "off";
+  readonly acpi?: "on" | "off" | "auto";
+  readonly aliases?: VirtualMachineOptions["aliases"];
   /** Started first; it finds the kernel in fw_cfg. */
   readonly firmware?: BootFile;
   readonly drives?: readonly Drive[];
@@ -141,6 +142,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
       options.deviceTree === undefined ? undefined : { name: "the given tree", bytes: options.deviceTree },
     decompressors: KERNEL_DECOMPRESSORS,
     acpi: options.acpi,
+    aliases: options.aliases,
     firmware: options.firmware,
     secure: options.secure ?? false,
     virtualization: options.virtualization ?? false,
