@@ -14,6 +14,12 @@ export const GROUPS = {
   system: { title: "System calls, signals, processes, memory maps", floor: 1.5, goal: 4, least: undefined },
   disk: { title: "Disks, 4 KiB at a time", floor: 0.7, goal: 1, least: undefined },
   programs: { title: "Programs in a Debian userland", floor: 1, goal: 2, least: 0.5 },
+  network: {
+    title: "User-mode network, a server on the same computer",
+    floor: 0.7,
+    goal: 1,
+    least: 0.7,
+  },
   userland: { title: "Loops in a Linux process", floor: undefined, goal: undefined, least: undefined },
 } as const satisfies Record<string, Group>;
 
@@ -62,6 +68,13 @@ export interface ProgramItem extends ItemFacts {
   readonly unit?: number;
 }
 
+/** A test of `guest/network.c` in the default guest, with the host's loopback address at the other end. */
+export interface NetworkItem extends ItemFacts {
+  readonly kind: "network";
+  /** Mebibytes, or exchanges. */
+  readonly iterations: number;
+}
+
 /** Debian's kernel with the default guest's initial file system, until the shell asks for a command. */
 export interface BootItem extends ItemFacts {
   readonly kind: "boot";
@@ -73,7 +86,7 @@ export interface DiskItem extends ItemFacts {
   readonly iterations: number;
 }
 
-export type Item = KernelItem | SystemItem | ProgramItem | BootItem | DiskItem;
+export type Item = KernelItem | SystemItem | ProgramItem | BootItem | DiskItem | NetworkItem;
 
 type KernelOptions = Partial<
   Pick<KernelItem, "element" | "vectorise" | "rounds" | "largeSystemExtensions" | "source">
@@ -98,6 +111,10 @@ function program(name: string, iterations: number, unit?: number): ProgramItem {
 
 function disk(name: string, iterations: number): DiskItem {
   return { kind: "disk", name, group: "disk", iterations };
+}
+
+function network(name: string, iterations: number): NetworkItem {
+  return { kind: "network", name, group: "network", iterations };
 }
 
 export const ITEMS: readonly Item[] = [
@@ -150,6 +167,10 @@ export const ITEMS: readonly Item[] = [
   program("openssl-sha256", 2, 10_000),
   program("openssl-aes-128-gcm", 2, 10_000),
   program("openssl-rsa", 2, 10),
+  network("network-receive", 300),
+  network("network-send", 300),
+  network("network-round-trips", 2000),
+  network("network-connections", 500),
   system("userland", "clock", 5_000_000),
   system("userland", "string-functions", 10_000),
 ];

@@ -35,6 +35,7 @@ const machine = await createMachine({
   commandLine: request.commandLine,
   drives,
   decompressors: KERNEL_DECOMPRESSORS,
+  ...(request.network === true && { net: {} }),
   serial: onSerial,
 });
 process.once("SIGTERM", () => machine.stop());

@@ -7,10 +7,12 @@ import { UserError } from "../src/base/errors.ts";
 import { diskWorkload } from "./build/disk-workload.ts";
 import { kernelWorkload } from "./build/kernel-workload.ts";
 import { bootWorkload, type LinuxImages, linuxImages, systemWorkload } from "./build/linux-workloads.ts";
+import { networkWorkload } from "./build/network-workload.ts";
 import { programWorkload } from "./build/program-workload.ts";
 import { takeSnapshot } from "./build/snapshot.ts";
 import { CONTENDER_NAMES, CONTENDERS } from "./contenders.ts";
 import { type DiskItem, ITEMS, type Item, type ProgramItem, type SystemItem, selectItems } from "./items.ts";
+import { startNetworkServer } from "./measure/network-server.ts";
 import { type Measured, measure } from "./measure-items.ts";
 import { type BenchOptions, buildBenchProgram } from "./options.ts";
 import { BENCH } from "./paths.ts";
@@ -41,12 +43,17 @@ async function measureAndReport(names: readonly string[], options: BenchOptions)
   const { items } = selectItems(names);
   checkQemu(options);
   const images = items.some(({ kind }) => kind !== "kernel") ? await linuxImages() : undefined;
+  const networkItems = items.filter((item) => item.kind === "network");
+  const server = networkItems.length > 0 ? await startNetworkServer() : undefined;
   const workloads = await prepare(items, options.scale, images);
+  if (server !== undefined && images !== undefined)
+    workloads.push(await networkWorkload(networkItems, options.scale, images, server.port));
   const { machineProcess, remove } = takeSnapshot();
   let measured: Measured;
   try {
     measured = await measure(workloads, options.with, { runs: options.runs, machineProcess, say });
   } finally {
+    server?.close();
     remove();
   }
   const wrong = measured.results.flatMap(checksumDifferences);

@@ -24,6 +24,8 @@ export interface GuestFiles {
   readonly initrd?: string;
   readonly commandLine?: string;
   readonly drives?: readonly { readonly path: string; readonly format: "raw" | "qcow2" }[];
+  /** A virtio card with the user-mode network of the machine. */
+  readonly network?: boolean;
 }
 
 /** What `machine-process` is told. */
@@ -72,9 +74,13 @@ export function commandFor(
 function qemuArguments(cpu: string, guest: GuestFiles): string[] {
   return [
     ...["-M", "virt,gic-version=3,dtb-randomness=off", "-accel", "tcg", "-cpu", cpu, "-smp", "1"],
+    ...["-global", "virtio-mmio.force-legacy=false"],
     ...["-m", String(GUEST_MEMORY / MEBIBYTE), "-nodefaults", "-display", "none", "-no-reboot"],
     ...["-serial", "stdio", "-kernel", guest.kernel],
     ...(guest.initrd === undefined ? [] : ["-initrd", guest.initrd]),
+    ...(guest.network === true
+      ? ["-netdev", "user,id=network", "-device", "virtio-net-device,netdev=network"]
+      : []),
     ...(guest.commandLine === undefined ? [] : ["-append", guest.commandLine]),
     // QEMU puts the first device in the last slot, and Linux counts from the first.
     ...(guest.drives ?? [])
