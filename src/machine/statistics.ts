@@ -1,5 +1,6 @@
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import type { ShadowWalk } from "../mmu/shadow/shadow-walk.ts";
+import type { UserNetworkStatistics } from "../network/user-network.ts";
 import type { Machine } from "./machine.ts";
 import type { ProcessingElement } from "./processing-element.ts";
 import type { MachineStatistics } from "./virtual-machine-interface.ts";
@@ -8,6 +9,7 @@ import type { MachineStatistics } from "./virtual-machine-interface.ts";
 export function machineStatistics(
   machine: Machine,
   run: { milliseconds: number; idleMilliseconds: number; resets: number },
+  network?: UserNetworkStatistics,
 ): MachineStatistics {
   const { interpreter, store, tlbs } = machine;
   const busySeconds = (run.milliseconds - run.idleMilliseconds) / 1000;
@@ -33,6 +35,13 @@ export function machineStatistics(
     tableWalks: misses - fills - sum(machine, ({ mmu }) => mmu.shadowWalk?.hits ?? 0),
     tlbInvalidations: tlbs.invalidations,
     tracedWrites: store.tracedWrites,
+    ...(network !== undefined && {
+      networkConnections: network.tcpConnections,
+      networkBufferedBytes: network.tcpBufferedBytes,
+      networkUdpFlows: network.udpFlows,
+      networkDroppedFrames: network.droppedFrames,
+      networkRefusedConnections: network.refusedConnections,
+    }),
     tlbFlushes: sum(machine, (element) => element.mmu.statistics().flushes),
     addressSpaceReassignments: sum(machine, (element) => element.mmu.statistics().reassignments),
     ...shadowStatistics(machine, fills),

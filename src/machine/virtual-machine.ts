@@ -196,11 +196,12 @@ class RunningMachine implements VirtualMachine {
   }
 
   stats(): MachineStatistics {
-    return machineStatistics(this.#machine, {
+    const run = {
       milliseconds: this.#host.now() - this.#started,
       idleMilliseconds: this.#idleMilliseconds,
       resets: this.#resets,
-    });
+    };
+    return machineStatistics(this.#machine, run, this.#network?.statistics());
   }
 }
 

@@ -18,10 +18,13 @@ export const GUEST_KERNELS = [
 export type GuestKernel = (typeof GUEST_KERNELS)[number];
 
 /** A kernel and the initial file system of the default guest, whose shell is on the first console there is. */
-export async function guestFiles(name: GuestKernel): Promise<{ kernel: BootFile; initrd: BootFile }> {
+export async function guestFiles(
+  name: GuestKernel,
+  { network = false }: { readonly network?: boolean } = {},
+): Promise<{ kernel: BootFile; initrd: BootFile }> {
   const images = await cachedImages([name]);
   const busybox = await busyboxFile();
-  const session = { kind: "shell", terminal: "dumb", size: undefined } as const;
+  const session = { kind: "shell", terminal: "dumb", size: undefined, network } as const;
   const initrd = buildInitramfs(busybox.bytes, await readModuleFiles(images[name]!), session);
   return {
     kernel: await firstFile(images[name]!),

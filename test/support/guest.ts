@@ -3,6 +3,7 @@ import type {
   ByteInput,
   Drive,
   ExitReason,
+  NetworkOptions,
   VirtioBus,
   VirtualMachine,
   VirtualMachineFactory,
@@ -44,6 +45,9 @@ export interface GuestOptions {
   readonly virtioBus?: VirtioBus;
   readonly balloon?: VirtualMachineOptions["balloon"];
   readonly shares?: readonly Share[];
+  readonly net?: NetworkOptions;
+  /** Unless given, the one of this run of the tests. */
+  readonly engine?: "interpreter" | "translator";
 }
 
 /** A guest that runs: the default initial file system on a Debian kernel. */
@@ -130,7 +134,7 @@ export class Guest {
 /** Boots a kernel with the default initial file system. */
 export async function startGuest(options: GuestOptions): Promise<Guest> {
   const { factory = createMachine, cpus = 1, memoryMebibytes = 512, append } = options;
-  const files = await guestFiles(options.kernel);
+  const files = await guestFiles(options.kernel, { network: options.net !== undefined });
   const serial = new GuestConsole();
   const terminal = new GuestConsole();
   const machineOptions: VirtualMachineOptions = {
@@ -147,7 +151,8 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     secure: options.secure ?? false,
     virtualization: options.virtualization ?? false,
     deterministic: options.deterministic ?? false,
-    engine: ENGINE,
+    engine: options.engine ?? ENGINE,
+    ...(options.net !== undefined && { net: options.net }),
     ...(options.drives !== undefined && { drives: options.drives }),
     virtioBus: options.virtioBus,
     balloon: options.balloon,

@@ -22,6 +22,8 @@ const FAILURES: Readonly<Record<string, StreamFailure>> = {
   ETIMEDOUT: "timed out",
 };
 
+/** Bytes that are written together at most. */
+const COLLECTED = 1 << 18;
 /** Connections that wait to be taken from a published port. */
 const BACKLOG = 511;
 
@@ -95,11 +97,31 @@ function streamOf(socket: Socket, events: StreamEvents, paused = false): HostStr
     if (ended) events.closed();
     else events.failed("reset");
   });
+  // A guest that is running hands over many small segments before anything is read here: after the first they are
+  // collected, and go out together when the event loop turns or there are enough.
+  let corked = false;
+  let collected = 0;
+  const uncork = (): void => {
+    corked = false;
+    socket.uncork();
+  };
   return {
     write(bytes) {
       socket.write(bytes, () => {
         if (!over) events.written(bytes.length);
       });
+      if (!corked) {
+        corked = true;
+        collected = 0;
+        socket.cork();
+        setImmediate(uncork);
+      } else {
+        collected += bytes.length;
+        if (collected < COLLECTED) return;
+        collected = 0;
+        socket.uncork();
+        socket.cork();
+      }
     },
     end: () => void socket.end(),
     pause: () => void socket.pause(),
