@@ -70,16 +70,25 @@ export class GuestFiles {
     const match = /^([0-9a-f]+) (\d+)\n$/.exec(result.stdout);
     if (result.exitCode !== 0 || match === null) return undefined;
     const mode = Number.parseInt(match[1]!, 16);
-    const kinds: Readonly<Record<number, GuestFileStatus["kind"]>> = {
-      16807: "file",
-      9604: "directory",
-      21609: "link",
-    };
-    return { kind: kinds[mode & 0o170000] ?? "other", size: Number(match[2]), mode: mode & 0o7777 };
+    return { kind: kindOf(mode), size: Number(match[2]), mode: mode & 0o7777 };
   }
 
   async #run(words: readonly string[], what: string, path: string) {
     return check(await this.#exec(words, { input: "" }), what, path);
+  }
+}
+
+/** The kind of file that a mode tells (POSIX, sys/stat.h). */
+function kindOf(mode: number): GuestFileStatus["kind"] {
+  switch (mode & 0o170000) {
+    case 0o100000:
+      return "file";
+    case 0o040000:
+      return "directory";
+    case 0o120000:
+      return "link";
+    default:
+      return "other";
   }
 }
 

@@ -171,7 +171,6 @@ export class VirtualMachine implements AsyncDisposable {
       throw new UserError("The machine has no socket device, which its agent needs.");
     this.#machine = machine;
     this.#drives = drives;
-    this.#open = streamOpener(sockets);
     this.console = new GuestConsole(() => machine);
     this.files = new GuestFiles((words, options) => this.exec(words, options));
     sockets.listen(READY_PORT, () => {
@@ -188,6 +187,7 @@ export class VirtualMachine implements AsyncDisposable {
       this.events.emit("ended", reason);
       return reason;
     });
+    this.#open = streamOpener(sockets, this.ended);
   }
 
   /** Resolves when commands can be run; an error where the machine ends, or the agent does not come. */

@@ -5,7 +5,7 @@ import { Random } from "../support/random.ts";
 const FULL = process.env["ELVISOR_FULL"] === "1";
 /** Commands in a row. */
 const MANY = FULL ? 10_000 : 200;
-const BOOT_LIMIT = 240_000;
+const BOOT_LIMIT = 600_000;
 
 let machine: VirtualMachine;
 beforeAll(async () => {
@@ -134,7 +134,7 @@ describe("commands in a guest", () => {
       expect(together.map(({ stdout }) => stdout.length)).toEqual(together.map((_, number) => 1000 * number));
       await expect.poll(processes, { timeout: 20_000 }).toBeLessThanOrEqual(before + 1);
     },
-    FULL ? 3_600_000 : 120_000,
+    FULL ? 3_600_000 : 900_000,
   );
 });
 

@@ -308,6 +308,8 @@ function lateReadable(coming: Promise<Readable | undefined>): Readable {
 }
 
 function lateWritable(coming: Promise<Writable>): Writable {
+  // Nobody may ever write; how the command ended tells what became of it.
+  coming.catch(() => {});
   return new WritableStream({
     write(bytes: Uint8Array, _encoding, done) {
       coming.then((stream) => stream.write(bytes, (error) => done(error)), done);

@@ -7,11 +7,17 @@ export class ConnectionRefused extends Error {}
 /** Opens a stream to a port of the guest. */
 export type StreamOpener = (port: number) => Promise<Duplex>;
 
-/** Opens streams over a machine's socket device. */
-export function streamOpener(sockets: GuestSockets): StreamOpener {
+/** Opens streams over a machine's socket device. When the machine has ended, so have they. */
+export function streamOpener(sockets: GuestSockets, ended?: Promise<unknown>): StreamOpener {
+  const streams = new Set<SocketStream>();
+  void ended?.then(() => {
+    for (const stream of streams) stream.handler.closed(true);
+  });
   return (port) =>
     new Promise((resolve, reject) => {
       const stream = new SocketStream(() => resolve(stream), reject);
+      streams.add(stream);
+      stream.once("close", () => streams.delete(stream));
       stream.connection = sockets.connect(port, stream.handler);
     });
 }

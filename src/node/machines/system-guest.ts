@@ -74,6 +74,12 @@ RestartSec=1
 KillMode=process
 `;
 
+/** On a busy host a start may take longer than on a computer. */
+const PATIENCE = `[Manager]
+DefaultTimeoutStartSec=15min
+DefaultDeviceTimeoutSec=15min
+`;
+
 /** Puts the login where the user's keys go, and only there, for the kind of terminal that the user has. */
 function* terminalFiles(session: GuestSession, console: "virtio" | "serial"): Generator<[string, RunFile]> {
   const [wanted, other] = console === "virtio" ? ["hvc0", "ttyAMA0"] : ["ttyAMA0", "hvc0"];
@@ -82,6 +88,7 @@ function* terminalFiles(session: GuestSession, console: "virtio" | "serial"): Ge
     `systemd/system/serial-getty@${wanted}.service.d/20-terminal.conf`,
     { content: `[Service]\nEnvironment=TERM=${terminal || "vt220"}\n` },
   ];
+  yield ["systemd/system.conf.d/10-elvisor.conf", { content: PATIENCE }];
   // An empty unit is a masked one (systemd.unit(5)).
   yield [`systemd/system/serial-getty@${other}.service`, { content: "" }];
 }
