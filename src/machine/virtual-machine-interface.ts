@@ -126,7 +126,10 @@ export interface VirtualMachineOptions {
    * writes. "walk" (unless given): by walking the guest's tables. Both do exactly the same.
    */
   readonly mmu?: "walk" | "shadow";
-  /** With shadow tables, what TLBI does: apply what was written ("incremental", unless given), or forget all. */
+  /**
+   * With shadow tables, what TLBI of a regime or an ASID does: drop its translations ("full", unless given), or only
+   * those that the guest has changed.
+   */
   readonly tlbi?: "full" | "incremental";
   /** Compare every translation from shadow tables with a walk: slow, for finding defects. */
   readonly mmuCheck?: boolean;

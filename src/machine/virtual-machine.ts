@@ -229,7 +229,7 @@ function makeMachine(
       onVariablesWritten: options.variables?.write,
       memoryManagement: {
         mode: options.mmu ?? DEFAULT_MMU,
-        tlbi: options.tlbi ?? "incremental",
+        tlbi: options.tlbi ?? "full",
         check: options.mmuCheck ?? false,
       },
       translationThreshold: options.engine === "interpreter" ? undefined : TRANSLATION_THRESHOLD,

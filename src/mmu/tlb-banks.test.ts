@@ -61,6 +61,20 @@ describe("banks", () => {
     expect(fast()).toBe(false);
   });
 
+  it("are the list of live address spaces", () => {
+    const { machine, tables, load } = setUpAccesses();
+    tables.map(0x5000n, DATA, PAGE | USER | NOT_GLOBAL);
+    for (const asid of [1n, 2n, 1n]) {
+      machine.change({ TTBR0_EL1: BigInt(tables.root) | (asid << 48n), TCR_EL1: TCR | (1n << 36n) });
+      load(0x5000n, 4, accessFlags({ unprivileged: true }));
+    }
+    const [spaces] = machine.group.contexts();
+    expect(spaces!.slice(0, 2).map(({ regime, asid }) => [regime, asid])).toEqual([
+      ["EL1&0", 1],
+      ["EL1&0", 2],
+    ]);
+  });
+
   it("drop privileged entries of an address space that ends", () => {
     const { machine, tables, load } = setUpAccesses();
     tables.map(0x5000n, DATA, PAGE | NOT_GLOBAL);

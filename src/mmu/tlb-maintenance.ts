@@ -6,7 +6,7 @@ import type { TracedStore } from "../memory/traced-store.ts";
 import type { RegimeName } from "./regime.ts";
 import type { ShadowTables, TranslationKeepers } from "./shadow/shadow-tables.ts";
 import { revokeWritable } from "./tlb-bank.ts";
-import type { TranslationContext } from "./translation-context.ts";
+import type { AddressSpace, TranslationContext } from "./translation-context.ts";
 import { highWord, lowWord } from "./translation-registers.ts";
 
 /** TLBI operations of Armv8.0 and 8.1, each also with the suffix IS (all elements). */
@@ -56,6 +56,11 @@ export class TlbGroup {
 
   add(context: TranslationContext): void {
     this.#contexts.push(context);
+  }
+
+  /** The address spaces that each element has used lately: the live ones of the guest. */
+  contexts(): AddressSpace[][] {
+    return this.#contexts.map((context) => context.addressSpaces());
   }
 
   /** Byte addresses of every bank of every element. */

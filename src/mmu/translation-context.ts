@@ -57,6 +57,17 @@ interface UserBank {
   lastUse: number;
 }
 
+/** One address space of those that an element's soft TLB holds translations of. */
+export interface AddressSpace {
+  readonly regime: RegimeName;
+  readonly asid: number;
+  /** Guest-physical addresses of the tables of both halves; 0 without shadow tables, which alone tell them apart. */
+  readonly lowerTables: number;
+  readonly upperTables: number;
+  /** Counts the element's changes of address space: the larger, the later. */
+  readonly lastUse: number;
+}
+
 export interface ContextOptions {
   readonly memory: MachineMemory;
   readonly frames: FrameTable;
@@ -357,6 +368,20 @@ export class TranslationContext {
         if (root === 0 || geometry.shadowRoot === root) geometry.shadowRoot = 0;
       }
     }
+  }
+
+  /** The address spaces that have a bank, with what names them, most recently used first. */
+  addressSpaces(): AddressSpace[] {
+    return this.#users
+      .filter(({ slot }) => slot !== undefined)
+      .sort((one, other) => other.lastUse - one.lastUse)
+      .map(({ slot, asid, lower, upper, lastUse }) => ({
+        regime: slot!.name,
+        asid,
+        lowerTables: lower * 2 ** FRAME_SHIFT,
+        upperTables: upper * 2 ** FRAME_SHIFT,
+        lastUse,
+      }));
   }
 
   /** Number of the bank of the current address space, or -1 while it has none. */

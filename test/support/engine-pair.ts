@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { prepareBoot } from "../../src/machine/boot/prepare-boot.ts";
 import { InstructionTime } from "../../src/machine/instruction-time.ts";
-import { Machine } from "../../src/machine/machine.ts";
+import { Machine, type MemoryManagement } from "../../src/machine/machine.ts";
 import { MachineClock } from "../../src/machine/machine-clock.ts";
 import { PE_LAYOUT } from "../../src/memory/pe-layout.ts";
 import { KERNEL_DECOMPRESSORS } from "../../src/node/kernel-decompressors.ts";
@@ -25,6 +25,7 @@ export async function steppedMachine(
   kernel: GuestKernel,
   cpus: number,
   threshold: number | undefined,
+  memoryManagement?: MemoryManagement,
 ): Promise<SteppedMachine> {
   const options = { memoryBytes: MEMORY_BYTES, cpus, secure: false, virtualization: false };
   const plan = await prepareBoot({
@@ -39,7 +40,7 @@ export async function steppedMachine(
   let output = "";
   const machine = new Machine({
     ...options,
-    ...{ plan, clock, instructionTime, translationThreshold: threshold },
+    ...{ plan, clock, instructionTime, translationThreshold: threshold, memoryManagement },
     serial: {
       write: (bytes) => {
         output += Buffer.from(bytes).toString("latin1");
@@ -62,7 +63,7 @@ export function elementsHash({ machine }: SteppedMachine): string {
   for (const { base } of machine.elements) {
     hash.update(machine.memory.bytes.slice(base, base + PE_LAYOUT.SINK));
     hash.update(machine.memory.bytes.slice(base + PE_LAYOUT.PC, base + PE_LAYOUT.ATTENTION));
-    hash.update(machine.memory.bytes.slice(base + PE_LAYOUT.SP_BANK, base + PE_LAYOUT.SIZE));
+    hash.update(machine.memory.bytes.slice(base + PE_LAYOUT.SP_BANK, base + PE_LAYOUT.GWB_RING));
   }
   return hash.digest("hex");
 }

@@ -112,7 +112,7 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
     .addOption(
       new Option("--tlbi <MODE>", "with --mmu shadow: what a TLB invalidation forgets")
         .choices(["full", "incremental"])
-        .default("incremental"),
+        .default("full"),
     )
     .option("--mmu-check", "with --mmu shadow: compare every translation with a walk (slow)")
     .addOption(
