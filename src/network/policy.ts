@@ -38,7 +38,7 @@ export function parseAllowRule(text: string): AllowRule {
     (inBrackets ? !isAddress : !isAddress && !isName)
   ) {
     throw new UserError(
-      `"${text}" is no destination; allow HOST:PORT, such as deb.debian.org:80, 192.0.2.1:443 or [2001:db8::1]:22.`,
+      `"${text}" is no destination; allow HOST:PORT, such as mirror.example.org:80, 192.0.2.1:443 or [2001:db8::1]:22.`,
       { exitStatus: 2 },
     );
   }

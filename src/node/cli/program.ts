@@ -148,7 +148,7 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
       "truncate -s 1G disk.img && elvisor run --drive disk.img",
       "elvisor run --drive base.qcow2,overlay=mine.qcow2 --drive data.img,ro",
       "elvisor run --share .:/mnt --exec 'ls /mnt'",
-      "elvisor run --publish 2222:22 --net user,allow=deb.debian.org:80",
+      "elvisor run --publish 2222:22 --net user,allow=mirror.example.org:80",
       "elvisor run --kernel Image --initrd initrd.img --append 'root=/dev/vda1'",
       "elvisor run firmware:uboot",
       "elvisor run --uefi --uefi-vars vars.fd --drive debian.img",
