@@ -203,6 +203,7 @@ export class VirtualMachine implements AsyncDisposable {
   exec(words: string | readonly string[], options: CommandOptions = {}): Command {
     const open: StreamOpener = async (port) => {
       await this.ready();
+      if (this.#isEnded) throw endedTooEarly();
       return await this.#open(port);
     };
     return new Command(open, words, options);

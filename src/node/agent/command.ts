@@ -146,11 +146,11 @@ async function start(
 ): Promise<Streams> {
   const request = encodeRequest(words, options);
   const control = await open(AGENT_PORT).catch((cause: unknown) => {
+    // That the machine has ended, say, has been said.
+    if (cause instanceof UserError) throw cause;
     throw new UserError(
       "The agent in the guest does not answer; wait until the guest is up, or use its console.",
-      {
-        cause,
-      },
+      { cause },
     );
   });
   const reports = new Reports(control);

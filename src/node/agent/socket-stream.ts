@@ -10,11 +10,15 @@ export type StreamOpener = (port: number) => Promise<Duplex>;
 /** Opens streams over a machine's socket device. When the machine has ended, so have they. */
 export function streamOpener(sockets: GuestSockets, ended?: Promise<unknown>): StreamOpener {
   const streams = new Set<SocketStream>();
+  let isOver = false;
   void ended?.then(() => {
+    isOver = true;
     for (const stream of streams) stream.handler.closed(true);
   });
   return (port) =>
     new Promise((resolve, reject) => {
+      // Nothing would ever answer.
+      if (isOver) return reject(new ConnectionRefused("the machine has ended"));
       const stream = new SocketStream(() => resolve(stream), reject);
       streams.add(stream);
       stream.once("close", () => streams.delete(stream));

@@ -199,6 +199,7 @@ async function runWith(
     registration === undefined ? undefined : new ControlServer(machine, hub, () => stop("quit"));
   try {
     if (registration !== undefined) await control?.listen(registration.socket);
+    registration?.publish();
     session.attach(machine, stop);
     reason = stopped === undefined ? await Promise.race([machine.run(), stopLimit]) : { kind: "stopped" };
   } finally {

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
@@ -23,6 +23,8 @@ export interface RunningMachine {
 export interface Registration {
   /** The Unix socket at which it is spoken to. */
   readonly socket: string;
+  /** Shows the machine to other processes; its socket takes connections by then. */
+  publish(): void;
   release(): void;
 }
 
@@ -52,7 +54,10 @@ export class Registry {
     return join(this.directory, `${checkedName(name)}.log`);
   }
 
-  /** Takes the name for this process. What a machine left that was killed is put away. */
+  /**
+   * Takes the name for this process. What a machine left that was killed is put away. Others see the machine from
+   * {@link Registration.publish} on.
+   */
   async register(machine: RunningMachine): Promise<Registration> {
     const { name } = machine;
     await this.prepare();
@@ -60,9 +65,13 @@ export class Registry {
     const description = join(this.directory, `${name}.json`);
     const socket = this.socketOf(name);
     rmSync(socket, { force: true });
-    writeFileSync(description, JSON.stringify(machine));
     return {
       socket,
+      publish: () => {
+        const whole = `${description}.${machine.pid}`;
+        writeFileSync(whole, JSON.stringify(machine));
+        renameSync(whole, description);
+      },
       release: () => {
         rmSync(description, { force: true });
         rmSync(socket, { force: true });
