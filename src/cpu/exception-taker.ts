@@ -230,9 +230,7 @@ export class ExceptionTaker {
   }
 
   #instructionWord(): number {
-    const bytes = this.#mmu.reader.read(this.#state.pc, 4);
-    if (bytes.length < 4) return 0;
-    return (bytes[0]! | (bytes[1]! << 8) | (bytes[2]! << 16) | (bytes[3]! << 24)) >>> 0;
+    return this.#mmu.reader.u32(this.#mmu.space, this.#state.pc) ?? 0;
   }
 }
 

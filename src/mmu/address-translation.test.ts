@@ -115,20 +115,3 @@ describe("AT", () => {
     expect(at("S1E3R", 0x2000n)).toBe(par(DATA, 0xbbn, 3n));
   });
 });
-
-describe("VirtualReader", () => {
-  it("reads what is mapped, whatever the permissions, and changes nothing", () => {
-    const { machine, tables } = setUp();
-    const slot = tables.map(0x1000n, DATA + 0x1000, 0x3n);
-    tables.map(0x2000n, DATA, PAGE | USER);
-    machine.ram.write(DATA + 0x1ffe, new Uint8Array([1, 2]));
-    machine.ram.write(DATA, new Uint8Array([3, 4]));
-    const { reader } = machine.mmu;
-    machine.enter({ el: 0 });
-    expect([...reader.read(0x1ffen, 4)]).toEqual([1, 2, 3, 4]);
-    expect(reader.read(0x2fffn, 4).length).toBe(1);
-    expect(reader.read(0x7000n, 4).length).toBe(0);
-    expect(machine.read64(slot)).toBe(BigInt(DATA + 0x1000) | 3n);
-    expect(reader.translate(0x1004n)).toMatchObject({ address: DATA + 0x1004 });
-  });
-});

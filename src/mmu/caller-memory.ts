@@ -1,6 +1,7 @@
 import { FRAME_SIZE } from "../memory/machine-memory.ts";
 import { MAP_ENTRY, type PhysicalMap } from "../memory/physical-map.ts";
 import type { TracedStore } from "../memory/traced-store.ts";
+import type { GuestReader } from "./guest-reader.ts";
 import { FAULT_STATUS, faultOutsideWalk, type MemoryFault, NO_FAULT } from "./memory-fault.ts";
 import type { TranslationContext } from "./translation-context.ts";
 import { doubleWord, highWord, lowWord } from "./translation-registers.ts";
@@ -16,26 +17,33 @@ export class CallerMemory {
   readonly #store: TracedStore;
   readonly #context: TranslationContext;
   readonly #walker: Walker;
+  readonly #reader: GuestReader;
 
-  constructor(map: PhysicalMap, store: TracedStore, context: TranslationContext, walker: Walker) {
+  constructor(
+    map: PhysicalMap,
+    store: TracedStore,
+    context: TranslationContext,
+    walker: Walker,
+    reader: GuestReader,
+  ) {
     this.#map = map;
     this.#store = store;
     this.#context = context;
     this.#walker = walker;
+    this.#reader = reader;
   }
 
   /** `length` bytes from a virtual address on. */
   read(address: bigint, length: number): Uint8Array | MemoryFault {
-    const bytes = new Uint8Array(length);
-    const parts = this.#parts(address, length, 0);
-    if ("type" in parts) return parts;
-    for (const { host, at, size } of parts) bytes.set(this.#map.memory.bytes.subarray(host, host + size), at);
-    return bytes;
+    const { stage1, stage2, request } = this.#context.ordinary;
+    const rights = { stage1, stage2, request: request | REQUEST.INSPECT };
+    const { bytes, fault } = this.#reader.read(rights, address, length, { kind: "forward" });
+    return fault === undefined ? bytes : fault.guest;
   }
 
   /** Undefined when all is written; nothing is after a fault. */
   write(address: bigint, bytes: Uint8Array): MemoryFault | undefined {
-    const parts = this.#parts(address, bytes.length, REQUEST.WRITE);
+    const parts = this.#parts(address, bytes.length);
     if ("type" in parts) return parts;
     for (const { host, at, size } of parts) this.#store.write(host, bytes.subarray(at, at + size));
     return undefined;
@@ -45,10 +53,9 @@ export class CallerMemory {
   #parts(
     address: bigint,
     length: number,
-    direction: number,
   ): readonly { host: number; at: number; size: number }[] | MemoryFault {
     const { stage1, stage2, request } = this.#context.ordinary;
-    const wanted = request | direction;
+    const wanted = request | REQUEST.WRITE;
     const parts = [];
     for (let at = 0; at < length; ) {
       const virtual = BigInt.asUintN(64, address + BigInt(at));
@@ -61,7 +68,7 @@ export class CallerMemory {
         (this.#map.entry(walker.outLow, walker.outHigh, walker.outSecure) & MAP_ENTRY.KIND_MASK) ===
         MAP_ENTRY.RAM;
       const host = this.#map.hostAddress(walker.outLow, walker.outHigh, walker.outSecure);
-      if (host === 0 || (direction === REQUEST.WRITE && !isRam)) {
+      if (host === 0 || !isRam) {
         return faultOutsideWalk(FAULT_STATUS.EXTERNAL_ABORT, doubleWord(low, high), accessOf(wanted));
       }
       parts.push({ host, at, size });

@@ -5,8 +5,8 @@ import type { TracedStore } from "../memory/traced-store.ts";
 import { AddressTranslation } from "./address-translation.ts";
 import { CallerMemory } from "./caller-memory.ts";
 import { DataAccess } from "./data-access.ts";
+import { GuestReader, HYPERVISOR_RIGHTS, type ReadingSpace } from "./guest-reader.ts";
 import { GuestRing } from "./guest-ring.ts";
-import { VirtualReader } from "./reader.ts";
 import type { ShadowTables } from "./shadow/shadow-tables.ts";
 import { ShadowWalk } from "./shadow/shadow-walk.ts";
 import type { TlbGroup, TlbiOperation } from "./tlb-maintenance.ts";
@@ -16,7 +16,6 @@ import type {
   TranslationRegisterName,
   TranslationRegisters,
 } from "./translation-registers.ts";
-import { Walker } from "./walker.ts";
 
 export interface MmuOptions {
   readonly map: PhysicalMap;
@@ -48,7 +47,8 @@ export class Mmu {
   readonly context: TranslationContext;
   readonly access: DataAccess;
   readonly addressTranslation: AddressTranslation;
-  readonly reader: VirtualReader;
+  /** The hypervisor's reads, of this element's spaces and of others. */
+  readonly reader: GuestReader;
   /** For calls to the hypervisor. */
   readonly callerMemory: CallerMemory;
   readonly group: TlbGroup;
@@ -77,9 +77,14 @@ export class Mmu {
     this.shadowWalk = walk;
     this.access = new DataAccess({ memory, map, store, bus, context: this.context, base, walk });
     this.addressTranslation = new AddressTranslation(this.context, this.access.walker);
-    this.callerMemory = new CallerMemory(map, store, this.context, this.access.walker);
-    // A debugger's look leaves no traces.
-    this.reader = new VirtualReader(map, this.context, new Walker(map, store));
+    this.reader = new GuestReader(map, store);
+    this.callerMemory = new CallerMemory(map, store, this.context, this.access.walker, this.reader);
+  }
+
+  /** What the element's instructions see at present. */
+  get space(): ReadingSpace {
+    const { stage1, stage2 } = this.context.ordinary;
+    return { stage1, stage2, request: HYPERVISOR_RIGHTS };
   }
 
   /**

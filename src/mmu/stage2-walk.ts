@@ -37,7 +37,7 @@ export class Stage2Walk implements TableTranslator {
       const status = this.#leaf(configuration, low, high, request);
       if (status !== NO_FAULT || (request & REQUEST.PEEK) !== 0) return status;
       const updated = this.#wantedDescriptor(request);
-      if (updated === this.#walk.descriptorLow) return NO_FAULT;
+      if (updated === this.#walk.descriptorLow || (request & REQUEST.INSPECT) !== 0) return NO_FAULT;
       const outcome = this.#walk.updateLeaf(configuration.geometry, updated);
       if (outcome === "unsupported") return FAULT_STATUS.UNSUPPORTED_ATOMIC_UPDATE;
       if (outcome === "done") {

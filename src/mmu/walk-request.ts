@@ -18,6 +18,8 @@ export const REQUEST = {
   TABLE: 1 << 8,
   /** Stage 2, for the update of a stage 1 descriptor. */
   TABLE_UPDATE: 1 << 9,
+  /** The hypervisor's look with somebody's rights: permissions and access flags are checked, nothing is updated. */
+  INSPECT: 1 << 10,
 } as const;
 
 /** Bits of a result's permissions. */

@@ -33,7 +33,7 @@ export interface Translation {
 /** Requests that stage 2 of the final address must not see. */
 const STAGE1_BITS = REQUEST.PRIVILEGED | REQUEST.PAN;
 /** What stage 2 of a table address keeps of the request. */
-const TABLE_BITS = REQUEST.PEEK | REQUEST.ADDRESS_TRANSLATION;
+const TABLE_BITS = REQUEST.PEEK | REQUEST.INSPECT | REQUEST.ADDRESS_TRANSLATION;
 
 /**
  * Both stages of address translation (Arm ARM, AArch64.FullTranslate). A successful walk leaves its result in
@@ -155,7 +155,7 @@ export class Walker {
       const refused = this.#check(stage1, request);
       if (refused !== NO_FAULT) return refused;
       const wanted = this.#wantedDescriptor(request);
-      if (wanted === walk.descriptorLow) return NO_FAULT;
+      if (wanted === walk.descriptorLow || (request & REQUEST.INSPECT) !== 0) return NO_FAULT;
       if (nested !== undefined) {
         this.#stage2.tableRequest = (request & TABLE_BITS) | REQUEST.TABLE_UPDATE;
         const updateStatus = nested.translateTable(walk.descriptorAddressLow, walk.descriptorAddressHigh);
