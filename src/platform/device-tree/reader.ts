@@ -40,14 +40,17 @@ class BlobReader {
     this.#bytes = new Uint8Array(blob.buffer, blob.byteOffset, blob.length);
     this.#view = new DataView(blob.buffer, blob.byteOffset, blob.length);
     if (blob.length < 4 || this.#view.getUint32(0) !== BLOB.MAGIC) {
-      throw this.#error(`is no device tree blob: it does not begin with the magic number ${hex(BLOB.MAGIC)}`);
+      throw this.#error(
+        `is no device tree blob: it does not begin with the magic number ${hex(BLOB.MAGIC)}, at offset 0`,
+      );
     }
     if (blob.length < BLOB.HEADER_SIZE) throw this.#truncated(BLOB.HEADER_SIZE);
     this.header = this.#readHeader();
     const { totalSize, structureOffset, structureSize, stringsOffset, stringsSize } = this.header;
     if (totalSize > READER_LIMITS.BLOB_BYTES) {
       throw this.#error(
-        `says it has ${totalSize} bytes, more than the ${READER_LIMITS.BLOB_BYTES} a kernel can map`,
+        `says it has ${totalSize} bytes, more than the ${READER_LIMITS.BLOB_BYTES} a kernel can map, at ` +
+          `offset ${BLOB.HEADER.totalSize}`,
       );
     }
     if (totalSize > blob.length) throw this.#truncated(totalSize);
@@ -55,9 +58,12 @@ class BlobReader {
     // Version 16 has no structure size: the block ends where the blob does.
     this.#structureEnd = this.header.version >= 17 ? structureOffset + structureSize : totalSize;
     this.#stringsEnd = stringsOffset + stringsSize;
-    if (structureOffset % 4 !== 0 || this.#structureEnd > totalSize || this.#stringsEnd > totalSize) {
-      throw this.#error("has a header whose blocks lie outside the blob");
-    }
+    if (structureOffset % 4 !== 0) throw this.#errorIn("structureOffset", "which is no multiple of 4");
+    const outside = `which leads outside the blob of ${totalSize} bytes`;
+    if (structureOffset > totalSize) throw this.#errorIn("structureOffset", outside);
+    if (this.#structureEnd > totalSize) throw this.#errorIn("structureSize", outside);
+    if (stringsOffset > totalSize) throw this.#errorIn("stringsOffset", outside);
+    if (this.#stringsEnd > totalSize) throw this.#errorIn("stringsSize", outside);
   }
 
   reservations(): MemoryReservation[] {
@@ -87,7 +93,10 @@ class BlobReader {
       Object.entries(BLOB.HEADER).map(([field, offset]) => [field, this.#view.getUint32(offset)]),
     ) as Header;
     if (header.version < BLOB.LAST_COMPATIBLE_VERSION || header.lastCompatibleVersion > BLOB.VERSION) {
-      throw this.#error(`has format version ${header.version}; versions 16 and 17 are understood`);
+      throw this.#error(
+        `has format version ${header.version}, readable as ${header.lastCompatibleVersion}, at offset ` +
+          `${BLOB.HEADER.version}; versions 16 and 17 are understood`,
+      );
     }
     return header;
   }
@@ -166,7 +175,14 @@ class BlobReader {
   }
 
   #truncated(needed: number): UserError {
-    return this.#error(`is truncated: it has ${this.#bytes.length} bytes of ${needed}`);
+    const length = this.#bytes.length;
+    return this.#error(`is truncated: it has ${length} bytes of ${needed}, and ends at offset ${length}`);
+  }
+
+  /** An error in a field of the header. */
+  #errorIn(field: keyof Header, what: string): UserError {
+    const place = `at offset ${BLOB.HEADER[field]}`;
+    return this.#error(`has a header with ${field} ${hex(this.header[field])}, ${what}, ${place}`);
   }
 
   /** An error at the place in the structure block that has been reached. */
