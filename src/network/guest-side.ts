@@ -41,7 +41,7 @@ export class GuestSide {
   #identification = 0;
   #delivered = false;
 
-  /** `wake` is called when the host has brought something: {@link announce} should follow soon. */
+  /** `wake` is called when there is something for the guest: {@link flush} and {@link announce} should follow soon. */
   constructor(wake: () => void) {
     this.#wake = wake;
   }
@@ -57,6 +57,7 @@ export class GuestSide {
     this.#card = card;
     this.#neighbours.clear();
     this.#waiting = [];
+    this.#delivered = false;
   }
 
   stop(): void {
@@ -99,7 +100,10 @@ export class GuestSide {
   /** Gives a frame to the card; false when there is no room. */
   deliver(pieces: readonly Uint8Array[], offload?: DeliveryOffload): boolean {
     if (this.#card === undefined || !this.#card.deliver(pieces, offload)) return false;
-    this.#delivered = true;
+    if (!this.#delivered) {
+      this.#delivered = true;
+      this.#wake();
+    }
     return true;
   }
 
@@ -112,7 +116,7 @@ export class GuestSide {
     return true;
   }
 
-  /** The host has brought something for the guest. */
+  /** There may be something to be sent to the guest. */
   touch(): void {
     this.#wake();
   }

@@ -130,7 +130,6 @@ export class Publisher {
       pieces: [udpHeader(stand, guestPort, bytes.length), bytes],
       checksumOffset: 6,
     });
-    guest.touch();
   }
 
   #newPort(): number {

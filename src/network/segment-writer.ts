@@ -67,13 +67,50 @@ export class SegmentWriter {
     return Math.floor(MOST_JOINED / segmentSize) * segmentSize;
   }
 
+  /** Sends a segment without payload: where the guest has no room now, when it has some. */
+  sendSurely(fields: SegmentFields): void {
+    const frame = this.#write(fields, 0);
+    const header = frame.subarray(this.#start);
+    this.#view.setUint16(
+      this.#start + CHECKSUM,
+      complement(sumPieces([header], this.#pseudoSum(header.length))),
+    );
+    this.#guest.send(frame.slice());
+  }
+
   /** Sends a segment with `fill`'s payload of `length` bytes; false when the guest has no room for it. */
-  send(
+  send(fields: SegmentFields, length = 0, segmentSize = 0, fill?: (pieces: Uint8Array[]) => void): boolean {
+    const frame = this.#write(fields, length);
+    const at = this.#start;
+    this.#pieces.length = 1;
+    this.#pieces[0] = frame;
+    fill?.(this.#pieces);
+    const pseudo = this.#pseudoSum(frame.length - at + length);
+    if (this.#guest.card?.completesChecksums !== true) {
+      const sum = sumPieces([frame.subarray(at), ...this.#pieces.slice(1)], pseudo);
+      this.#view.setUint16(at + CHECKSUM, complement(sum));
+      return this.#guest.deliver(this.#pieces);
+    }
+    this.#view.setUint16(at + CHECKSUM, fold(pseudo));
+    return this.#guest.deliver(this.#pieces, {
+      checksumStart: at,
+      checksumOffset: CHECKSUM,
+      segmentSize: length > segmentSize ? segmentSize : 0,
+      headerSize: frame.length,
+      version: this.#version,
+    });
+  }
+
+  /** The sum of the pseudo header before a TCP header and payload of `length` bytes. */
+  #pseudoSum(length: number): number {
+    return pseudoSum(this.#ends.remote, this.#ends.guest, PROTOCOL.TCP, length);
+  }
+
+  /** All headers, without a checksum, before `length` bytes of payload; overwritten by the next. */
+  #write(
     { flags, sequence, acknowledgement, window, options = NONE }: SegmentFields,
-    length = 0,
-    segmentSize = 0,
-    fill?: (pieces: Uint8Array[]) => void,
-  ): boolean {
+    length: number,
+  ): Uint8Array {
     const headerLength = TCP_HEADER + options.length;
     const headerSize = this.#start + headerLength;
     const { remote: source, guest: destination, remotePort, guestPort } = this.#ends;
@@ -92,23 +129,6 @@ export class SegmentWriter {
     view.setUint16(at + 14, window);
     view.setUint32(at + CHECKSUM, 0);
     this.#frame.set(options, at + TCP_HEADER);
-    this.#pieces.length = 1;
-    this.#pieces[0] = this.#frame.subarray(0, headerSize);
-    fill?.(this.#pieces);
-    const pseudo = pseudoSum(source, destination, PROTOCOL.TCP, headerLength + length);
-    if (this.#guest.card?.completesChecksums !== true) {
-      const header = this.#frame.subarray(at, headerSize);
-      const sum = sumPieces([header, ...this.#pieces.slice(1)], pseudo);
-      view.setUint16(at + CHECKSUM, complement(sum));
-      return this.#guest.deliver(this.#pieces);
-    }
-    view.setUint16(at + CHECKSUM, fold(pseudo));
-    return this.#guest.deliver(this.#pieces, {
-      checksumStart: at,
-      checksumOffset: CHECKSUM,
-      segmentSize: length > segmentSize ? segmentSize : 0,
-      headerSize,
-      version: this.#version,
-    });
+    return this.#frame.subarray(0, headerSize);
   }
 }

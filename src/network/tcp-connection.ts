@@ -164,7 +164,7 @@ export class TcpConnection implements StreamEvents {
   /** Ends it for both sides at once. */
   abort(): void {
     if (this.state === "answered" || this.state === "calling" || this.state === "open")
-      this.#send(RST | ACK, this.#sender.next);
+      this.#sendReset(this.#sender.next);
     this.#breakOff();
   }
 
@@ -217,7 +217,7 @@ export class TcpConnection implements StreamEvents {
     if (state === "closed") return;
     if (state === "connecting" && reason !== "refused" && this.#parts.onUnreachable !== undefined)
       this.#parts.onUnreachable();
-    else this.#send(RST | ACK, state === "connecting" ? 0 : this.#sender.next);
+    else this.#sendReset(state === "connecting" ? 0 : this.#sender.next);
     this.#close();
   }
 
@@ -390,10 +390,16 @@ export class TcpConnection implements StreamEvents {
     fill?: (pieces: Uint8Array[]) => void,
   ): boolean {
     const acknowledgement = this.#receiver.next;
-    const window = flags & RST ? 0 : this.#receiver.advertise(this.#limit());
+    const window = this.#receiver.advertise(this.#limit());
     const sent = this.#writer.send({ flags, sequence, acknowledgement, window }, length, segmentSize, fill);
     if (sent) this.#acknowledge = false;
     return sent;
+  }
+
+  /** A guest that only waits for bytes would never hear of a lost one. */
+  #sendReset(sequence: number): void {
+    const acknowledgement = this.#receiver.next;
+    this.#writer.sendSurely({ flags: RST | ACK, sequence, acknowledgement, window: 0 });
   }
 
   #answer(): void {

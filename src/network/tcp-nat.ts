@@ -218,7 +218,7 @@ export class TcpNat implements TcpTable {
     if (reset === undefined) return;
     const { sourcePort: guestPort, destinationPort: remotePort } = segment;
     const ends = { guest: source, guestPort, remote: destination, remotePort };
-    new SegmentWriter(this.#guest, ends).send(reset);
+    new SegmentWriter(this.#guest, ends).sendSurely(reset);
   }
 
   #freePort(guestPort: number): number | undefined {

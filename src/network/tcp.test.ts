@@ -98,6 +98,18 @@ describe("connections from the guest", () => {
     for (const { guest } of [one, two]) expect(guest.network.statistics().tcpConnections).toBe(0);
   });
 
+  test("a reset waits for room where the guest has none", () => {
+    const { guest, peer, run, open } = setUp();
+    const stream = open();
+    guest.capacity = 0;
+    stream.events.failed("reset");
+    guest.host.advance(50);
+    expect(guest.frames).toEqual([]);
+    guest.capacity = 1;
+    run(100);
+    expect(peer.state).toBe("reset");
+  });
+
   test("segments of no connection are answered by a reset, resets by nothing", () => {
     const { guest, peer } = setUp();
     peer.state = "open";
@@ -265,6 +277,7 @@ describe("connections into the guest", () => {
       stream.paused = true;
       return stream;
     });
+    guest.host.advance(0);
     const [call] = guest.packets(PROTOCOL.TCP);
     expect([...call!.source]).toEqual([...NETWORK.gateway4]);
     const remotePort = (call!.payload[0]! << 8) | call!.payload[1]!;

@@ -100,7 +100,6 @@ export class UdpNat {
       pieces: [udpHeader(port, flow.guestPort, bytes.length), bytes],
       checksumOffset: 6,
     });
-    this.#guest.touch();
   }
 
   #sweep(): void {

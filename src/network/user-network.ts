@@ -67,10 +67,10 @@ export class UserNetwork implements Network {
   readonly #publisher: Publisher;
   readonly #reassembly: Reassembly;
   readonly #wake: () => void;
-  /** Something should be looked at; a call of `wake` is on its way; the guest is sending. */
+  /** Something should be looked at; a call of `wake` is on its way; a flush will follow anyway. */
   #work = false;
   #waking = false;
-  #transmitting = false;
+  #flushing = false;
 
   constructor({ host, allow, wake }: UserNetworkOptions) {
     this.#host = host;
@@ -115,6 +115,7 @@ export class UserNetwork implements Network {
   }
 
   start(card: NetworkCard): void {
+    this.#flushing = false;
     this.#guest.start(card);
   }
 
@@ -131,7 +132,6 @@ export class UserNetwork implements Network {
   }
 
   transmitted(): void {
-    this.#transmitting = false;
     this.#flush();
   }
 
@@ -140,7 +140,7 @@ export class UserNetwork implements Network {
   }
 
   transmit({ bytes, checksumPending, owned }: TransmittedFrame): void {
-    this.#transmitting = true;
+    this.#flushing = true;
     if (bytes.length < ETHERNET_HEADER || !isForUs(bytes)) return;
     const sender = bytes.subarray(6, 12);
     const packet = bytes.subarray(ETHERNET_HEADER);
@@ -160,7 +160,7 @@ export class UserNetwork implements Network {
 
   #touched(): void {
     this.#work = true;
-    if (this.#waking || this.#transmitting) return;
+    if (this.#waking || this.#flushing) return;
     this.#waking = true;
     this.#host.soon(() => {
       this.#waking = false;
@@ -169,9 +169,11 @@ export class UserNetwork implements Network {
   }
 
   #flush(): void {
-    this.#work = false;
+    this.#flushing = true;
     if (this.#guest.flush()) this.#tcp.pump();
     this.#guest.announce();
+    this.#flushing = false;
+    this.#work = false;
   }
 
   #takeIp(packet: IpPacket | undefined, sender: Uint8Array, checksumPending: boolean, owned: boolean): void {
@@ -255,7 +257,6 @@ export class UserNetwork implements Network {
       pieces: [udpHeader(DNS_PORT, sourcePort, answer.length), answer],
       checksumOffset: 6,
     });
-    this.#guest.touch();
   }
 
   #inside(destination: IpAddress, port: number): InsideService | "nobody" | undefined {

@@ -31,7 +31,10 @@ export class NetworkGuest implements NetworkCard {
   readonly completesChecksums: boolean;
   /** Frames that it takes before somebody looks at them. */
   capacity = Number.POSITIVE_INFINITY;
+  /** Those that it has been told of. */
   frames: DeliveredFrame[] = [];
+  /** Those that it has got, but does not know of. */
+  unannounced: DeliveredFrame[] = [];
 
   constructor(random: Random, options: Partial<UserNetworkOptions> & { offload?: boolean } = {}) {
     this.host = new FakeNetworkHost(random);
@@ -45,12 +48,14 @@ export class NetworkGuest implements NetworkCard {
   }
 
   deliver(pieces: readonly Uint8Array[], offload?: DeliveryOffload): boolean {
-    if (this.frames.length >= this.capacity) return false;
-    this.frames.push({ bytes: new Uint8Array(Buffer.concat(pieces)), offload });
+    if (this.frames.length + this.unannounced.length >= this.capacity) return false;
+    this.unannounced.push({ bytes: new Uint8Array(Buffer.concat(pieces)), offload });
     return true;
   }
 
-  announce(): void {}
+  announce(): void {
+    this.frames.push(...this.unannounced.splice(0));
+  }
 
   /** What came since the last call; there is room again afterwards. */
   take(): DeliveredFrame[] {
