@@ -97,11 +97,20 @@ export class VirtBoard {
     for (const device of this.#resettable) device.reset();
   }
 
+  /** Levels of the lines of the GPIO controller; bit N is line N. */
+  get gpioLevels(): number {
+    return this.#gpio.levels;
+  }
+
+  /** Drives a line of the GPIO controller from outside. */
+  setGpioLine(line: number, level: boolean): void {
+    this.#gpio.input(line).set(level);
+  }
+
   /** Presses and releases the power button. */
   pressPowerButton(): void {
-    const button = this.#gpio.input(VIRT_GPIO.powerButton);
-    button.set(true);
-    button.set(false);
+    this.setGpioLine(VIRT_GPIO.powerButton, true);
+    this.setGpioLine(VIRT_GPIO.powerButton, false);
   }
 
   #add<T extends Parameters<Bus["attach"]>[1]>(address: number, device: T, secure = false): T {

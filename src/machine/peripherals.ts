@@ -8,6 +8,7 @@ import { VirtioNet } from "../devices/virtio/net.ts";
 import { VirtioSocket } from "../devices/virtio/socket/socket-device.ts";
 import { formatBytes } from "../platform/units.ts";
 import { VIRT_MAP } from "../platform/virt-map.ts";
+import type { VirtBoard } from "./board.ts";
 import type { GuestNetwork } from "./guest-network.ts";
 import type { Machine } from "./machine.ts";
 import { OrderedDrives } from "./ordered-drives.ts";
@@ -15,6 +16,7 @@ import type { OutputQueue } from "./output-queue.ts";
 import { VirtioBuses } from "./virtio-buses.ts";
 import type {
   ByteInput,
+  GpioLines,
   GuestSockets,
   MemoryBalloon,
   SocketConnection,
@@ -25,6 +27,9 @@ import type {
 
 /** Linux uses one request queue for each processor, as far as there are so many. */
 const MOST_DISK_QUEUES = 4;
+
+/** Lines of the PL061. */
+const GPIO_LINES = 8;
 
 /** The guest's address on its socket device; every machine's guest is alone there. */
 const GUEST_CID = 3;
@@ -38,6 +43,7 @@ export class Peripherals {
   /** For a deterministic machine, which has to wait for its drives. */
   readonly orderedDrives: OrderedDrives | undefined;
   readonly balloon: MemoryBalloon | undefined;
+  readonly gpio: GpioLines;
   readonly #wake: () => void;
   readonly #virtio: VirtioBuses;
 
@@ -52,6 +58,7 @@ export class Peripherals {
     this.#wake = wake;
     this.#virtio = new VirtioBuses(options.virtioBus);
     this.serial = { send: (bytes) => this.#send(() => machine.board.serial.receive(bytes)) };
+    this.gpio = this.#connectLines(machine.board);
     this.console = this.#connectConsole(options, output);
     this.ports = this.#connectPorts(options, output);
     this.sockets = options.sockets === true ? this.#connectSockets() : undefined;
@@ -69,6 +76,21 @@ export class Peripherals {
     if (network !== undefined) this.#virtio.add(new VirtioNet(network));
     this.balloon = this.#connectBalloon(options);
     this.#virtio.connect(machine.board);
+  }
+
+  #connectLines(board: VirtBoard): GpioLines {
+    const wake = this.#wake;
+    return {
+      get levels() {
+        return board.gpioLevels;
+      },
+      set(line, level) {
+        if (!Number.isInteger(line) || line < 0 || line >= GPIO_LINES)
+          throw new UserError(`The machine has no GPIO line ${line}; give one from 0 to ${GPIO_LINES - 1}.`);
+        board.setGpioLine(line, level);
+        wake();
+      },
+    };
   }
 
   #connectShares({ deterministic, shares = [] }: VirtualMachineOptions): void {

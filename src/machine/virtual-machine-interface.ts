@@ -93,6 +93,8 @@ export interface VirtualMachineOptions {
   readonly memoryBytes: number;
   /** Processing elements. */
   readonly cpus: number;
+  /** NUMA domains that the machine says it has, each with a part of memory and processing elements. 1 unless given. */
+  readonly numaDomains?: number | undefined;
   readonly kernel?: BootFile | undefined;
   readonly initrd?: BootFile | undefined;
   readonly commandLine?: string | undefined;
@@ -207,6 +209,14 @@ export interface GuestTools {
   order(order: ToolsOrder): boolean;
 }
 
+/** The eight lines of the board's GPIO controller, a PL061, as what hangs on them sees them. */
+export interface GpioLines {
+  /** Bit N is line N: what the guest drives, and what {@link set} drives into lines that are inputs of the guest's. */
+  readonly levels: number;
+  /** Drives a line, 0 to 7, from outside. Line 3 is the power button. */
+  set(line: number, level: boolean): void;
+}
+
 /** A machine that has been put together but may not have started yet. */
 export interface VirtualMachine {
   /** The serial port's input. */
@@ -216,6 +226,8 @@ export interface VirtualMachine {
   /** Where {@link VirtualMachineOptions.balloon} asked for one. */
   readonly balloon?: MemoryBalloon | undefined;
   readonly guest: GuestTools;
+  /** Not where another machine than ours is behind this interface. */
+  readonly gpio?: GpioLines | undefined;
   /** What `net.publish` asked for, with the ports that were bound. */
   readonly publishedPorts: readonly PublishedPort[];
   /** Where `sockets` was asked for. */

@@ -19,6 +19,7 @@ import {
   type ByteInput,
   DEFAULT_MMU,
   type ExitReason,
+  type GpioLines,
   type GuestSockets,
   type GuestTools,
   type MachineStatistics,
@@ -95,6 +96,7 @@ class RunningMachine implements VirtualMachine {
   readonly sockets: GuestSockets | undefined;
   readonly publishedPorts: readonly PublishedPort[];
   readonly guest: GuestTools;
+  readonly gpio: GpioLines;
   readonly #network: UserNetwork | undefined;
   readonly #host: HostTime;
   readonly #machine: Machine;
@@ -129,6 +131,7 @@ class RunningMachine implements VirtualMachine {
     this.serial = peripherals.serial;
     this.console = peripherals.console;
     this.ports = peripherals.ports;
+    this.gpio = peripherals.gpio;
     this.balloon = peripherals.balloon;
     this.sockets = peripherals.sockets;
     this.#orderedDrives = peripherals.orderedDrives;

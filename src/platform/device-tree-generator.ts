@@ -4,12 +4,12 @@ import { createNode, type DeviceTree, type DeviceTreeNode } from "./device-tree/
 import { writeDeviceTree } from "./device-tree/writer.ts";
 import { pciHostProperties, pciHostUnitAddress } from "./device-tree-pci.ts";
 import {
-  type AddressRange,
   allDevices,
   type Cell,
   type ChosenSpec,
   type DeviceSpec,
   type InterruptSpec,
+  type MemorySpec,
   type PlatformSpec,
   type PropertyValue,
   type PsciConduit,
@@ -53,14 +53,26 @@ export function psciNode(conduit: PsciConduit): DeviceTreeNode | undefined {
 
 /** A memory node for a tree whose root counts addresses and sizes in these cells. */
 export function memoryNode(
-  range: AddressRange,
+  range: MemorySpec,
   addressCells = ADDRESS_CELLS,
   sizeCells = SIZE_CELLS,
 ): DeviceTreeNode {
   return nodeWith(`memory@${range.base.toString(16)}`, {
     device_type: "memory",
     reg: { cells: [...wideCells(range.base, addressCells), ...wideCells(range.size, sizeCells)] },
+    ...domainProperty(range.domain),
   });
+}
+
+/** The binding "numa": which domain a processor or memory belongs to. */
+function domainProperty(domain: number | undefined): Record<string, PropertyValue> {
+  return domain === undefined ? {} : { "numa-node-id": domain };
+}
+
+/** The binding "numa-distance-map-v1": a triple for each pair of domains. */
+function distanceNode(distances: readonly (readonly number[])[]): DeviceTreeNode {
+  const cells = distances.flatMap((row, from) => row.flatMap((distance, to) => [from, to, distance]));
+  return nodeWith("distance-map", { compatible: "numa-distance-map-v1", "distance-matrix": { cells } });
 }
 
 function nodeWith(name: string, properties: Record<string, PropertyValue>): DeviceTreeNode {
@@ -106,6 +118,7 @@ class Generator {
     const psci = psciNode(platform.psciConduit);
     if (psci !== undefined) root.children.push(psci);
     root.children.push(...platform.memory.map((range) => memoryNode(range)));
+    if (platform.distances !== undefined) root.children.push(distanceNode(platform.distances));
     for (const device of platform.devices) {
       if (device.kind === "timer") root.children.push(this.#cpus());
       root.children.push(this.#device(device));
@@ -167,6 +180,7 @@ class Generator {
           compatible: cpu.compatible,
           device_type: "cpu",
           reg: cpu.affinity,
+          ...domainProperty(cpu.domain),
         }),
       );
     });

@@ -11,6 +11,11 @@ export interface AddressRange {
   readonly size: number;
 }
 
+/** RAM, and the NUMA domain that it belongs to where there are several. */
+export interface MemorySpec extends AddressRange {
+  readonly domain?: number | undefined;
+}
+
 /** The two kinds of wired GIC interrupts: shared (SPI) and private to one processing element (PPI). */
 export type InterruptType = "spi" | "ppi";
 
@@ -118,6 +123,8 @@ export interface DeviceSpec {
 export interface CpuSpec {
   /** Affinity fields of MPIDR_EL1: Aff3 in bits 39:32, Aff2, Aff1, Aff0 in bits 23:0. */
   readonly affinity: number;
+  /** The NUMA domain whose memory is nearest, where there are several. */
+  readonly domain?: number | undefined;
   readonly compatible: readonly string[];
 }
 
@@ -147,7 +154,12 @@ export interface PlatformSpec {
   readonly compatible: readonly string[];
   /** Device id of the root interrupt controller. */
   readonly interruptController: string;
-  readonly memory: readonly AddressRange[];
+  readonly memory: readonly MemorySpec[];
+  /**
+   * `distances[from][to]` between NUMA domains, where there are several: 10 stands for a domain's own memory, 20 for
+   * memory that takes twice as long.
+   */
+  readonly distances?: readonly (readonly number[])[] | undefined;
   readonly cpus: readonly CpuSpec[];
   /** True when the CPUs' nodes say that PSCI starts them. */
   readonly cpusStartByPsci: boolean;

@@ -8,6 +8,7 @@ import {
   describeDevice,
   type HypervisorSpec,
   type InterruptSpec,
+  type MemorySpec,
   type PlatformSpec,
   type PsciConduit,
 } from "./platform-spec.ts";
@@ -48,6 +49,8 @@ export interface VirtBoardOptions {
   /** Seed of address randomisation for Secure software. */
   readonly secureRandomSeed?: Uint8Array | undefined;
   readonly secureAddressSeed?: bigint | undefined;
+  /** NUMA domains, each with a part of the memory and of the processing elements; 1 unless given. */
+  readonly numaDomains?: number | undefined;
   /** What the machine calls its hypervisor; nothing unless given. */
   readonly hypervisor?: HypervisorSpec | undefined;
   /** What CPU nodes call the processor. */
@@ -73,8 +76,9 @@ export function virtBoard(options: VirtBoardOptions): PlatformSpec {
     model: "linux,dummy-virt",
     compatible: ["linux,dummy-virt"],
     interruptController: "gic",
-    memory: [{ base: VIRT_MAP.ram.base, size: options.memoryBytes }],
-    cpus: describeCpus(options.cpus, options.cpuCompatible ?? SOFTWARE_CPU),
+    memory: describeMemory(options),
+    cpus: describeCpus(options),
+    distances: describeDistances(options.numaDomains ?? 1),
     cpusStartByPsci: options.cpus > 1 && !(secure && options.firmware === true),
     psciConduit: options.psciConduit,
     devices: [
@@ -118,7 +122,8 @@ export function checkBoardOptions({
   memoryBytes,
   cpus,
   virtioSlots = VIRTIO_MMIO_SLOTS,
-}: Pick<VirtBoardOptions, "memoryBytes" | "cpus" | "virtioSlots">): void {
+  numaDomains = 1,
+}: Pick<VirtBoardOptions, "memoryBytes" | "cpus" | "virtioSlots" | "numaDomains">): void {
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAXIMUM_CPUS) {
     throw new UserError(`This machine cannot have ${cpus} CPUs; give a number from 1 to ${MAXIMUM_CPUS}.`, {
       exitStatus: 2,
@@ -132,6 +137,14 @@ export function checkBoardOptions({
       { exitStatus: 2 },
     );
   }
+  const most = Math.max(1, Math.min(cpus, Math.floor(memoryBytes / DOMAIN_ALIGNMENT)));
+  if (!Number.isInteger(numaDomains) || numaDomains < 1 || numaDomains > most) {
+    throw new UserError(
+      `This machine cannot have ${numaDomains} NUMA domains: each needs a CPU and ` +
+        `${formatBytes(DOMAIN_ALIGNMENT)} of memory; give a number from 1 to ${most}.`,
+      { exitStatus: 2 },
+    );
+  }
   if (!Number.isInteger(virtioSlots) || virtioSlots < 0 || virtioSlots > VIRTIO_MMIO_SLOTS) {
     throw new UserError(
       `This machine cannot have ${virtioSlots} virtio slots; give a number from 0 to ${VIRTIO_MMIO_SLOTS}.`,
@@ -140,11 +153,44 @@ export function checkBoardOptions({
   }
 }
 
-function describeCpus(count: number, compatible: string): CpuSpec[] {
-  return Array.from({ length: count }, (_, index) => ({
+function describeCpus({
+  cpus,
+  cpuCompatible = SOFTWARE_CPU,
+  numaDomains = 1,
+}: Pick<VirtBoardOptions, "cpus" | "cpuCompatible" | "numaDomains">): CpuSpec[] {
+  return Array.from({ length: cpus }, (_, index) => ({
     affinity: cpuAffinity(index),
-    compatible: [compatible],
+    compatible: [cpuCompatible],
+    ...(numaDomains > 1 && { domain: Math.floor((index * numaDomains) / cpus) }),
   }));
+}
+
+/** Where memory is divided into domains, as QEMU does it: at multiples of this, the last one takes the rest. */
+const DOMAIN_ALIGNMENT = 8 * MEBIBYTE;
+
+function describeMemory({
+  memoryBytes,
+  numaDomains = 1,
+}: Pick<VirtBoardOptions, "memoryBytes" | "numaDomains">): MemorySpec[] {
+  const { base } = VIRT_MAP.ram;
+  if (numaDomains === 1) return [{ base, size: memoryBytes }];
+  const share = memoryBytes / numaDomains;
+  const part = share - (share % DOMAIN_ALIGNMENT);
+  return Array.from({ length: numaDomains }, (_, domain) => ({
+    base: base + domain * part,
+    size: domain === numaDomains - 1 ? memoryBytes - domain * part : part,
+    domain,
+  }));
+}
+
+/** A domain's own memory, and any other's (ACPI 6.4, section 5.2.17). */
+const LOCAL_DISTANCE = 10;
+const REMOTE_DISTANCE = 20;
+
+function describeDistances(domains: number): number[][] | undefined {
+  if (domains === 1) return undefined;
+  const every = Array.from({ length: domains }, (_, domain) => domain);
+  return every.map((from) => every.map((to) => (from === to ? LOCAL_DISTANCE : REMOTE_DISTANCE)));
 }
 
 function describeSecureChosen(options: VirtBoardOptions): ChosenSpec {

@@ -1,8 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { efiImage } from "../../src/firmware/efi/system-table.ts";
 import { platformTables } from "../../src/platform/acpi/platform-tables.ts";
+import { signatureOf } from "../../src/platform/acpi/table.ts";
 import { layOutTables } from "../../src/platform/acpi/table-layout.ts";
 import { tableLoaderFiles } from "../../src/platform/acpi/table-loader.ts";
+import { convertDeviceTree } from "../../src/platform/conversion/convert-blob.ts";
+import { generateDeviceTreeBlob } from "../../src/platform/device-tree-generator.ts";
 import { describeSmbios } from "../../src/platform/smbios/structures.ts";
 import { MEBIBYTE } from "../../src/platform/units.ts";
 import { virtPlatform } from "../../src/platform/virt-device-tree.ts";
@@ -17,6 +20,7 @@ interface Board {
   readonly cpus: number;
   readonly secure: boolean;
   readonly virtualization: boolean;
+  readonly numaDomains?: number;
 }
 
 const BOARDS: readonly Board[] = [
@@ -24,6 +28,7 @@ const BOARDS: readonly Board[] = [
   { cpus: 4, secure: false, virtualization: true },
   { cpus: 20, secure: false, virtualization: false },
   { cpus: 2, secure: true, virtualization: true },
+  { cpus: 4, secure: false, virtualization: false, numaDomains: 2 },
 ];
 const BASE = 0x4500_0000;
 
@@ -39,7 +44,24 @@ function ourTables(board: Board): Map<string, Uint8Array> {
   return findTables(memory, memory.places.get("etc/acpi/rsdp")!);
 }
 
-async function qemuTables({ cpus, secure, virtualization }: Board): Promise<Map<string, Uint8Array>> {
+/** Domains that divide memory and processors as ours do. */
+function qemuDomains({ cpus, numaDomains = 1 }: Board): string[] {
+  if (numaDomains === 1) return [];
+  const domains = Array.from({ length: numaDomains }, (_, domain) => domain);
+  const first = (domain: number) => Math.ceil((domain * cpus) / numaDomains);
+  const nodes = domains.flatMap((domain) => [
+    ...["-object", `memory-backend-ram,id=memory${domain},size=${512 / numaDomains}M`],
+    ...[
+      "-numa",
+      `node,nodeid=${domain},cpus=${first(domain)}-${first(domain + 1) - 1},memdev=memory${domain}`,
+    ],
+  ]);
+  const pairs = domains.flatMap((from) => domains.filter((to) => to !== from).map((to) => [from, to]));
+  return [...nodes, ...pairs.flatMap(([from, to]) => ["-numa", `dist,src=${from},dst=${to},val=20`])];
+}
+
+async function qemuTables(board: Board): Promise<Map<string, Uint8Array>> {
+  const { cpus, secure, virtualization } = board;
   const onOff = (on: boolean) => (on ? "on" : "off");
   const machine = `virt,gic-version=3,secure=${onOff(secure)},virtualization=${onOff(virtualization)}`;
   const processors = `${cpus},sockets=1,cores=${cpus},threads=1`;
@@ -52,6 +74,7 @@ async function qemuTables({ cpus, secure, virtualization }: Board): Promise<Map<
     "512",
     "-smp",
     processors,
+    ...qemuDomains(board),
   ]);
   const memory = loadTables(files, BASE);
   return findTables(memory, memory.places.get("etc/acpi/rsdp")!);
@@ -67,36 +90,39 @@ function entriesFor({ table, structure, field }: FieldDifference) {
   );
 }
 
-describe.each(BOARDS)("cpus $cpus, secure $secure, virtualization $virtualization", (board) => {
-  test("the static tables are QEMU's, but for the list", async () => {
-    const ours = new Map([...ourTables(board)].filter(isStatic));
-    const theirs = new Map([...(await qemuTables(board))].filter(isStatic));
-    const differences = compareTables(ours, theirs);
-    expect(differences.filter((difference) => entriesFor(difference).length === 0)).toEqual([]);
-    expect(new Set(differences.flatMap(entriesFor))).toEqual(new Set(ACPI_DIFFERENCES));
-  });
+describe.each(BOARDS)(
+  "cpus $cpus, secure $secure, virtualization $virtualization, NUMA domains $numaDomains",
+  (board) => {
+    test("the static tables are QEMU's, but for the list", async () => {
+      const ours = new Map([...ourTables(board)].filter(isStatic));
+      const theirs = new Map([...(await qemuTables(board))].filter(isStatic));
+      const differences = compareTables(ours, theirs);
+      expect(differences.filter((difference) => entriesFor(difference).length === 0)).toEqual([]);
+      expect(new Set(differences.flatMap(entriesFor))).toEqual(new Set(ACPI_DIFFERENCES));
+    });
 
-  test("iasl takes every table apart and puts it together again unchanged", async () => {
-    for (const [signature, table] of ourTables(board)) {
-      const { errors, warnings, identical, messages } = await roundTrip(withoutIdentifiers(table));
-      expect({ signature, errors, warnings, identical }, messages).toEqual({
-        ...{ signature, errors: 0, warnings: 0, identical: true },
-      });
-    }
-  });
+    test("iasl takes every table apart and puts it together again unchanged", async () => {
+      for (const [signature, table] of ourTables(board)) {
+        const { errors, warnings, identical, messages } = await roundTrip(withoutIdentifiers(table));
+        expect({ signature, errors, warnings, identical }, messages).toEqual({
+          ...{ signature, errors: 0, warnings: 0, identical: true },
+        });
+      }
+    });
 
-  test("the interpreter of ACPICA evaluates every device", async () => {
-    const dsdt = platformTables(platformOf(board)).dsdt;
-    const listed = await executeTables([dsdt], ["namespace"]);
-    const devices = [...listed.matchAll(/^ *\d+ +(\w{4}) Device/gm)].map(([, name]) => `\\_SB.${name}`);
-    expect(devices.length).toBeGreaterThan(35);
-    const commands = devices.flatMap((device) => [`evaluate ${device}._HID`, `evaluate ${device}._CRS`]);
-    const printed = await executeTables([dsdt], commands);
-    expect(printed).not.toMatch(/exception|AE_(?!NOT_FOUND|OK)|Error/i);
-    const methods = await executeTables([dsdt], ["evaluate \\_SB.GPO0._E03", "evaluate \\_SB.GPO0._AEI"]);
-    expect(methods).not.toMatch(/AE_NOT_FOUND|exception/i);
-  });
-});
+    test("the interpreter of ACPICA evaluates every device", async () => {
+      const dsdt = platformTables(platformOf(board)).dsdt;
+      const listed = await executeTables([dsdt], ["namespace"]);
+      const devices = [...listed.matchAll(/^ *\d+ +(\w{4}) Device/gm)].map(([, name]) => `\\_SB.${name}`);
+      expect(devices.length).toBeGreaterThan(35);
+      const commands = devices.flatMap((device) => [`evaluate ${device}._HID`, `evaluate ${device}._CRS`]);
+      const printed = await executeTables([dsdt], commands);
+      expect(printed).not.toMatch(/exception|AE_(?!NOT_FOUND|OK)|Error/i);
+      const methods = await executeTables([dsdt], ["evaluate \\_SB.GPO0._E03", "evaluate \\_SB.GPO0._AEI"]);
+      expect(methods).not.toMatch(/AE_NOT_FOUND|exception/i);
+    });
+  },
+);
 
 test("the loader's script and our own layout give the same tables", () => {
   const board = { cpus: 3, secure: false, virtualization: true };
@@ -107,6 +133,15 @@ test("the loader's script and our own layout give the same tables", () => {
   const direct = layOutTables(tables, at);
   expect(memory.bytes.subarray(at - BASE, at - BASE + direct.bytes.length)).toEqual(direct.bytes);
   expect(memory.bytes.subarray(0, direct.rsdp.length)).toEqual(direct.rsdp);
+});
+
+test("the device tree with NUMA domains becomes the same tables about them", () => {
+  const platform = platformOf({ cpus: 5, secure: false, virtualization: false, numaDomains: 3 });
+  const converted = convertDeviceTree(generateDeviceTreeBlob(platform), { source: "virt", strict: true });
+  if (converted.status === "refused") throw new Error(converted.reason);
+  const own = platformTables(platform).others;
+  for (const name of ["SRAT", "SLIT"])
+    expect(converted.tables.get(name)).toEqual(own.find((table) => signatureOf(table) === name));
 });
 
 describe("the EFI tables", () => {

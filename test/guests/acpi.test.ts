@@ -6,7 +6,7 @@ import { layOutTables } from "../../src/platform/acpi/table-layout.ts";
 import { describeSmbios } from "../../src/platform/smbios/structures.ts";
 import { MEBIBYTE } from "../../src/platform/units.ts";
 import { virtPlatform } from "../../src/platform/virt-device-tree.ts";
-import { type Guest, type GuestOptions, startGuest } from "../support/guest.ts";
+import { type Guest, type GuestOptions, startGuest, withGuest } from "../support/guest.ts";
 import { firmwareFile } from "../support/guest-images.ts";
 import { readKernelLog, troublesOnlyIn } from "../support/kernel-log.ts";
 import { createQemuMachine } from "../support/qemu-virtual-machine.ts";
@@ -142,6 +142,31 @@ describe.each(KERNELS)("%s", (kernel) => {
         if (name === "XSDT") continue;
         expect([...withoutAddresses(byAcpi.tables.get(name))], name).toEqual([...withoutAddresses(table)]);
       }
+    },
+    LIMIT,
+  );
+});
+
+describe.runIf(FULL)("NUMA domains", () => {
+  test.each(["off", "on"] as const)(
+    "are the kernel's with --acpi %s",
+    async (acpi) => {
+      const options = {
+        kernel: "kernel:6.12-generic",
+        cpus: 4,
+        numaDomains: 2,
+        memoryMebibytes: MEMORY,
+      } as const;
+      await withGuest({ ...options, acpi }, async (guest) => {
+        const shown = "cd /sys/devices/system/node; cat online node*/cpulist node*/distance";
+        expect(await guest.output(shown)).toBe("0-1\n0-1\n2-3\n10 20\n20 10\n");
+        const sizes = await guest.output("grep -h MemTotal /sys/devices/system/node/node*/meminfo");
+        for (const [, kibibytes] of sizes.matchAll(/(\d+) kB/g))
+          expect(Number(kibibytes)).toBeGreaterThan((MEMORY / 2 - 100) * 1024);
+        expect(await guest.output("dmesg")).not.toMatch(
+          /Failed to initialise from firmware|Firmware (Bug|Warn)/,
+        );
+      });
     },
     LIMIT,
   );

@@ -28,9 +28,12 @@ const COMMAND_LIMIT = 30;
 
 export interface GuestOptions {
   readonly kernel: GuestKernel;
+  /** Instead of those of `kernel`. */
+  readonly files?: { readonly kernel: BootFile; readonly initrd: BootFile };
   /** Which machine to boot on; ours unless given. */
   readonly factory?: VirtualMachineFactory;
   readonly cpus?: number;
+  readonly numaDomains?: number;
   readonly memoryMebibytes?: number;
   readonly secure?: boolean;
   readonly virtualization?: boolean;
@@ -134,13 +137,14 @@ export class Guest {
 /** Boots a kernel with the default initial file system. */
 export async function startGuest(options: GuestOptions): Promise<Guest> {
   const { factory = createMachine, cpus = 1, memoryMebibytes = 512, append } = options;
-  const files = await guestFiles(options.kernel, { network: options.net !== undefined });
+  const files = options.files ?? (await guestFiles(options.kernel, { network: options.net !== undefined }));
   const serial = new GuestConsole();
   const terminal = new GuestConsole();
   const machineOptions: VirtualMachineOptions = {
     ...files,
     memoryBytes: memoryMebibytes * MEBIBYTE,
     cpus,
+    numaDomains: options.numaDomains,
     commandLine: `console=ttyAMA0${append === undefined ? "" : ` ${append}`}`,
     deviceTree:
       options.deviceTree === undefined ? undefined : { name: "the given tree", bytes: options.deviceTree },
@@ -164,14 +168,18 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   return new Guest(await factory(machineOptions), serial, terminal);
 }
 
-/** Boots, lets `body` use the guest at its shell, and ends the machine whatever happens. */
+/**
+ * Boots, lets `body` use the guest at its shell, and ends the machine whatever happens. `seconds` is the patience with
+ * the boot.
+ */
 export async function withGuest<Result>(
   options: GuestOptions,
   body: (guest: Guest) => Promise<Result>,
+  seconds?: number,
 ): Promise<Result> {
   const guest = await startGuest(options);
   try {
-    await guest.ready();
+    await guest.ready(seconds);
     return await body(guest);
   } finally {
     await guest.stop();

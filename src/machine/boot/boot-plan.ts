@@ -268,12 +268,19 @@ function checkInitrd({ initrd }: BootInputs): void {
   }
 }
 
-function checkAcpi({ acpi, deviceTree, aliases, firmware }: BootInputs): void {
+function checkAcpi({ acpi, deviceTree, aliases, firmware, machine }: BootInputs): void {
   const ownTables =
     acpi === "on" || (acpi === undefined && firmware !== undefined && deviceTree === undefined);
   if (aliases !== undefined && ownTables) {
     throw new UserError(
       "Aliases go into tables that are made from a device tree, and these are the machine's own; add --acpi auto.",
+      { exitStatus: 2 },
+    );
+  }
+  if (deviceTree !== undefined && (machine.numaDomains ?? 1) > 1) {
+    throw new UserError(
+      `NUMA domains are part of the machine's own device tree, and ${deviceTree.name} takes its place; leave out ` +
+        "--numa or --dtb.",
       { exitStatus: 2 },
     );
   }

@@ -20,6 +20,7 @@ export type BootOptions = Pick<
   | "initrd"
   | "kernel"
   | "memoryBytes"
+  | "numaDomains"
   | "randomBytes"
   | "secure"
   | "variables"
@@ -55,6 +56,7 @@ export async function prepareBoot(options: BootOptions): Promise<BootPlan> {
       cpus: options.cpus,
       secure,
       virtualization: options.virtualization ?? false,
+      numaDomains: options.numaDomains,
       hypervisor: options.compatibility && COMPATIBLE_HYPERVISORS[options.compatibility],
       ...drawSeeds(seed ?? fixedBytes),
       ...(secure ? drawSecureSeeds(seed ?? fixedBytes) : {}),

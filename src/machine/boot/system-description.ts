@@ -73,7 +73,7 @@ export function placeEfiTables(
   const clock = platform.devices.find(({ kind }) => kind === "pl031")?.registers[0];
   if (clock === undefined) throw new Bug("the platform has no clock for EFI's time services");
   const input = {
-    memory: platform.memory,
+    memory: withoutDomains(platform.memory),
     acpi,
     smbios: describeSmbios({ platform, identity, firmware: true }),
     clock,
@@ -81,6 +81,18 @@ export function placeEfiTables(
   const base = alignUp(end, ALIGNMENT);
   requireRoom("The block of ACPI tables", BigInt(base + efiImageSize(input) - ram.base), ram);
   return efiImage(input, base);
+}
+
+/** Ranges that follow each other as one: what lies in memory may cross from one NUMA domain into the next. */
+function withoutDomains(memory: readonly AddressRange[]): AddressRange[] {
+  const merged: AddressRange[] = [];
+  for (const { base, size } of memory) {
+    const last = merged.at(-1);
+    if (last !== undefined && last.base + last.size === base) {
+      merged.splice(-1, 1, { base: last.base, size: last.size + size });
+    } else merged.push({ base, size });
+  }
+  return merged;
 }
 
 /** What firmware finds in fw_cfg to describe the machine with: ACPI tables if wanted, and SMBIOS structures. */

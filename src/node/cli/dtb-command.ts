@@ -9,6 +9,7 @@ import { writeOutputFile } from "./user-files.ts";
 export interface DtbOptions {
   readonly memory: number;
   readonly cpus: number;
+  readonly numa: number;
   readonly secure?: boolean;
   readonly virtualization?: boolean;
   readonly append?: string | undefined;
@@ -20,6 +21,7 @@ export async function dtbCommand(options: DtbOptions, host: Host): Promise<void>
   const machine = {
     memoryBytes: options.memory,
     cpus: options.cpus,
+    numaDomains: options.numa,
     secure: options.secure ?? false,
     virtualization: options.virtualization ?? false,
   };

@@ -271,6 +271,7 @@ function machineOptions(command: Command): Command {
         .default(parseSize(DEFAULT_MEMORY), DEFAULT_MEMORY),
     )
     .option("--cpus <NUMBER>", "processing elements", parseCount, 1)
+    .option("--numa <NUMBER>", "NUMA domains among which CPUs and memory are divided", parseCount, 1)
     .option("--secure", "give the machine EL3 and Secure devices")
     .option("--virtualization", "give the machine EL2");
 }

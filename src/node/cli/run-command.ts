@@ -38,6 +38,7 @@ import { onEndingSignal } from "./terminal.ts";
 export interface RunOptions extends GuestChoice {
   readonly memory: number;
   readonly cpus: number;
+  readonly numa: number;
   readonly drive?: readonly string[] | undefined;
   readonly share?: readonly string[] | undefined;
   readonly net?: string | undefined;
@@ -168,6 +169,7 @@ async function runWith(
     ...guest,
     memoryBytes: options.memory,
     cpus: options.cpus,
+    numaDomains: options.numa,
     decompressors: KERNEL_DECOMPRESSORS,
     secure: options.secure ?? false,
     virtualization: options.virtualization ?? false,

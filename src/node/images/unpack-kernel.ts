@@ -4,17 +4,21 @@ import { inLoadOrder, type KernelModule, MODULE_DIRECTORIES, moduleIndexes, read
 
 const KERNEL_FILE = /^boot\/vmlinuz-/;
 
-/** Keeps of a kernel package the image and, decompressed, the modules that the default guest can use. */
+/**
+ * Keeps of a kernel package the image and, decompressed, the modules called `wanted`, which are looked for in
+ * `directories`, with what they need.
+ */
 export async function unpackKernel(
   path: string,
   wanted: readonly string[],
+  directories: RegExp = MODULE_DIRECTORIES,
 ): Promise<Map<string, Uint8Array>> {
   const contents = new Map<string, Uint8Array>();
   const packed = new Map<string, Uint8Array>();
   let release = "";
   await readPackage(
     path,
-    (file) => KERNEL_FILE.test(file) || MODULE_DIRECTORIES.test(file),
+    (file) => KERNEL_FILE.test(file) || directories.test(file),
     ({ path: file, content }) => {
       const module = /^(?:usr\/)?lib\/modules\/([^/]+)\/(.*)$/.exec(file);
       if (module === null) {

@@ -11,6 +11,7 @@ import { type TimerInterrupt, writeGtdt } from "./gtdt.ts";
 import { writeIort } from "./iort.ts";
 import { writeMadt } from "./madt.ts";
 import { writeMcfg } from "./mcfg.ts";
+import { writeSlit, writeSrat } from "./numa.ts";
 import { devicePath, platformDsdt } from "./platform-dsdt.ts";
 import { writePptt } from "./pptt.ts";
 import { writeDbg2, writeSpcr } from "./serial-console.ts";
@@ -31,6 +32,7 @@ export function platformTables(platform: PlatformSpec): AcpiTables {
       ...pciConfiguration(platform),
       ...consoles(platform),
       ...remapping(platform),
+      ...proximity(platform),
     ],
   };
 }
@@ -131,6 +133,18 @@ function remapping(platform: PlatformSpec): Uint8Array[] {
         } as const;
       }),
     ]),
+  ];
+}
+
+/** SRAT and SLIT, where there are several domains. */
+function proximity({ cpus, memory, distances }: PlatformSpec): Uint8Array[] {
+  if (distances === undefined) return [];
+  return [
+    writeSrat({
+      cpus: cpus.map(({ domain = 0 }, uid) => ({ uid, domain })),
+      memory: memory.map(({ base, size, domain = 0 }) => ({ base, size, domain })),
+    }),
+    writeSlit(distances),
   ];
 }
 
