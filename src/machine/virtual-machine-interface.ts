@@ -5,6 +5,8 @@ import type { SocketConnection, SocketHandler } from "../devices/virtio/socket/c
 import type { SocketListener } from "../devices/virtio/socket/socket-device.ts";
 import type { Compatibility } from "../hypervisor/guest-services.ts";
 import type { ToolsOrder, ToolsState } from "../hypervisor/vmware/guest-tools.ts";
+import type { Inspection } from "../introspection/inspection.ts";
+import type { KernelSymbol } from "../introspection/kernel/kallsyms.ts";
 import type { PublishedPort } from "../network/publish.ts";
 import type { DeviceAlias } from "../platform/aliases/device-aliases.ts";
 import type { SmbiosIdentity } from "../platform/smbios/identity.ts";
@@ -217,6 +219,14 @@ export interface GpioLines {
   set(line: number, level: boolean): void;
 }
 
+/** Looks into the guest that need nothing inside it; where its kernel cannot be found, a UserError. */
+export interface GuestIntrospection {
+  /** Processes, modules and address spaces at this moment. */
+  inspect(): Inspection;
+  /** Its kernel's symbols, as /proc/kallsyms has them, sorted by address. */
+  kernelSymbols(): readonly KernelSymbol[];
+}
+
 /** A machine that has been put together but may not have started yet. */
 export interface VirtualMachine {
   /** The serial port's input. */
@@ -228,6 +238,8 @@ export interface VirtualMachine {
   readonly guest: GuestTools;
   /** Not where another machine than ours is behind this interface. */
   readonly gpio?: GpioLines | undefined;
+  /** A look into the guest from outside, where the machine can give one. */
+  readonly introspection?: GuestIntrospection | undefined;
   /** What `net.publish` asked for, with the ports that were bound. */
   readonly publishedPorts: readonly PublishedPort[];
   /** Where `sockets` was asked for. */

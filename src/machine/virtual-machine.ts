@@ -9,6 +9,7 @@ import { prepareBoot } from "./boot/prepare-boot.ts";
 import { type GuestNetwork, openGuestNetwork } from "./guest-network.ts";
 import type { HostTime } from "./host-time.ts";
 import { InstructionTime } from "./instruction-time.ts";
+import { Introspection } from "./introspection.ts";
 import { Machine } from "./machine.ts";
 import { MachineClock, type TimeSource } from "./machine-clock.ts";
 import type { OrderedDrives } from "./ordered-drives.ts";
@@ -97,6 +98,7 @@ class RunningMachine implements VirtualMachine {
   readonly publishedPorts: readonly PublishedPort[];
   readonly guest: GuestTools;
   readonly gpio: GpioLines;
+  readonly introspection: Introspection;
   readonly #network: UserNetwork | undefined;
   readonly #host: HostTime;
   readonly #machine: Machine;
@@ -127,6 +129,7 @@ class RunningMachine implements VirtualMachine {
     this.#clock = new MachineClock(instructionTime ?? new HostTicks(host));
     this.#machine = makeMachine(options, plan, this.#clock, instructionTime, this.#output, () => this.wake());
     this.guest = guestTools(this.#machine.services);
+    this.introspection = new Introspection(this.#machine);
     const peripherals = new Peripherals(this.#machine, options, this.#output, () => this.wake(), network);
     this.serial = peripherals.serial;
     this.console = peripherals.console;

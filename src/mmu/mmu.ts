@@ -7,6 +7,7 @@ import { CallerMemory } from "./caller-memory.ts";
 import { DataAccess } from "./data-access.ts";
 import { GuestReader, HYPERVISOR_RIGHTS, type ReadingSpace } from "./guest-reader.ts";
 import { GuestRing } from "./guest-ring.ts";
+import { Stage1Configuration } from "./regime.ts";
 import type { ShadowTables } from "./shadow/shadow-tables.ts";
 import { ShadowWalk } from "./shadow/shadow-walk.ts";
 import type { TlbGroup, TlbiOperation } from "./tlb-maintenance.ts";
@@ -84,6 +85,29 @@ export class Mmu {
   /** What the element's instructions see at present. */
   get space(): ReadingSpace {
     const { stage1, stage2 } = this.context.ordinary;
+    return { stage1, stage2, request: HYPERVISOR_RIGHTS };
+  }
+
+  /**
+   * The translation of an operating system and its programs, whatever the element does at present: EL1&0, or EL2&0 of
+   * a host with HCR_EL2.E2H. With other tables for the lower half where they are given.
+   */
+  systemSpace(lowerTables?: bigint): ReadingSpace {
+    const { registers, features } = this.context;
+    const host = this.context.isE2h;
+    const level = host ? "EL2" : "EL1";
+    const stage1 = new Stage1Configuration({
+      regime: host ? "EL2&0" : "EL1&0",
+      sctlr: registers.read(`SCTLR_${level}`),
+      tcr: registers.read(`TCR_${level}`),
+      ttbr0: lowerTables ?? registers.read(`TTBR0_${level}`),
+      ttbr1: registers.read(`TTBR1_${level}`),
+      mair: registers.read(`MAIR_${level}`),
+      hcr: features.el2 ? registers.read("HCR_EL2") : 0n,
+      secureFetchOnly: false,
+      physicalAddressBits: features.physicalAddressBits,
+    });
+    const stage2 = host ? undefined : this.context.stage2("EL1&0");
     return { stage1, stage2, request: HYPERVISOR_RIGHTS };
   }
 

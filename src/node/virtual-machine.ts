@@ -2,8 +2,11 @@ import { randomBytes } from "node:crypto";
 import { EventEmitter } from "node:events";
 import { Duplex } from "node:stream";
 import { UserError } from "../base/errors.ts";
+import type { Inspection } from "../introspection/inspection.ts";
+import type { KernelSymbol } from "../introspection/kernel/kallsyms.ts";
 import type {
   ExitReason,
+  GuestIntrospection,
   VirtualMachine as Machine,
   MachineStatistics,
   NetworkOptions,
@@ -212,6 +215,22 @@ export class VirtualMachine implements AsyncDisposable {
   /** A stream to a port of the guest on its socket device (AF_VSOCK). */
   connect(port: number): Promise<Duplex> {
     return this.#open(port);
+  }
+
+  /** What the guest does at present, read from its memory: nothing runs in it for that. */
+  inspect(): Inspection {
+    return this.#introspection.inspect();
+  }
+
+  /** The symbols of its kernel, found in its memory. */
+  kernelSymbols(): readonly KernelSymbol[] {
+    return this.#introspection.kernelSymbols();
+  }
+
+  get #introspection(): GuestIntrospection {
+    const { introspection } = this.#machine;
+    if (introspection !== undefined) return introspection;
+    throw new UserError("This machine's guest cannot be looked into.");
   }
 
   stats(): MachineStatistics {

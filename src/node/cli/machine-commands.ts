@@ -8,6 +8,7 @@ import { checkedName, MachineStore, machinesDirectory } from "../machines/machin
 import { Registry, runtimeDirectory } from "../machines/registry.ts";
 import { Cleanups } from "./cleanups.ts";
 import { type Host, writeFully } from "./host.ts";
+import { table } from "./table.ts";
 import { enterRawMode, TerminalModes } from "./terminal.ts";
 
 function registryOf(host: Host): Registry {
@@ -31,12 +32,8 @@ export async function psCommand(options: { readonly all?: boolean }, host: Host)
       if (!running.some((machine) => machine.name === name)) rows.push([name, image, "stopped", "", "", ""]);
     }
   }
-  const table = [["NAME", "IMAGE", "STATE", "PROCESS", "MEMORY", "CPUS"], ...rows];
-  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
-  for (const row of table) {
-    const cells = row.map((cell, column) => cell.padEnd(widths[column]!));
-    host.stdout.write(`${cells.join("  ").trimEnd()}\n`);
-  }
+  const lines = table(["NAME", "IMAGE", "STATE", "PROCESS", "MEMORY", "CPUS"], rows);
+  host.stdout.write(`${lines.join("\n")}\n`);
 }
 
 function duration(milliseconds: number): string {

@@ -7,6 +7,7 @@ import { DEFAULT_KERNEL } from "./defaults.ts";
 import type { DtbOptions } from "./dtb-command.ts";
 import { ESCAPE_HELP } from "./escape-keys.ts";
 import type { Host } from "./host.ts";
+import { addIntrospectionCommands } from "./introspection-program.ts";
 import { addMachineCommands } from "./machine-program.ts";
 import type { RunOptions } from "./run-command.ts";
 import { EXIT_STATUS } from "./stop-reason.ts";
@@ -39,6 +40,7 @@ export function buildProgram(host: Host, version: string, setStatus: (status: nu
   );
   addRun(program, host, setStatus);
   addMachineCommands(program, host, setStatus);
+  addIntrospectionCommands(program, host);
   addImages(program, host);
   addTools(program, host);
   return program;

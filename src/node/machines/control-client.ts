@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { UserError } from "../../base/errors.ts";
+import type { Inspection } from "../../introspection/inspection.ts";
 import type { MachineStatistics } from "../../machine/virtual-machine-interface.ts";
 import { Command, type CommandOptions } from "../agent/command.ts";
 import { ConnectionRefused } from "../agent/socket-stream.ts";
@@ -77,9 +78,26 @@ export class RemoteMachine {
     return (await this.#once({ kind: "statistics" })).statistics ?? {};
   }
 
+  /** What its guest does at present, seen from outside. */
+  async inspect(): Promise<Inspection> {
+    // The other end is this program, too.
+    return (await this.#document({ kind: "inspect" })) as Inspection;
+  }
+
   /** Ends it at once. */
   async end(): Promise<void> {
     await this.#once({ kind: "end" });
+  }
+
+  /** A document in JSON that follows the answer. */
+  async #document(request: ControlRequest): Promise<unknown> {
+    const { socket } = await this.#ask(request).catch((error: unknown) => {
+      throw error instanceof ConnectionRefused ? new UserError(error.message) : error;
+    });
+    socket.end();
+    const pieces: Buffer[] = [];
+    for await (const piece of socket as AsyncIterable<Buffer>) pieces.push(piece);
+    return JSON.parse(Buffer.concat(pieces).toString("utf8"));
   }
 
   async #once(request: ControlRequest): Promise<ControlAnswer> {

@@ -10,6 +10,8 @@ export type ControlRequest =
   | { readonly kind: "console" }
   | { readonly kind: "resize"; readonly columns: number; readonly rows: number }
   | { readonly kind: "statistics" }
+  /** After the answer the connection brings an Inspection in JSON, and ends. */
+  | { readonly kind: "inspect" }
   /** Ends the machine at once. */
   | { readonly kind: "end" };
 
@@ -43,6 +45,7 @@ export function parseRequest(line: string): ControlRequest | undefined {
     case "ready":
     case "console":
     case "statistics":
+    case "inspect":
     case "end":
       return { kind: value.kind };
     default:

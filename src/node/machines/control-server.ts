@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
-import type { VirtualMachine } from "../../machine/virtual-machine-interface.ts";
+import { UserError } from "../../base/errors.ts";
+import type { GuestIntrospection, VirtualMachine } from "../../machine/virtual-machine-interface.ts";
 import { READY_PORT } from "../agent/protocol.ts";
 import { type StreamOpener, streamOpener } from "../agent/socket-stream.ts";
 import type { ConsoleHub } from "./console-hub.ts";
@@ -108,6 +109,9 @@ export class ControlServer {
         answer({ statistics: this.#machine.stats() });
         client.end();
         return;
+      case "inspect":
+        this.#document(client, () => introspectionOf(this.#machine).inspect());
+        return;
       case "end":
         this.#end();
         break;
@@ -115,4 +119,22 @@ export class ControlServer {
     answer({});
     client.end();
   }
+
+  /** Answers with a document, or with the sentence why there is none. */
+  #document(client: Socket, make: () => unknown): void {
+    let document: unknown;
+    try {
+      document = make();
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      client.end(`${JSON.stringify({ error: error.message } satisfies ControlAnswer)}\n`);
+      return;
+    }
+    client.end(`${JSON.stringify({} satisfies ControlAnswer)}\n${JSON.stringify(document)}`);
+  }
+}
+
+function introspectionOf({ introspection }: VirtualMachine): GuestIntrospection {
+  if (introspection !== undefined) return introspection;
+  throw new UserError("This machine's guest cannot be looked into.");
 }
