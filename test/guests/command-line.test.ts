@@ -55,6 +55,19 @@ describe("elvisor run --exec", { timeout: 2 * BOOT * 1000 }, () => {
     expect([status, stdout.length]).toEqual([125, 0]);
   });
 
+  test("too little memory is a sentence with status 125, at once or after the kernel's panic", () => {
+    const none = run(["--exec", "true", "--memory", "40M"]);
+    expect([none.status, none.stderr.toString()]).toEqual([
+      125,
+      "elvisor: Debian's kernels do not start with 40 MiB of memory; give --memory 64M or more.\n",
+    ]);
+    const little = run(["--exec", "true", "--memory", "48M"]);
+    expect(little.stderr.toString()).toMatch(
+      /^elvisor: The guest's kernel panicked because 48 MiB of memory were too little; give more with --memory:\n/,
+    );
+    expect(little.status).toBe(125);
+  });
+
   test("--timeout ends with status 124, whatever the guest is doing", () => {
     const { status, stdout, stderr } = run(["--exec", "true", "--timeout", "1.5"]);
     expect(stderr.toString()).toBe(

@@ -129,6 +129,7 @@ export function registerProbe(setting: ProbeSetting, level: 0 | 1 | 2 | 3): Uint
   adr x0, vectors1
   msr vbar_el1, x0
   msr oslar_el1, xzr
+  mov x26, #0
 ${SETTING_ORDER.map((name) => literal(name, registers[name] ?? 0n)).join("\n")}
   isb
   ldr x0, =0x${mode.toString(16)}
@@ -210,13 +211,24 @@ ${[1, 2, 3].map((target) => vectorTable(`vectors${target}`, (offset) => handler(
   return bareProgram(body);
 }
 
-/** Notes the syndrome and goes on behind the instruction. Anything but a synchronous exception ends the program. */
+/**
+ * Notes the syndrome and goes on behind the instruction. Anything but a synchronous exception ends the program.
+ * HCR_EL2.TRVM traps EL1's reading of ESR_EL1, too: X26 tells EL2 to read it for EL1.
+ */
 function handler(target: number, offset: number): string {
   if ((offset & 0x180) !== 0) return "  b finish";
-  return `  mrs x20, esr_el${target}
-  mov x21, #${target}
-  mrs x27, elr_el${target}
+  const next = `  mrs x27, elr_el${target}
   add x27, x27, #4
   msr elr_el${target}, x27
   eret`;
+  const own = `  mov x26, #${target === 1 ? 1 : 0}
+  mrs x20, esr_el${target}
+  mov x26, #0
+  mov x21, #${target}
+${next}`;
+  if (target !== 2) return own;
+  return `  cbnz x26, 1f
+${own}
+1: mrs x20, esr_el1
+${next}`;
 }

@@ -68,8 +68,8 @@ export class CommandSession {
   }
 
   /** What went wrong, where the command did not end by itself. */
-  report(stopped: StopReason | undefined): string | undefined {
-    if (stopped === "panic") return `The guest's kernel panicked:\n${this.#panic.lastLines().join("\n")}`;
+  report(stopped: StopReason | undefined, memoryBytes: number): string | undefined {
+    if (stopped === "panic") return this.#panic.report(memoryBytes);
     if (stopped !== undefined || this.status !== undefined) return undefined;
     return `The guest ended before the command did. It last said:\n${this.#panic.lastLines().join("\n")}`;
   }

@@ -11,6 +11,7 @@ import type {
   VirtualMachineOptions,
 } from "../../machine/virtual-machine-interface.ts";
 import { mergeIdentities, type SmbiosIdentity } from "../../platform/smbios/identity.ts";
+import { formatBytes } from "../../platform/units.ts";
 import { readAliases } from "../aliases/alias-file.ts";
 import { type DriveFile, openDrive } from "../disks/drive-file.ts";
 import { parseDrive } from "../disks/drive-option.ts";
@@ -65,6 +66,9 @@ export interface RunOptions extends GuestChoice {
   readonly detach?: boolean;
 }
 
+/** Bytes of memory with less of which Debian's kernels end before their console says why. */
+const SMALLEST_MEMORY = 48 * 2 ** 20;
+
 /** Milliseconds that a machine has to notice that it was stopped. */
 const STOP_LIMIT = 5_000;
 
@@ -95,6 +99,7 @@ export async function runCommand(options: RunOptions, host: Host): Promise<numbe
         keyring: options.keyring,
       },
     );
+    if (guest.ours) checkMemory(options.memory);
     const name = checkedName(options.name ?? guest.name ?? `guest-${process.pid}`);
     if (options.detach === true) {
       await runDetached(name, wordsInForeground(process.argv.slice(1), name), host);
@@ -129,6 +134,13 @@ export async function runCommand(options: RunOptions, host: Host): Promise<numbe
     for (const drive of drives) await drive.close();
     variables?.close();
   }
+}
+
+function checkMemory(bytes: number): void {
+  if (bytes >= SMALLEST_MEMORY) return;
+  throw new UserError(
+    `Debian's kernels do not start with ${formatBytes(bytes)} of memory; give --memory 64M or more.`,
+  );
 }
 
 function variableTemplate({ variables }: Guest): BootFile {
@@ -250,11 +262,11 @@ function conclude(
         `The guest was still running after ${options.timeout} seconds; give it longer with --timeout SECONDS.`,
       );
     }
-    const report = session.report(stopped);
+    const report = session.report(stopped, options.memory);
     if (report !== undefined) say(report);
     return statusOfStop(stopped, failure);
   }
-  const report = session.report(undefined);
+  const report = session.report(undefined, options.memory);
   if (report !== undefined) say(report);
   return status ?? failure;
 }

@@ -84,10 +84,9 @@ export class ShellSession {
   }
 
   /** What to say at the end, where something went wrong. */
-  report(stopped: StopReason | undefined): string | undefined {
+  report(stopped: StopReason | undefined, memoryBytes: number): string | undefined {
     if (stopped !== "panic") return undefined;
-    if (this.#host.stdout.isTTY) return "The guest's kernel panicked; its last lines are above.";
-    return `The guest's kernel panicked:\n${this.#panic.lastLines().join("\n")}`;
+    return this.#host.stdout.isTTY ? this.#panic.shortReport(memoryBytes) : this.#panic.report(memoryBytes);
   }
 
   #send(input: ByteInput, bytes: Uint8Array): void {

@@ -77,6 +77,15 @@ describe("PanicWatch", () => {
     expect(watch.lastLines()).toHaveLength(25);
   });
 
+  test("names the memory where that was too little", () => {
+    const watch = new PanicWatch(() => {});
+    watch.watch(Buffer.from("[2.0] Kernel panic - not syncing: System is deadlocked on memory\r\n"));
+    const sentence =
+      "The guest's kernel panicked because 40 MiB of memory were too little; give more with --memory";
+    expect(watch.report(40 * 2 ** 20)).toBe(`${sentence}:\n${watch.lastLines().join("\n")}`);
+    expect(watch.shortReport(40 * 2 ** 20)).toBe(`${sentence}; its last lines are above.`);
+  });
+
   test("does not call for anything else", () => {
     const watch = new PanicWatch(() => {
       throw new Error("no panic");

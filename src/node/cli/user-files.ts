@@ -2,8 +2,8 @@ import { open, writeFile } from "node:fs/promises";
 import { UserError } from "../../base/errors.ts";
 import type { BootFile } from "../../machine/boot/boot-file.ts";
 
-/** More than any file that goes into a guest's memory may have: the guest has at most 4 GiB. */
-const LARGEST_FILE = 4 * 2 ** 30 - 1;
+/** Bytes that Node reads into memory at once; no guest has much more memory than that. */
+const LARGEST_FILE = 2 ** 31 - 1;
 
 /** Reads a file that the user named. `what` is what it should be, for messages: "kernel", "initrd". */
 export async function readInputFile(path: string, what: string): Promise<BootFile> {
@@ -13,7 +13,7 @@ export async function readInputFile(path: string, what: string): Promise<BootFil
       const { size } = await file.stat();
       if (size > LARGEST_FILE) {
         throw new UserError(
-          `The ${what} ${path} has ${size} bytes, more than fits into a machine; give a smaller one.`,
+          `The ${what} ${path} has ${size} bytes, more than can be loaded; give one of less than 2 GiB.`,
         );
       }
       const content = await file.readFile();
