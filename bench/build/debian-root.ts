@@ -56,8 +56,8 @@ async function fetchFiles(): Promise<Map<string, Uint8Array>> {
   const cache = new ImageCache(cacheDirectory(process.env));
   const progress = stderrProgress(process.stderr);
   const settings: PullSettings = { cache, progress, environment: process.env };
-  const lock = await cache.lock((holder) =>
-    progress.say(`Another elvisor (process ${holder}) is pulling images; waiting for it to finish.`),
+  const lock = await cache.lockDownloads((holder) =>
+    progress.say(`Another elvisor (process ${holder}) is fetching packages; waiting for it to finish.`),
   );
   try {
     const archive = new Archive(await findMirror(settings), settings, cache.lists, progress);

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { Bug, UserError } from "../../base/errors.ts";
 import type { BootFile } from "../../machine/boot/boot-file.ts";
-import type { CachedImage } from "../images/cache.ts";
-import { BUSYBOX, describeImage } from "../images/catalogue.ts";
+import type { CachedImage, ImageCache } from "../images/cache.ts";
+import { type AnyDescription, BUSYBOX, describeImage } from "../images/catalogue.ts";
 import { SYSTEM_DISK } from "../images/debian/system-image.ts";
 import { buildInitramfs, type GuestSession, readModuleFiles } from "../images/initramfs.ts";
 import { ensureImages, type PullSettings } from "../images/pull.ts";
@@ -58,7 +58,8 @@ export async function prepareGuest(
   session: GuestSession,
   settings: PullSettings,
 ): Promise<Guest> {
-  checkChoice(choice);
+  const chosenKind = choice.image === undefined ? undefined : await kindOf(choice.image, settings.cache);
+  checkChoice(choice, chosenKind);
   const read = async (path: string | undefined, what: string): Promise<BootFile | undefined> =>
     path === undefined ? undefined : await readInputFile(path, what);
   // What the user names is looked at before anything is fetched.
@@ -76,7 +77,7 @@ export async function prepareGuest(
   if (name === undefined) {
     return { ...given, deviceTree, commandLine: given.kernel && commandLine, ours: false };
   }
-  const { kind } = describeImage(name);
+  const kind = chosenKind ?? describeImage(name).kind;
   if (kind === "system")
     return await prepareSystemGuest(name, choice, deviceTree, commandLine, session, settings);
   if (kind === "firmware") {
@@ -155,7 +156,14 @@ async function fileOf(image: CachedImage, index: number): Promise<BootFile> {
   return await readInputFile(join(image.directory, path), image.name);
 }
 
-function checkChoice(choice: GuestChoice): void {
+/** What an image is; one that elvisor build made is a system. */
+async function kindOf(name: string, cache: ImageCache): Promise<AnyDescription["kind"]> {
+  const image = await cache.find(name);
+  return image?.base === undefined ? describeImage(name).kind : "system";
+}
+
+/** `kind` is that of the image, where one is named. */
+function checkChoice(choice: GuestChoice, kind: AnyDescription["kind"] | undefined): void {
   const { image, kernel, initrd, bios, exec, append, uefi, uefiVars } = choice;
   const firmwareImage = (image ?? "").startsWith("firmware:");
   if (uefiVars !== undefined && uefi !== true && image !== "firmware:edk2") {
@@ -165,7 +173,6 @@ function checkChoice(choice: GuestChoice): void {
     throw misuse(`Both --uefi and ${firmwareImage ? image : `--bios ${bios}`} name firmware; leave one out.`);
   }
   if (image !== undefined) {
-    const { kind } = describeImage(image);
     if (kind === "program")
       throw misuse(`The image ${image} is a program for a guest, not something to boot; leave it out.`);
     if ((kind === "kernel" || kind === "installer" || kind === "system") && kernel !== undefined) {

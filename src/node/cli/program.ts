@@ -184,15 +184,79 @@ function addImages(program: Command, host: Host): void {
     "after",
     `\nImages:\n${names}\n${examples(["elvisor pull kernel:6.12-cloud", "elvisor pull firmware:uboot firmware:edk2"])}`,
   );
+  addBuild(program, host);
+  const list = async (): Promise<void> => {
+    const { imagesCommand } = await import("./images-command.ts");
+    await imagesCommand(host);
+  };
+  const lists = "Lists the images that are here, with sizes and SHA-256, and the names of the others.";
   program
     .command("images")
     .summary("list images in the cache")
-    .description("Lists the images that were fetched, with sizes and SHA-256, and the names of the others.")
+    .description(lists)
     .addHelpText("after", examples(["elvisor images"]))
-    .action(async () => {
-      const { imagesCommand } = await import("./images-command.ts");
-      await imagesCommand(host);
+    .action(list);
+  const image = program
+    .command("image")
+    .summary("list and remove images")
+    .description("Lists images, removes them, and clears up what interrupted runs have left.")
+    .addHelpText(
+      "after",
+      examples(["elvisor image list", "elvisor image remove web kernel:6.12-generic", "elvisor image prune"]),
+    );
+  image.command("list").summary("as elvisor images").description(lists).action(list);
+  image
+    .command("remove")
+    .alias("rm")
+    .summary("remove images from the cache")
+    .description("Removes images. Machines that were made from them go on as they are.")
+    .argument("<NAME...>", "images to remove")
+    .addHelpText("after", examples(["elvisor image remove web"]))
+    .action(async (removed: string[]) => {
+      const { removeImagesCommand } = await import("./images-command.ts");
+      await removeImagesCommand(removed, host);
     });
+  image
+    .command("prune")
+    .summary("remove downloads and the remains of interrupted runs")
+    .description("Removes downloaded packages and what interrupted runs have left; no image is touched.")
+    .addHelpText("after", examples(["elvisor image prune"]))
+    .action(async () => {
+      const { pruneImagesCommand } = await import("./images-command.ts");
+      await pruneImagesCommand(host);
+    });
+}
+
+function addBuild(program: Command, host: Host): void {
+  const build = program
+    .command("build")
+    .summary("make an image from a recipe")
+    .description(
+      "Makes a system image from a recipe: a base, packages, files and commands. It is kept in the cache under its\n" +
+        "name, for elvisor run NAME, and made again only where the recipe, its files or the packages are new.",
+    )
+    .argument("[FILE]", "the recipe, or the directory with an Elvisorfile", ".")
+    .option("--name <NAME>", "what to call the image (default: the recipe's name:, else its directory's)")
+    .action(async (path: string, options: { name?: string; mirror?: string; keyring?: string }) => {
+      const { buildCommand } = await import("./images-command.ts");
+      await buildCommand(path, options, host);
+    });
+  mirrorOptions(build);
+  build.addHelpText(
+    "after",
+    `${examples(["elvisor build", "elvisor build web/Elvisorfile --name web:2 && elvisor run web:2"])}
+An Elvisorfile (YAML):
+  base: debian:12
+  packages:
+    - nginx
+  files:
+    - from: site            # a file or directory beside the recipe
+      to: /var/www/html     # with / at its end: into that directory
+    - { from: motd, to: /etc/motd, mode: 0644 }
+  commands:                 # for /bin/sh, as root, with the network; no services run
+    - systemctl disable apt-daily.timer
+`,
+  );
 }
 
 function addTools(program: Command, host: Host): void {

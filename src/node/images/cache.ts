@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { lstat, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { type FileLock, tryLock } from "../file-lock.ts";
+import { type FileLock, lockHolder, tryLock } from "../file-lock.ts";
 import { compareVersions } from "./debian-version.ts";
 import { diskError } from "./disk-errors.ts";
 
@@ -33,6 +33,8 @@ export interface ImageManifest {
   readonly packageSha256: string;
   /** Of a kernel: the modules that were to be kept. Images of older releases do not say. */
   readonly modules?: readonly string[];
+  /** Of an image that was built here: the system on which its recipe is based. */
+  readonly base?: string;
   readonly files: readonly CachedFile[];
 }
 
@@ -68,7 +70,7 @@ export class ImageCache {
   }
 
   #imageDirectory(name: string): string {
-    return join(this.directory, "images", name.replace(":", "-"));
+    return join(this.directory, "images", fileName(name));
   }
 
   /** The newest version of an image, undefined where there is none or a file has lost bytes. */
@@ -99,10 +101,13 @@ export class ImageCache {
   /** An empty directory for the files of an image. What an interrupted run left in such a one is removed. */
   async draft(name: string): Promise<string> {
     const unfinished = join(this.directory, "unfinished");
-    const draft = join(unfinished, `${name.replace(":", "-")}-${process.pid}`);
+    const own = `${fileName(name)}@`;
+    const draft = join(unfinished, `${own}${process.pid}`);
     try {
-      // The lock is held, so whatever lies here is from a run that was interrupted.
-      await rm(unfinished, { recursive: true, force: true });
+      // The image's lock is held, so what lies here of it is from a run that was interrupted.
+      for (const left of await namesIn(unfinished)) {
+        if (left.startsWith(own)) await rm(join(unfinished, left), { recursive: true, force: true });
+      }
       await mkdir(draft, { recursive: true });
       return draft;
     } catch (cause) {
@@ -154,12 +159,56 @@ export class ImageCache {
     }
   }
 
-  /** Waits until no other process changes the cache. `waiting` is called once if that takes time. */
-  async lock(waiting: (holder: number) => void): Promise<FileLock> {
+  /** Removes an image. A machine that was made from it keeps what it needs. */
+  async remove(name: string): Promise<void> {
+    const directory = this.#imageDirectory(name);
     try {
-      mkdirSync(this.directory, { recursive: true });
+      await rm(directory, { recursive: true, force: true });
+    } catch (cause) {
+      throw diskError(directory, cause);
+    }
+  }
+
+  /**
+   * Removes downloads, and what interrupted runs have left of images that nobody is making. Returns how many bytes
+   * that were. The lock of the downloads is held.
+   */
+  async prune(): Promise<number> {
+    const unfinished = join(this.directory, "unfinished");
+    let freed = 0;
+    const remove = async (path: string): Promise<void> => {
+      freed += await sizeOnDisk(path);
+      await rm(path, { recursive: true, force: true });
+    };
+    try {
+      for (const name of await namesIn(this.downloads)) await remove(join(this.downloads, name));
+      for (const name of await namesIn(unfinished)) {
+        const image = name.replace(/@\d+$/, "");
+        if (lockHolder(join(this.directory, "locks", image)) === undefined)
+          await remove(join(unfinished, name));
+      }
+      return freed;
+    } catch (cause) {
+      throw diskError(this.directory, cause);
+    }
+  }
+
+  /** Waits until no other process changes the image `name`. `waiting` is called once if that takes time. */
+  lock(name: string, waiting: (holder: number) => void): Promise<FileLock> {
+    return this.#lock(join("locks", fileName(name)), waiting);
+  }
+
+  /** The same for lists of packages and downloads, which all images share. */
+  lockDownloads(waiting: (holder: number) => void): Promise<FileLock> {
+    return this.#lock("lock", waiting);
+  }
+
+  async #lock(file: string, waiting: (holder: number) => void): Promise<FileLock> {
+    const path = join(this.directory, file);
+    try {
+      mkdirSync(dirname(path), { recursive: true });
       for (let told = false; ; ) {
-        const lock = tryLock(join(this.directory, "lock"));
+        const lock = tryLock(path);
         if (!("heldBy" in lock)) return lock;
         if (!told) waiting(lock.heldBy);
         told = true;
@@ -171,6 +220,11 @@ export class ImageCache {
   }
 }
 
+/** An image's name as that of a file. */
+function fileName(name: string): string {
+  return name.replace(":", "-");
+}
+
 async function writeDurably(path: string, content: Uint8Array): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const file = await open(path, "w");
@@ -180,6 +234,14 @@ async function writeDurably(path: string, content: Uint8Array): Promise<void> {
   } finally {
     await file.close();
   }
+}
+
+/** Bytes that the disk has for a file or directory; holes take none. */
+async function sizeOnDisk(path: string): Promise<number> {
+  const { blocks } = await lstat(path);
+  let bytes = blocks * 512;
+  for (const name of await namesIn(path)) bytes += await sizeOnDisk(join(path, name));
+  return bytes;
 }
 
 async function namesIn(directory: string): Promise<string[]> {

@@ -11,6 +11,8 @@ export interface SystemDescription {
   readonly title: string;
   /** The code name of Debian's release. */
   readonly release: string;
+  /** Of one that is built from a recipe: what it is based on. */
+  readonly base?: string;
 }
 
 /** Anything that `elvisor pull` knows. */
@@ -132,5 +134,8 @@ export function describeImage(name: string): AnyDescription {
   const image = CATALOGUE.find((candidate) => candidate.name === name);
   if (image !== undefined) return image;
   const names = CATALOGUE.map((candidate) => candidate.name).join(", ");
-  throw new UserError(`There is no image "${name}"; the images are ${names}.`, { exitStatus: 2 });
+  throw new UserError(
+    `There is no image "${name}"; the images are ${names}, and those that elvisor build makes.`,
+    { exitStatus: 2 },
+  );
 }

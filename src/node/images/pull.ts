@@ -4,9 +4,15 @@ import { UserError } from "../../base/errors.ts";
 import type { VirtualMachineFactory } from "../../machine/virtual-machine-interface.ts";
 import { Archive, type FoundPackage } from "./archive.ts";
 import type { CachedImage, ImageCache } from "./cache.ts";
-import { type AnyDescription, BUSYBOX, describeImage, type ImageDescription } from "./catalogue.ts";
+import {
+  type AnyDescription,
+  BUSYBOX,
+  describeImage,
+  type ImageDescription,
+  type SystemDescription,
+} from "./catalogue.ts";
 import { readPackage } from "./deb.ts";
-import { makeSystemImage } from "./debian/system-image.ts";
+import { makeSystemImage, type SystemAdditions } from "./debian/system-image.ts";
 import { download, type Progress } from "./download.ts";
 import { findMirror, type Mirror, type MirrorSettings } from "./mirror.ts";
 import { KEPT_MODULES } from "./modules.ts";
@@ -23,7 +29,7 @@ export interface PullSettings extends MirrorSettings, SignatureSettings {
 
 /** False for a kernel that was unpacked when fewer modules were kept. */
 function isWhole(image: CachedImage): boolean {
-  if (describeImage(image.name).kind !== "kernel") return true;
+  if (image.base !== undefined || describeImage(image.name).kind !== "kernel") return true;
   return KEPT_MODULES.every((name) => image.modules?.includes(name));
 }
 
@@ -35,10 +41,10 @@ export async function ensureImages<Name extends string>(
   names: readonly Name[],
   settings: PullSettings,
 ): Promise<Record<Name, CachedImage>> {
-  for (const name of names) describeImage(name);
   const images: Partial<Record<Name, CachedImage>> = {};
   for (const name of names) {
     const image = await settings.cache.find(name);
+    if (image?.base === undefined) describeImage(name);
     if (image !== undefined) images[name] = image;
   }
   const take = (pulled: readonly CachedImage[]): void => {
@@ -69,23 +75,18 @@ export async function pullImages(
   which: "newest" | "missing" = "newest",
 ): Promise<CachedImage[]> {
   const descriptions = names.map(describeImage);
-  const { cache, progress } = settings;
-  const lock = await cache.lock((holder) =>
-    progress.say(`Another elvisor (process ${holder}) is pulling images; waiting for it to finish.`),
-  );
-  try {
-    const images: CachedImage[] = [];
-    const run = new PullRun(settings);
-    for (const description of descriptions) images.push(await run.pull(description, which));
-    await run.end();
-    return images;
-  } finally {
-    lock.release();
-  }
+  const images: CachedImage[] = [];
+  const run = new PullRun(settings);
+  for (const description of descriptions) images.push(await run.pull(description, which));
+  await run.end();
+  return images;
 }
 
-/** Pulls several images from one archive. */
-class PullRun {
+/**
+ * Pulls several images from one archive. Whoever holds an image's lock may wait for that of the downloads, never
+ * the other way round.
+ */
+export class PullRun {
   readonly #settings: PullSettings;
   #source: { readonly archive: Archive; readonly mirror: Mirror } | undefined;
 
@@ -94,28 +95,55 @@ class PullRun {
   }
 
   async pull(description: AnyDescription, which: "newest" | "missing"): Promise<CachedImage> {
-    const { cache, progress } = this.#settings;
-    const present = await cache.find(description.name);
-    const whole = present !== undefined && isWhole(present);
-    if (whole && which === "missing") return present;
-    const source = await this.#open();
-    if (description.kind === "system") {
-      const busybox = await this.pull(describeImage(BUSYBOX), "missing");
-      const createMachine =
-        this.#settings.createMachine ?? (await import("../create-machine.ts")).createMachine;
+    const { cache } = this.#settings;
+    const find = async (): Promise<CachedImage | undefined> => {
+      const present = await cache.find(description.name);
+      return present !== undefined && isWhole(present) && which === "missing" ? present : undefined;
+    };
+    const found = await find();
+    if (found !== undefined) return found;
+    if (description.kind === "system") return await this.makeSystem(description, which);
+    return await this.#locked(description.name, async () => {
+      return (await find()) ?? (await this.#fetching(() => this.#pullPackage(description)));
+    });
+  }
+
+  /** Makes a system image, with what `additions` add to it; one that is there and the same stays. */
+  async makeSystem(
+    description: SystemDescription,
+    which: "newest" | "missing",
+    additions?: SystemAdditions,
+  ): Promise<CachedImage> {
+    const { cache, progress, createMachine } = this.#settings;
+    const busybox = await this.pull(describeImage(BUSYBOX), "missing");
+    return await this.#locked(description.name, async () => {
+      const present = await cache.find(description.name);
+      if (present !== undefined && which === "missing") return present;
       return await makeSystemImage(description, present, {
-        ...source,
+        ...(await this.#open()),
         cache,
         progress,
-        createMachine,
+        fetching: (work) => this.#fetching(work),
+        createMachine: createMachine ?? (await import("../create-machine.ts")).createMachine,
         busybox: {
           name: BUSYBOX,
           bytes: new Uint8Array(await readFile(join(busybox.directory, busybox.files[0]!.path))),
         },
+        additions,
       });
-    }
-    const found = await source.archive.find(description);
-    if (whole && present.packageSha256 === found.sha256) return present;
+    });
+  }
+
+  async end(): Promise<void> {
+    const source = this.#source;
+    if (source !== undefined) await this.#fetching(() => source.archive.forgetOtherLists());
+  }
+
+  async #pullPackage(description: ImageDescription): Promise<CachedImage> {
+    const { archive } = await this.#open();
+    const present = await this.#settings.cache.find(description.name);
+    const found = await archive.find(description);
+    if (present !== undefined && isWhole(present) && present.packageSha256 === found.sha256) return present;
     const modules =
       description.kind === "kernel"
         ? [...new Set([...(present?.modules ?? []), ...KEPT_MODULES])]
@@ -123,8 +151,30 @@ class PullRun {
     return await pullPackage(description, found, modules, this.#settings);
   }
 
-  async end(): Promise<void> {
-    await this.#source?.archive.forgetOtherLists();
+  /** Does `work` while no other process makes the image. */
+  async #locked<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
+    const { cache, progress } = this.#settings;
+    const lock = await cache.lock(name, (holder) =>
+      progress.say(`Another elvisor (process ${holder}) is making ${name}; waiting for it to finish.`),
+    );
+    try {
+      return await work();
+    } finally {
+      lock.release();
+    }
+  }
+
+  /** Does `work` while no other process downloads. */
+  async #fetching<Result>(work: () => Promise<Result>): Promise<Result> {
+    const { cache, progress } = this.#settings;
+    const lock = await cache.lockDownloads((holder) =>
+      progress.say(`Another elvisor (process ${holder}) is fetching packages; waiting for it to finish.`),
+    );
+    try {
+      return await work();
+    } finally {
+      lock.release();
+    }
   }
 
   async #open(): Promise<{ readonly archive: Archive; readonly mirror: Mirror }> {

@@ -12,8 +12,17 @@ export interface ConfigureGuest {
   readonly drive: Drive;
   /** How many packages will be configured. */
   readonly packages: number;
+  /** What is run afterwards. */
+  readonly commands: readonly GuestCommand[];
   /** What the work is called, for the progress display. */
   readonly label: string;
+}
+
+/** A command of a recipe. */
+export interface GuestCommand {
+  readonly text: string;
+  /** Who wants it, for messages. */
+  readonly where: string;
 }
 
 const MEMORY_BYTES = 1024 * 2 ** 20;
@@ -26,12 +35,20 @@ export async function configureInGuest(guest: ConfigureGuest, progress: Progress
   let serial = "";
   let log = "";
   let status: number | undefined;
+  let command: GuestCommand | undefined;
   const configured = new Set<string>();
   const keep = (text: string, bytes: Uint8Array): string =>
     (text + Buffer.from(bytes).toString("latin1")).slice(-KEPT_CHARACTERS);
   const lines = new LineSplitter((line) => {
     const end = /^elvisor: (\d+)$/.exec(line);
     if (end !== null) status = Number(end[1]);
+    const next = /^elvisor-command: (\d+)$/.exec(line);
+    if (next !== null) {
+      if (command === undefined) progress.stop();
+      log = "";
+      command = guest.commands[Number(next[1]) - 1];
+      if (command !== undefined) progress.say(`${command.where}: ${firstLine(command.text)}`);
+    }
     const done = /^status: (\S+): installed$/.exec(line)?.[1];
     if (done === undefined || configured.has(done)) return;
     configured.add(done);
@@ -59,6 +76,7 @@ export async function configureInGuest(guest: ConfigureGuest, progress: Progress
       },
     ],
     onReboot: "end",
+    ...(guest.commands.length > 0 && { net: {} }),
   });
   progress.start(guest.label, guest.packages, 0, "packages");
   try {
@@ -66,10 +84,20 @@ export async function configureInGuest(guest: ConfigureGuest, progress: Progress
     if (status === 0) return;
     const said = lastLines(log === "" ? serial : log);
     const why = reason.kind === "failed" ? reason.sentence : `its last words were:\n${said}`;
+    if (command !== undefined && status !== undefined) {
+      throw new UserError(
+        `${command.where}: The command "${firstLine(command.text)}" ended with status ${status}; ${why}`,
+      );
+    }
     throw new UserError(`${guest.label} did not succeed in the guest; ${why}`);
   } finally {
     progress.stop();
   }
+}
+
+function firstLine(text: string): string {
+  const [first = "", ...more] = text.trim().split("\n");
+  return more.length === 0 ? first : `${first} ...`;
 }
 
 function lastLines(text: string): string {

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { type PackageEntry, readPart } from "../deb.ts";
 import type { Attributes } from "../ext4/inode.ts";
 import { type BlockTarget, Ext4Writer } from "../ext4/writer.ts";
@@ -12,7 +13,18 @@ export interface PackageFileName {
   readonly size: number;
 }
 
+/** A file, directory or link of the host's that is put into a system, owned by root. */
+export type AddedFile = { readonly path: string } & (
+  | { readonly type: "file"; readonly mode: number; readonly from: string }
+  | { readonly type: "directory"; readonly mode: number }
+  | { readonly type: "link"; readonly target: string }
+);
+
+/** Where added files wait until the packages are configured. */
+export const ADDED_FILES = "var/lib/elvisor-added";
+
 export interface RootFileSystem {
+  readonly added: readonly AddedFile[];
   readonly release: string;
   readonly mirror: Mirror;
   readonly packages: readonly PackageFileName[];
@@ -61,11 +73,27 @@ export async function makeRootFileSystem(
   if (writer.typeOf(INITRAMFS_SETTING) !== undefined) {
     await writer.file(INITRAMFS_SETTING, { ...ours, mode: 0o644 }, Buffer.from("update_initramfs=no\n"));
   }
+  for (const file of system.added) await add(writer, file, time);
   await writer.finish();
   return {
     preinst: entries.filter((entry) => entry.hasPreinst).map((entry) => entry.fileName),
     packages: entries.length,
   };
+}
+
+async function add(writer: Ext4Writer, file: AddedFile, time: number): Promise<void> {
+  const path = `${ADDED_FILES}/${file.path}`;
+  const attributes: Attributes = { mode: "mode" in file ? file.mode : 0o777, user: 0, group: 0, time };
+  switch (file.type) {
+    case "file":
+      await writer.file(path, attributes, await readFile(file.from));
+      return;
+    case "directory":
+      writer.directory(path, attributes);
+      return;
+    case "link":
+      await writer.link(path, attributes, file.target);
+  }
 }
 
 async function unpack(writer: Ext4Writer, path: string): Promise<DatabaseEntry> {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
+import { UserError } from "../../../base/errors.ts";
 import type { BootFile } from "../../../machine/boot/boot-file.ts";
 import type { VirtualMachineFactory } from "../../../machine/virtual-machine-interface.ts";
 import { openDrive } from "../../disks/drive-file.ts";
@@ -12,14 +13,19 @@ import { download, type Progress } from "../download.ts";
 import { randomUuid } from "../ext4/superblock.ts";
 import type { Mirror } from "../mirror.ts";
 import { KEPT_MODULES } from "../modules.ts";
-import { buildSystemInitramfs } from "../system-initramfs.ts";
+import { buildSystemInitramfs, type RunFile } from "../system-initramfs.ts";
 import { unpackKernel } from "../unpack-kernel.ts";
-import { configureInGuest } from "./configure-guest.ts";
-import { CONFIGURE_BUSYBOX, CONFIGURE_SCRIPT, configureScript } from "./configure-script.ts";
-import type { SystemPackage } from "./package-universe.ts";
+import { configureInGuest, type GuestCommand } from "./configure-guest.ts";
+import {
+  CONFIGURE_BUSYBOX,
+  CONFIGURE_COMMANDS,
+  CONFIGURE_SCRIPT,
+  configureScript,
+} from "./configure-script.ts";
+import type { PackageUniverse, SystemPackage } from "./package-universe.ts";
 import { systemPackages } from "./packages.ts";
 import { resolvePackages } from "./resolve.ts";
-import { formatUuid, makeRootFileSystem } from "./root-file-system.ts";
+import { type AddedFile, formatUuid, makeRootFileSystem, type UnpackedSystem } from "./root-file-system.ts";
 
 /** Bytes of the disk that a system gets; a sparse file, so what is not used takes no room. */
 export const SYSTEM_DISK_SIZE = 16 * 2 ** 30;
@@ -30,8 +36,25 @@ export const SYSTEM_ROOT = "root";
 const RECIPE = 1;
 /** Downloads under way at once. */
 const CONNECTIONS = 4;
+/** Names that are offered for one that does not exist. */
+const MOST_SUGGESTIONS = 3;
+
+/** What is added to a release to make another system of it. */
+export interface SystemAdditions {
+  /** Names; `where` says, for messages, who wants it. */
+  readonly packages: readonly { readonly name: string; readonly where: string }[];
+  /** Copied over what the packages brought, before the commands. */
+  readonly files: readonly AddedFile[];
+  /** Lines or scripts for /bin/sh, run in the system in their order. */
+  readonly commands: readonly GuestCommand[];
+  /** Differs where any of these, or the files' contents, do. */
+  readonly sha256: string;
+}
 
 export interface SystemSettings {
+  /** Does work while no other process changes lists and downloads. */
+  readonly fetching: <Result>(work: () => Promise<Result>) => Promise<Result>;
+  readonly additions?: SystemAdditions | undefined;
   readonly archive: Archive;
   readonly mirror: Mirror;
   readonly cache: ImageCache;
@@ -47,58 +70,114 @@ export async function makeSystemImage(
   present: CachedImage | undefined,
   settings: SystemSettings,
 ): Promise<CachedImage> {
-  const { archive, cache, progress } = settings;
-  progress.say(`Looking up the packages of ${description.title}.`);
-  const universe = await archive.universe(description.release);
-  const packages = resolvePackages(universe, systemPackages(universe), settings.mirror.namedBy);
-  const contents = createHash("sha256")
-    .update(JSON.stringify([RECIPE, packages.map(({ sha256 }) => sha256)]))
-    .digest("hex");
-  if (present?.packageSha256 === contents) return present;
-  const paths = await fetchPackages(packages, settings);
-  const draft = await cache.draft(description.name);
+  const { archive, cache, progress, additions, fetching } = settings;
   const uuid = randomUuid();
-  const kernelPackage = packages.findIndex(({ name }) => /^linux-image-\d/.test(name));
-  progress.say("Unpacking the kernel.");
-  const kernel = await unpackKernel(paths[kernelPackage]!, KEPT_MODULES);
-  const disk = join(draft, SYSTEM_DISK);
-  const unpacked = await unpackOnto(disk, packages, paths, uuid, description, settings);
-  const initrd = buildSystemInitramfs(settings.busybox.bytes, modulesIn(kernel), {
-    root: `UUID=${formatUuid(uuid)}`,
-    init: `/run/${CONFIGURE_SCRIPT}`,
-    runFiles: new Map([
-      [CONFIGURE_SCRIPT, { content: configureScript(unpacked.preinst), mode: 0o755 }],
-      [CONFIGURE_BUSYBOX, { content: settings.busybox.bytes, mode: 0o755 }],
-    ]),
+  const prepared = await fetching(async () => {
+    progress.say(`Looking up the packages of ${description.title}.`);
+    const universe = await archive.universe(description.release);
+    for (const { name, where } of additions?.packages ?? []) checkPackage(universe, name, where);
+    const wanted = [...systemPackages(universe), ...(additions?.packages ?? []).map(({ name }) => name)];
+    const packages = resolvePackages(universe, wanted, settings.mirror.namedBy);
+    const contents = contentsHash(packages, additions);
+    if (present?.packageSha256 === contents) return present;
+    const paths = await fetchPackages(packages, settings);
+    const draft = await cache.draft(description.name);
+    const kernelPackage = packages.findIndex(({ name }) => /^linux-image-\d/.test(name));
+    progress.say("Unpacking the kernel.");
+    const kernel = await unpackKernel(paths[kernelPackage]!, KEPT_MODULES);
+    const unpacked = await unpackOnto(join(draft, SYSTEM_DISK), packages, paths, uuid, description, settings);
+    return { draft, packages, contents, kernel, unpacked };
   });
-  const drive = await openDrive(disk, { format: "raw" });
-  try {
-    const label = `Configuring ${description.title}`;
-    await configureInGuest(
-      {
-        createMachine: settings.createMachine,
-        kernel: { name: "the kernel", bytes: kernel.get("Image")! },
-        initrd: { name: "the initial file system", bytes: initrd },
-        drive,
-        packages: unpacked.packages,
-        label,
-      },
-      progress,
-    );
-  } finally {
-    await drive.close();
-  }
+  if ("directory" in prepared) return prepared;
+  const { draft, packages, contents, kernel } = prepared;
+  await configure(join(draft, SYSTEM_DISK), uuid, kernel, prepared.unpacked, description, settings);
   const base = packages.find(({ name }) => name === "base-files")!;
   const manifest = {
     name: description.name,
     package: `${packages.length} packages`,
     version: `${base.version}+${contents.slice(0, 12)}`,
     packageSha256: contents,
+    ...(description.base !== undefined && { base: description.base }),
   };
   const small = new Map([...kernel, [SYSTEM_ROOT, Buffer.from(formatUuid(uuid))]]);
   const image = await cache.publish(manifest, small, { draft, files: [SYSTEM_DISK] });
-  await cache.forgetDownloads(packages.map(({ sha256 }) => `${sha256}.deb`));
+  await fetching(() => cache.forgetDownloads(packages.map(({ sha256 }) => `${sha256}.deb`)));
   return image;
+}
+
+function checkPackage(universe: PackageUniverse, name: string, where: string): void {
+  if (universe.get(name) !== undefined || universe.providers(name).length > 0) return;
+  const similar = similarNames(universe, name);
+  const hint = similar.length === 0 ? "check its name" : `did you mean ${similar.join(" or ")}`;
+  throw new UserError(`${where}: There is no package "${name}"; ${hint}${similar.length === 0 ? "." : "?"}`, {
+    exitStatus: 2,
+  });
+}
+
+/** Names that differ from `name` by an end, or by one letter. */
+function similarNames(universe: PackageUniverse, name: string): string[] {
+  const names = [...universe.all()].map((each) => each.name);
+  const near = names.filter((other) => isNear(other, name));
+  const longer = names.filter((other) => other.startsWith(`${name}-`) || other.startsWith(name));
+  return [...new Set([...near, ...longer])].slice(0, MOST_SUGGESTIONS);
+}
+
+/** One letter more, less, or another. */
+function isNear(one: string, other: string): boolean {
+  const [short, long] = one.length <= other.length ? [one, other] : [other, one];
+  if (long.length - short.length > 1) return false;
+  let at = 0;
+  while (at < short.length && short[at] === long[at]) at++;
+  return short.slice(short.length === long.length ? at + 1 : at) === long.slice(at + 1);
+}
+
+function contentsHash(packages: readonly SystemPackage[], additions: SystemAdditions | undefined): string {
+  const parts = [RECIPE, packages.map(({ sha256 }) => sha256), ...(additions ? [additions.sha256] : [])];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+}
+
+async function configure(
+  disk: string,
+  uuid: Uint8Array,
+  kernel: ReadonlyMap<string, Uint8Array>,
+  unpacked: UnpackedSystem,
+  description: SystemDescription,
+  { busybox, createMachine, progress, additions }: SystemSettings,
+): Promise<void> {
+  const commands = additions?.commands ?? [];
+  const script = configureScript(unpacked.preinst, {
+    files: (additions?.files.length ?? 0) > 0,
+    commands: commands.length,
+  });
+  const initrd = buildSystemInitramfs(busybox.bytes, modulesIn(kernel), {
+    root: `UUID=${formatUuid(uuid)}`,
+    init: `/run/${CONFIGURE_SCRIPT}`,
+    runFiles: new Map([
+      [CONFIGURE_SCRIPT, { content: script, mode: 0o755 }],
+      [CONFIGURE_BUSYBOX, { content: busybox.bytes, mode: 0o755 }],
+      ...commands.map(({ text }, index): [string, RunFile] => [
+        `${CONFIGURE_COMMANDS}/${index + 1}`,
+        { content: `${text}\n` },
+      ]),
+    ]),
+  });
+  const drive = await openDrive(disk, { format: "raw" });
+  try {
+    await configureInGuest(
+      {
+        createMachine,
+        kernel: { name: "the kernel", bytes: kernel.get("Image")! },
+        initrd: { name: "the initial file system", bytes: initrd },
+        drive,
+        packages: unpacked.packages,
+        commands,
+        label: `Configuring ${description.title}`,
+      },
+      progress,
+    );
+  } finally {
+    await drive.close();
+  }
 }
 
 function modulesIn(kernel: ReadonlyMap<string, Uint8Array>): Map<string, Uint8Array> {
@@ -137,8 +216,8 @@ async function unpackOnto(
   paths: readonly string[],
   uuid: Uint8Array,
   { release }: SystemDescription,
-  { mirror, progress }: SystemSettings,
-): ReturnType<typeof makeRootFileSystem> {
+  { mirror, progress, additions }: SystemSettings,
+): Promise<UnpackedSystem> {
   const file = await open(disk, "w").catch((cause: unknown) => {
     throw diskError(disk, cause);
   });
@@ -160,7 +239,7 @@ async function unpackOnto(
     progress.start(`Unpacking`, total, 0);
     return await makeRootFileSystem(
       target,
-      { release, mirror, packages: files, size: SYSTEM_DISK_SIZE, uuid },
+      { release, mirror, packages: files, added: additions?.files ?? [], size: SYSTEM_DISK_SIZE, uuid },
       (bytes) => progress.advance(bytes),
     );
   } finally {
