@@ -212,9 +212,13 @@ describe("TLBI", () => {
     });
     const fast = () => probe(machine, { address: 0x1000n, tag: READ_TAG }) !== undefined;
     const cases = [
-      { el: 2, e2h: false, operations: ["VAE2", "ALLE2"] },
-      { el: 2, e2h: true, operations: ["VAE2", "ALLE2", "VMALLE1", "VAE1", "VAAE1"] },
-      { el: 3, e2h: false, operations: ["VAE3", "ALLE3"] },
+      { el: 2, e2h: false, operations: ["VAE2", "VALE2", "ALLE2"] },
+      {
+        el: 2,
+        e2h: true,
+        operations: ["VAE2", "VALE2", "ALLE2", "VMALLE1", "VAE1", "VALE1", "VAAE1", "VAALE1"],
+      },
+      { el: 3, e2h: false, operations: ["VAE3", "VALE3", "ALLE3"] },
     ] as const;
     for (const { el, e2h, operations } of cases) {
       for (const operation of operations) {
@@ -226,6 +230,35 @@ describe("TLBI", () => {
         expect(fast(), `${operation} at EL${el}`).toBe(false);
       }
     }
+  });
+
+  it.each([
+    ...["VMALLE1", "VAE1", "ASIDE1", "VAAE1", "VALE1", "VAALE1"],
+    ...["IPAS2E1", "IPAS2LE1", "VMALLS12E1", "ALLE1"],
+  ] as const)("%s drops an entry of its ASID here, with IS everywhere", (operation) => {
+    const { machine, tables } = setUpAccesses();
+    const [address, asid] = [0x5000n, 3n];
+    tables.map(address, DATA, PAGE | USER | NOT_GLOBAL);
+    const TTBR0_EL1 = BigInt(tables.root) | (asid << 48n);
+    const unprivileged = accessFlags({ unprivileged: true });
+    for (const [element, { mmu }] of machine.elements.entries()) {
+      machine.change({ TTBR0_EL1, TCR_EL1: TCR | (1n << 36n) }, element);
+      mmu.access.load(...halves(address), 4, unprivileged);
+    }
+    const fast = () =>
+      [0, 1].map(
+        (element) => probe(machine, { address, tag: READ_TAG, unprivileged: true, element }) !== undefined,
+      );
+    const operand = (of: bigint) => (address >> 12n) | (of << 48n);
+    expect(fast()).toEqual([true, true]);
+    if (/^(VAE1|VALE1|ASIDE1)$/.test(operation)) {
+      machine.mmu.invalidate(operation, operand(asid + 1n), true);
+      expect(fast()).toEqual([true, true]);
+    }
+    machine.mmu.invalidate(operation, operand(asid), false);
+    expect(fast()).toEqual([false, true]);
+    machine.mmu.invalidate(operation, operand(asid), true);
+    expect(fast()).toEqual([false, false]);
   });
 
   it("is broadcast at EL1 under HCR_EL2.FB", () => {
