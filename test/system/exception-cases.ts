@@ -488,6 +488,41 @@ const debug: ExceptionCase[] = ([0, 1] as const).flatMap((level): ExceptionCase[
   ),
 ]);
 
+/** The same with MDCR_EL2.TDE, which sends all of them to EL2, from EL2 itself, too. HMC and SSC let EL2 match. */
+const hypervisorDebug: ExceptionCase[] = ([0, 1, 2] as const).flatMap((level): ExceptionCase[] => {
+  const routed = { mdscr_el1: at(13, 15), mdcr_el2: 6n | at(8) };
+  return [
+    ...[0x20_0000, 0, 0x20_0200].map((status) => ({
+      name: `step, TDE at EL${level}, SPSR 0x${status.toString(16)}`,
+      level,
+      status,
+      registers: { ...routed, mdscr_el1: at(0, 13) },
+      code: "  nop\n  nop\n  svc #1",
+    })),
+    ...[0x1e7n, 0x61e3n, 0xe1e1n].flatMap((control) =>
+      [0, 0x200].map((status) => ({
+        name: `breakpoint 0x${control.toString(16)}, TDE at EL${level}${status === 0 ? "" : ", masked"}`,
+        level,
+        status,
+        registers: { ...routed, dbgbcr0_el1: control },
+        prepare: "  adr x0, 5f\n  msr dbgbvr0_el1, x0",
+        code: "  nop\n5: nop\n  svc #1",
+      })),
+    ),
+    ...[0x1fffn, 0x7ffbn, 0xfff9n].flatMap((control) =>
+      ["  ldr x0, [x1]", "  stp x2, x3, [x1, #-8]"].map((code) => ({
+        name: `watchpoint 0x${control.toString(16)}, TDE at EL${level}:${code}`,
+        level,
+        status: 0,
+        registers: { ...routed, dbgwcr0_el1: control },
+        prepare: "  ldr x0, =0x40400000\n  msr dbgwvr0_el1, x0",
+        code: `${address(0x4040_0000n)}\n${code}\n  svc #1`,
+      })),
+    ),
+    { name: `BRK, TDE, KDE off at EL${level}`, level, registers: { mdcr_el2: 6n | at(8) }, code: "  brk #3" },
+  ];
+});
+
 /** Watchpoints on accesses that are checked as EL0's: DBGWCR.PAC of EL1 and of EL0. */
 const unprivilegedWatchpoints: ExceptionCase[] = [0x1ffbn, 0x1ffdn].flatMap((control) =>
   ["ldtr x0, [x1]", "sttr x0, [x1]", "ldtrb w0, [x1, #7]", "ldr x0, [x1]"].flatMap((code) =>
@@ -607,6 +642,7 @@ const ALL_CASES: readonly ExceptionCase[] = [
   ...virtualInterrupts,
   ...physicalInterrupts,
   ...debug,
+  ...hypervisorDebug,
   ...unprivilegedWatchpoints,
   ...secure,
   ...speculation,
