@@ -61,6 +61,8 @@ export interface MachineParts {
   readonly memoryManagement?: MemoryManagement | undefined;
   /** Count dispatches by handler; see Interpreter.profile. */
   readonly profile?: boolean;
+  /** Linear memory that other machines may lie in, too, with {@link machineBytes} to spare; else one of its own. */
+  readonly memory?: MachineMemory | undefined;
 }
 
 /** How addresses are translated; all give the same results. */
@@ -95,6 +97,18 @@ function checkHostMemory(memoryBytes: number, overhead: number): void {
   );
 }
 
+/** Bytes of linear memory that a machine takes. */
+export function machineBytes(parts: Omit<MachineParts, "memory">): number {
+  const { memoryBytes, cpus, secure, plan, profile = false } = parts;
+  const overhead =
+    (secure ? VIRT_MAP.secureRam.size : 0) +
+    FlashContents.romBytes(plan.flash) +
+    FlashContents.romBytes(plan.variables) +
+    overheadBytes(cpus, profile);
+  checkHostMemory(memoryBytes, overhead);
+  return memoryBytes + overhead;
+}
+
 /** Memory, processing elements, engine and board of one machine, put together; no host, no time of its own. */
 export class Machine implements PowerController {
   readonly memory: MachineMemory;
@@ -118,13 +132,8 @@ export class Machine implements PowerController {
   constructor(parts: MachineParts) {
     this.#parts = parts;
     const { memoryBytes, cpus, secure, virtualization, plan, clock, log = SILENT_LOG } = parts;
-    const overhead =
-      (secure ? VIRT_MAP.secureRam.size : 0) +
-      FlashContents.romBytes(plan.flash) +
-      FlashContents.romBytes(plan.variables) +
-      overheadBytes(cpus, parts.profile ?? false);
-    checkHostMemory(memoryBytes, overhead);
-    this.memory = new MachineMemory(memoryBytes + overhead);
+    const size = machineBytes(parts);
+    this.memory = parts.memory ?? new MachineMemory(size);
     const frames = new FrameTable(this.memory);
     const map = new PhysicalMap(this.memory, frames);
     this.store = new TracedStore(this.memory, frames);

@@ -1,19 +1,40 @@
 import type { BootPlan } from "../../src/machine/boot/boot-plan.ts";
 import { startState } from "../../src/machine/boot/start-state.ts";
 import { InstructionTime } from "../../src/machine/instruction-time.ts";
-import { Machine } from "../../src/machine/machine.ts";
+import { Machine, type MachineParts, machineBytes } from "../../src/machine/machine.ts";
 import { MachineClock } from "../../src/machine/machine-clock.ts";
+import { MachineMemory } from "../../src/memory/machine-memory.ts";
 import { virtBoard } from "../../src/platform/virt-board.ts";
 import { VIRT_MAP } from "../../src/platform/virt-map.ts";
 
 const MEMORY_BYTES = 16 * 2 ** 20;
 
+interface SmallMachineOptions {
+  readonly memory: Uint8Array;
+  readonly cpus: number;
+  readonly translationThreshold: number | undefined;
+}
+
 /** A small deterministic machine with every level, whose memory the caller fills before it starts. */
-export function smallMachine(options: {
-  memory: Uint8Array;
-  cpus: number;
-  translationThreshold: number | undefined;
-}): Machine {
+export function smallMachine(options: SmallMachineOptions): Machine {
+  return started(partsOf(options));
+}
+
+/** The same machines in one linear memory. */
+export function smallMachinesTogether(options: readonly SmallMachineOptions[]): Machine[] {
+  const parts = options.map(partsOf);
+  const memory = new MachineMemory(parts.reduce((sum, each) => sum + machineBytes(each), 0));
+  return parts.map((each) => started({ ...each, memory }));
+}
+
+function started(parts: MachineParts): Machine {
+  const machine = new Machine(parts);
+  machine.board.connectVirtio([]);
+  machine.start();
+  return machine;
+}
+
+function partsOf(options: SmallMachineOptions): MachineParts {
   const { memory, cpus, translationThreshold } = options;
   const board = { memoryBytes: MEMORY_BYTES, cpus, secure: true, virtualization: true };
   const plan: BootPlan = {
@@ -30,15 +51,12 @@ export function smallMachine(options: {
     interruptsNonSecure: false,
   };
   const instructionTime = new InstructionTime(0);
-  const machine = new Machine({
+  return {
     ...board,
     plan,
     clock: new MachineClock(instructionTime),
     instructionTime,
     serial: { write: () => {} },
     translationThreshold,
-  });
-  machine.board.connectVirtio([]);
-  machine.start();
-  return machine;
+  };
 }
