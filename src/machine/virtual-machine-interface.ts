@@ -11,6 +11,7 @@ import type { PublishedPort } from "../network/publish.ts";
 import type { DeviceAlias } from "../platform/aliases/device-aliases.ts";
 import type { SmbiosIdentity } from "../platform/smbios/identity.ts";
 import type { BootFile } from "./boot/boot-file.ts";
+import type { PlacedFile } from "./boot/boot-plan.ts";
 import type { Decompressors } from "./boot/kernel-image.ts";
 import type { AcpiChoice } from "./boot/system-description.ts";
 
@@ -110,6 +111,8 @@ export interface VirtualMachineOptions {
   readonly acpi?: AcpiChoice | undefined;
   /** Ids under which the guest knows drivers for devices whose own ids it does not know. */
   readonly aliases?: readonly DeviceAlias[] | undefined;
+  /** What else is put into memory before the start, and at each reset. ACPI tables in it go before converted ones. */
+  readonly files?: readonly PlacedFile[] | undefined;
   /** What the machine says that it is (SMBIOS). */
   readonly identity?: SmbiosIdentity | undefined;
   /** What the host can unpack. */

@@ -147,6 +147,40 @@ describe.each(KERNELS)("%s", (kernel) => {
   );
 });
 
+test.runIf(FULL)(
+  "tables that are in memory are used as they are, and none are made",
+  async () => {
+    const address = 0x5a00_0000;
+    const platform = virtPlatform({
+      cpus: 1,
+      secure: false,
+      virtualization: false,
+      memoryBytes: MEMORY * MEBIBYTE,
+    });
+    const tables = layOutTables(platformTables(platform), address);
+    const bytes = Buffer.concat([tables.bytes, new Uint8Array(-tables.bytes.length & 15), tables.rsdp]);
+    const files = [{ file: { name: "tables", bytes }, address }];
+    await withGuest(
+      { kernel: "kernel:6.1-cloud", memoryMebibytes: MEMORY, acpi: "auto", files },
+      async (guest) => {
+        for (const { start, length } of tables.tables) {
+          const table = tables.bytes.subarray(start, start + length);
+          const name = signatureOf(table);
+          if (name === "XSDT") continue;
+          expect([...(await bytesOf(guest, `/sys/firmware/acpi/tables/${name}`))], name).toEqual([...table]);
+        }
+        const log = await guest.output("dmesg");
+        expect(log).toContain(
+          `ACPI: RSDP 0x${(address + bytes.length - 36).toString(16).padStart(16, "0").toUpperCase()}`,
+        );
+        expect(log).not.toMatch(/ACPI (BIOS )?(Error|Warning|Exception)|Firmware (Bug|Warn)/i);
+      },
+      BOOT_SECONDS,
+    );
+  },
+  LIMIT,
+);
+
 describe.runIf(FULL)("NUMA domains", () => {
   test.each(["off", "on"] as const)(
     "are the kernel's with --acpi %s",

@@ -75,7 +75,7 @@ test.runIf(FULL).each(["auto", "off"] as const)(
     };
     const options = {
       kernel: "kernel:6.12-generic",
-      files: { kernel, initrd },
+      boot: { kernel, initrd },
       memoryMebibytes: MEBIBYTES,
     } as const;
     const probe = async (guest: Guest) => {

@@ -29,7 +29,7 @@ const COMMAND_LIMIT = 30;
 export interface GuestOptions {
   readonly kernel: GuestKernel;
   /** Instead of those of `kernel`. */
-  readonly files?: { readonly kernel: BootFile; readonly initrd: BootFile };
+  readonly boot?: { readonly kernel: BootFile; readonly initrd: BootFile };
   /** Which machine to boot on; ours unless given. */
   readonly factory?: VirtualMachineFactory;
   readonly cpus?: number;
@@ -42,6 +42,8 @@ export interface GuestOptions {
   readonly deviceTree?: Uint8Array;
   readonly acpi?: "on" | "off" | "auto";
   readonly aliases?: VirtualMachineOptions["aliases"];
+  /** Put into memory. */
+  readonly files?: VirtualMachineOptions["files"];
   /** Started first; it finds the kernel in fw_cfg. */
   readonly firmware?: BootFile;
   readonly drives?: readonly Drive[];
@@ -137,7 +139,7 @@ export class Guest {
 /** Boots a kernel with the default initial file system. */
 export async function startGuest(options: GuestOptions): Promise<Guest> {
   const { factory = createMachine, cpus = 1, memoryMebibytes = 512, append } = options;
-  const files = options.files ?? (await guestFiles(options.kernel, { network: options.net !== undefined }));
+  const files = options.boot ?? (await guestFiles(options.kernel, { network: options.net !== undefined }));
   const serial = new GuestConsole();
   const terminal = new GuestConsole();
   const machineOptions: VirtualMachineOptions = {
@@ -151,6 +153,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     decompressors: KERNEL_DECOMPRESSORS,
     acpi: options.acpi,
     aliases: options.aliases,
+    files: options.files,
     firmware: options.firmware,
     secure: options.secure ?? false,
     virtualization: options.virtualization ?? false,

@@ -1,6 +1,6 @@
 import { alignUp } from "../../base/bits.ts";
 import { ByteWriter } from "../../base/byte-writer.ts";
-import { type AcpiTables, layOutTables, tableBlockSize } from "../../platform/acpi/table-layout.ts";
+import { type AcpiTables, layOutTables } from "../../platform/acpi/table-layout.ts";
 import type { AddressRange } from "../../platform/platform-spec.ts";
 import type { Smbios } from "../../platform/smbios/structures.ts";
 import { writeEntryPoint } from "../../platform/smbios/structures.ts";
@@ -12,10 +12,18 @@ import { runtimeServices, SUPPORTED_SERVICES } from "./runtime-services.ts";
 /** What an operating system that is started by EFI finds. */
 export interface EfiInput {
   readonly memory: readonly AddressRange[];
-  readonly acpi: AcpiTables;
+  /** Tables to be put into the image, or those that are in memory. */
+  readonly acpi: AcpiTables | TablesInMemory;
   readonly smbios: Smbios;
   /** The machine's PL031. */
   readonly clock: AddressRange;
+}
+
+/** ACPI tables that others have put into memory, for which system software must keep the memory. */
+export interface TablesInMemory {
+  /** Address of the RSDP. */
+  readonly rsdp: number;
+  readonly range: AddressRange;
 }
 
 /** Bytes for a place in memory. */
@@ -49,26 +57,44 @@ export function efiImageSize(input: EfiInput): number {
 export function efiImage(input: EfiInput, base: number): EfiImage {
   const { code, entries } = runtimeServices(base, input.clock.base);
   const dataBase = base + alignUp(code.length, REGION);
-  const sizes = tableBlockSize(input.acpi);
   // Room for the data is fixed, so that its size does not depend on its contents, which hold addresses.
   const acpiBase = dataBase + alignUp(dataSize(input), REGION);
-  const acpi = layOutTables(input.acpi, acpiBase);
-  const rsdpAt = alignUp(sizes.block, 16);
-  const end = alignUp(acpiBase + rsdpAt + sizes.rsdp, REGION);
+  const acpi = placeTables(input.acpi, acpiBase);
+  const end = alignUp(acpiBase + acpi.bytes.length, REGION);
   const ranges: EfiMemoryRange[] = [
     { type: "runtimeServicesCode", base, size: dataBase - base },
     { type: "runtimeServicesData", base: dataBase, size: acpiBase - dataBase },
-    { type: "acpiReclaim", base: acpiBase, size: end - acpiBase },
+    ...acpi.ranges,
     { type: "memoryMappedIo", base: input.clock.base, size: alignUp(input.clock.size, REGION) },
   ];
   const map = encodeMemoryMap(efiMemoryMap(input.memory, ranges));
-  const data = writeData(input, dataBase, { entries, rsdp: acpiBase + rsdpAt, map });
+  const data = writeData(input, dataBase, { entries, rsdp: acpi.rsdp, map });
   const bytes = new Uint8Array(end - base);
   bytes.set(code);
   bytes.set(data.bytes, dataBase - base);
   bytes.set(acpi.bytes, acpiBase - base);
-  bytes.set(acpi.rsdp, acpiBase - base + rsdpAt);
   return { base, bytes, systemTable: data.systemTable, memoryMap: data.memoryMap };
+}
+
+/** The part of the image at `base` with the tables, which is empty where they are in memory already. */
+function placeTables(acpi: EfiInput["acpi"], base: number) {
+  const kept = (range: AddressRange): EfiMemoryRange => ({ type: "acpiReclaim", ...range });
+  if ("rsdp" in acpi) {
+    const first = acpi.range.base - (acpi.range.base % REGION);
+    const end = alignUp(acpi.range.base + acpi.range.size, REGION);
+    return {
+      bytes: new Uint8Array(0),
+      rsdp: acpi.rsdp,
+      ranges: [kept({ base: first, size: end - first })],
+    };
+  }
+  const block = layOutTables(acpi, base);
+  const rsdpAt = alignUp(block.bytes.length, 16);
+  const bytes = new Uint8Array(rsdpAt + block.rsdp.length);
+  bytes.set(block.bytes);
+  bytes.set(block.rsdp, rsdpAt);
+  const ranges = [kept({ base, size: alignUp(bytes.length, REGION) })];
+  return { bytes, rsdp: base + rsdpAt, ranges };
 }
 
 /** Descriptors in a map: those of the four ranges, and conventional memory on both sides of each. */

@@ -22,6 +22,7 @@ import {
   placeInitrd,
   placeKernel,
 } from "./placement.ts";
+import { type FoundTables, findTables } from "./root-pointer.ts";
 import { type StartState, startState } from "./start-state.ts";
 import { type AcpiChoice, chooseTables, firmwareFiles, placeEfiTables } from "./system-description.ts";
 
@@ -44,8 +45,17 @@ export interface BootInputs {
   readonly acpi?: AcpiChoice | undefined;
   /** Ids under which system software knows drivers; they go into the tree and into tables made from it. */
   readonly aliases?: readonly DeviceAlias[] | undefined;
+  /** What else is put into memory. */
+  readonly files?: readonly PlacedFile[] | undefined;
   /** What the machine says that it is. */
   readonly identity?: SmbiosIdentity | undefined;
+}
+
+/** A file for a place in memory that its user names. */
+export interface PlacedFile {
+  readonly file: BootFile;
+  /** Physical address, in RAM. */
+  readonly address: number;
 }
 
 /** Bytes for one place in guest memory. */
@@ -90,11 +100,15 @@ const COMMAND_LINE_LIMIT = 2048;
 
 /** Decides the whole boot, as QEMU's `virt` does for the same options. Unfit inputs are {@link UserError}s. */
 export function planBoot(inputs: BootInputs): BootPlan {
-  const { firmware, kernel } = inputs;
   checkBoardOptions(inputs.machine);
   checkCommandLine(inputs.commandLine);
   checkInitrd(inputs);
   checkAcpi(inputs);
+  return withFiles(planKind(inputs), inputs);
+}
+
+function planKind(inputs: BootInputs): BootPlan {
+  const { firmware, kernel } = inputs;
   if (firmware !== undefined) return planFirmware(inputs, firmware);
   if (kernel === undefined) {
     throw new UserError("There is nothing to boot; give a kernel with --kernel or firmware with --bios.");
@@ -115,7 +129,7 @@ function planKernel(inputs: BootInputs, kernel: LinuxImage | FlatImage): BootPla
     ram,
   );
   const described = describe(inputs, level, initrdFile === undefined ? undefined : initrd);
-  const acpi = tablesFor(inputs, described, "off");
+  const acpi = tablesInMemory(inputs) ?? tablesFor(inputs, described, "off");
   const efi =
     acpi === undefined
       ? undefined
@@ -231,6 +245,37 @@ function tablesFor(
 ): AcpiTables | undefined {
   const name = deviceTree?.name ?? "The machine's device tree";
   return chooseTables(acpi ?? byDefault, described.platform, { name, bytes: described.deviceTree }, aliases);
+}
+
+/** Where tables are only to be made when there are none: those that a file has put into memory. */
+function tablesInMemory({ acpi, files = [] }: BootInputs): FoundTables | undefined {
+  if (acpi !== "auto") return undefined;
+  return findTables(files.map(({ address, file }) => ({ address, bytes: file.bytes })));
+}
+
+/** The plan with the user's files, which must lie in RAM, where nothing else does. */
+function withFiles(plan: BootPlan, { files = [], machine }: BootInputs): BootPlan {
+  if (files.length === 0) return plan;
+  const ram = ramOf(machine);
+  const loads = [...plan.loads];
+  for (const { file, address } of files) {
+    const { name, bytes } = file;
+    const place = `The file ${name} cannot be put at 0x${address.toString(16)}`;
+    const end = address + bytes.length;
+    if (address < ram.base || end > ram.base + ram.size) {
+      throw new UserError(
+        `${place}: its ${bytes.length} bytes do not lie in the ${formatBytes(ram.size)} of memory at ` +
+          `0x${ram.base.toString(16)}; give another address.`,
+      );
+    }
+    const other = loads.find((taken) => address < taken.address + taken.size && taken.address < end);
+    if (other !== undefined) {
+      const [from, to] = [other.address, other.address + other.size - 1].map((at) => `0x${at.toString(16)}`);
+      throw new UserError(`${place}, where ${other.what} is, from ${from} to ${to}; give another address.`);
+    }
+    loads.push(load(name, address, bytes));
+  }
+  return { ...plan, loads };
 }
 
 function ramOf(machine: BootMachine): AddressRange {

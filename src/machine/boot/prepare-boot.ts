@@ -15,6 +15,7 @@ export type BootOptions = Pick<
   | "decompressors"
   | "deterministic"
   | "deviceTree"
+  | "files"
   | "firmware"
   | "identity"
   | "initrd"
@@ -46,6 +47,7 @@ export async function prepareBoot(options: BootOptions): Promise<BootPlan> {
     firmware,
     acpi,
     aliases,
+    files,
     identity,
     secure = false,
   } = options;
@@ -62,7 +64,7 @@ export async function prepareBoot(options: BootOptions): Promise<BootPlan> {
       ...(secure ? drawSecureSeeds(seed ?? fixedBytes) : {}),
     },
     kernel: kernel === undefined ? undefined : await readKernelImage(kernel, options.decompressors ?? {}),
-    ...{ initrd, commandLine, deviceTree, firmware, acpi, aliases, identity },
+    ...{ initrd, commandLine, deviceTree, firmware, acpi, aliases, files, identity },
     variables: options.variables?.contents,
   });
 }

@@ -1,6 +1,6 @@
 import { alignUp } from "../../base/bits.ts";
 import { assertNever, Bug, UserError } from "../../base/errors.ts";
-import { type EfiImage, efiImage, efiImageSize } from "../../firmware/efi/system-table.ts";
+import { type EfiImage, type EfiInput, efiImage, efiImageSize } from "../../firmware/efi/system-table.ts";
 import { platformTables } from "../../platform/acpi/platform-tables.ts";
 import type { AcpiTables } from "../../platform/acpi/table-layout.ts";
 import { type LoaderFile, tableLoaderFiles } from "../../platform/acpi/table-loader.ts";
@@ -16,7 +16,7 @@ import { requireRoom } from "./placement.ts";
 
 /**
  * Whether system software gets ACPI tables ("on": the machine's own) or a device tree ("off"). "auto": tables that are
- * converted from the device tree, unless that already leads to some.
+ * converted from the device tree, unless that or what lies in memory already leads to some.
  */
 export type AcpiChoice = "on" | "off" | "auto";
 
@@ -64,7 +64,7 @@ const ALIGNMENT = 0x1_0000;
 
 /** Tables for a kernel that is started without firmware, placed above `end`. */
 export function placeEfiTables(
-  acpi: AcpiTables,
+  acpi: EfiInput["acpi"],
   platform: PlatformSpec,
   identity: SmbiosIdentity | undefined,
   end: number,

@@ -11,7 +11,14 @@ import { addIntrospectionCommands } from "./introspection-program.ts";
 import { addMachineCommands } from "./machine-program.ts";
 import type { RunOptions } from "./run-command.ts";
 import { EXIT_STATUS } from "./stop-reason.ts";
-import { parseAddress, parseCount, parseSeconds, parseSize } from "./values.ts";
+import {
+  type FilePlace,
+  parseAddress,
+  parseCount,
+  parseFilePlace,
+  parseSeconds,
+  parseSize,
+} from "./values.ts";
 
 const DEFAULT_MEMORY = "512M";
 
@@ -69,6 +76,11 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
         "--acpi <CHOICE>",
         "describe the machine by ACPI instead of a device tree; auto: converted from that (default: on for firmware, off for kernels)",
       ).choices(["on", "off", "auto"]),
+    )
+    .option(
+      "--load <FILE@ADDRESS>",
+      "put a file into memory (may be repeated); with --acpi auto, ACPI tables in it are used",
+      collectPlace,
     )
     .option("--aliases <FILE>", "tell the guest other ids of devices that it does not know (YAML or JSON)")
     .option(
@@ -350,6 +362,10 @@ function mirrorOptions(command: Command): void {
 
 function collectIdentity(text: string, settings: readonly SmbiosIdentity[] = []): SmbiosIdentity[] {
   return [...settings, parseIdentity(text)];
+}
+
+function collectPlace(text: string, places: readonly FilePlace[] = []): FilePlace[] {
+  return [...places, parseFilePlace(text)];
 }
 
 function collect(value: string, values: readonly string[] = []): string[] {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { Bug, UserError } from "../../base/errors.ts";
 import type { BootFile } from "../../machine/boot/boot-file.ts";
+import type { PlacedFile } from "../../machine/boot/boot-plan.ts";
 import type { AcpiChoice } from "../../machine/boot/system-description.ts";
 import type {
   ExitReason,
@@ -34,6 +35,8 @@ import { stderrProgress } from "./progress.ts";
 import { ShellSession } from "./shell-session.ts";
 import { EXIT_STATUS, type StopReason, statusOfStop } from "./stop-reason.ts";
 import { onEndingSignal } from "./terminal.ts";
+import { readInputFile } from "./user-files.ts";
+import type { FilePlace } from "./values.ts";
 
 /** The options of `elvisor run`, read. */
 export interface RunOptions extends GuestChoice {
@@ -56,6 +59,7 @@ export interface RunOptions extends GuestChoice {
   readonly virtualization?: boolean;
   readonly acpi?: AcpiChoice | undefined;
   readonly aliases?: string | undefined;
+  readonly load?: readonly FilePlace[] | undefined;
   readonly smbios?: readonly SmbiosIdentity[] | undefined;
   readonly console?: "virtio" | "serial" | undefined;
   readonly stats?: string | undefined;
@@ -196,6 +200,7 @@ async function runWith(
     mmuCheck: options.mmuCheck ?? false,
     acpi: options.acpi,
     aliases: await readAliases(options.aliases, guest.deviceTree),
+    files: await readFiles(options.load),
     identity: mergeIdentities(options.smbios ?? []),
     serial: session.serial,
     console: session.console && { ...session.console, output: hub.tee(session.console.output) },
@@ -224,6 +229,14 @@ async function runWith(
   }
   if (options.stats !== undefined) await writeStatistics(options.stats, machine);
   return conclude(reason, stopped, session, options, host);
+}
+
+async function readFiles(places: readonly FilePlace[] = []): Promise<PlacedFile[]> {
+  const read = async ({ path, address }: FilePlace): Promise<PlacedFile> => ({
+    file: await readInputFile(path, "file"),
+    address,
+  });
+  return await Promise.all(places.map(read));
 }
 
 function guestSession(options: RunOptions, { environment, stdout }: Host): GuestSession {

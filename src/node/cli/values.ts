@@ -34,6 +34,22 @@ export function parseSeconds(text: string): number {
   return value;
 }
 
+/** A file and the address at which it goes into memory. */
+export interface FilePlace {
+  readonly path: string;
+  readonly address: number;
+}
+
+/** "FILE@ADDRESS"; the address is the part after the last "@". */
+export function parseFilePlace(text: string): FilePlace {
+  const at = text.lastIndexOf("@");
+  if (at < 1)
+    throw new InvalidArgumentError("It must be a file and an address, such as tables.bin@0x48000000.");
+  const address = parseAddress(text.slice(at + 1));
+  if (address >= 1n << 48n) throw new InvalidArgumentError("Its address is beyond all memory.");
+  return { path: text.slice(0, at), address: Number(address) };
+}
+
 /** An address: decimal, or hexadecimal after 0x. */
 export function parseAddress(text: string): bigint {
   if (!/^(0x[0-9a-f]{1,16}|\d{1,20})$/i.test(text) || BigInt(text) >= 1n << 64n) {

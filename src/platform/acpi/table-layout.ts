@@ -1,6 +1,6 @@
 import { alignUp } from "../../base/bits.ts";
 import { FADT_DSDT_OFFSET } from "./fadt.ts";
-import { RSDP_LAYOUT, writeRsdp, writeXsdt, xsdtEntryOffset } from "./root-tables.ts";
+import { writeRsdp, writeXsdt, xsdtEntryOffset } from "./root-tables.ts";
 import { TABLE_OFFSET, withChecksum } from "./table.ts";
 
 /** A machine's tables, before anybody has decided where they go. */
@@ -67,9 +67,4 @@ export function layOutTables({ dsdt, fadt, others }: AcpiTables, base: number): 
     ],
     xsdt: xsdtAt,
   };
-}
-
-/** Bytes that the block takes, and the RSDP behind it. */
-export function tableBlockSize(tables: AcpiTables): { readonly block: number; readonly rsdp: number } {
-  return { block: layOutTables(tables, 0).bytes.length, rsdp: RSDP_LAYOUT.size };
 }
