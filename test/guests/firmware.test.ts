@@ -97,6 +97,25 @@ describe.runIf(FULL)("EDK2", () => {
   );
 
   test(
+    "reaches its boot manager, which lists what it can boot",
+    async () => {
+      await withFirmware({ name: "firmware:edk2" }, async (console, type) => {
+        await console.expect(/Shell> /, 4 * SECONDS);
+        await type("exit\r");
+        // The first page: with the machine's name from SMBIOS, and a list in which the third line is the boot manager.
+        await console.expect(/Elvisor Virtual Machine/, 4 * SECONDS);
+        await console.expect(/Boot Manager/, SECONDS);
+        await console.expect(/Reset/, SECONDS);
+        const down = "\x1b[B";
+        await type(`${down}${down}\r`);
+        await console.expect(/Boot Manager Menu/, SECONDS);
+        await console.expect(/UEFI Shell/, SECONDS);
+      });
+    },
+    LIMIT,
+  );
+
+  test(
     "boots the kernel that it finds in fw_cfg, with device tree, initial file system and command line",
     async () => {
       const files = await guestFiles("kernel:6.1-cloud");

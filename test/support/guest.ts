@@ -42,6 +42,7 @@ export interface GuestOptions {
   readonly deviceTree?: Uint8Array;
   readonly acpi?: "on" | "off" | "auto";
   readonly aliases?: VirtualMachineOptions["aliases"];
+  readonly identity?: VirtualMachineOptions["identity"];
   /** Put into memory. */
   readonly files?: VirtualMachineOptions["files"];
   /** Started first; it finds the kernel in fw_cfg. */
@@ -153,6 +154,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     decompressors: KERNEL_DECOMPRESSORS,
     acpi: options.acpi,
     aliases: options.aliases,
+    identity: options.identity,
     files: options.files,
     firmware: options.firmware,
     secure: options.secure ?? false,
