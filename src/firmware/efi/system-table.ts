@@ -178,3 +178,29 @@ function utf16(text: string): Uint8Array {
   for (const character of text) writer.u16(character.charCodeAt(0));
   return writer.u16(0).finish();
 }
+
+/**
+ * The address that an EFI system table at `systemTable` gives for a configuration table (UEFI 2.10, section 4.6);
+ * undefined where there is none. `read` reads physical memory.
+ */
+export function findConfigurationTable(
+  read: (address: number, length: number) => Uint8Array | undefined,
+  systemTable: number,
+  guid: string,
+): number | undefined {
+  const system = read(systemTable, SYSTEM_TABLE.size);
+  if (system === undefined) return undefined;
+  const view = new DataView(system.buffer, system.byteOffset);
+  if (view.getBigUint64(0, true) !== SYSTEM_TABLE.signature) return undefined;
+  const count = Math.min(Number(view.getBigUint64(CONFIGURATION.count, true)), CONFIGURATION.most);
+  const wanted = encodeGuid(guid);
+  const entries = read(Number(view.getBigUint64(CONFIGURATION.address, true)), count * CONFIGURATION.entry);
+  for (let at = 0; entries !== undefined && at < entries.length; at += CONFIGURATION.entry) {
+    const found = wanted.every((byte, index) => entries[at + index] === byte);
+    if (found) return Number(new DataView(entries.buffer, entries.byteOffset).getBigUint64(at + 16, true));
+  }
+  return undefined;
+}
+
+/** Where the system table has the number of configuration tables and their address; bytes of each, and most to look at. */
+const CONFIGURATION = { count: 104, address: 112, entry: 24, most: 256 } as const;

@@ -4,6 +4,7 @@ import { parseIdentity, type SmbiosIdentity } from "../../platform/smbios/identi
 import { CATALOGUE } from "../images/catalogue.ts";
 import type { AcpiOptions } from "./acpi-command.ts";
 import { DEFAULT_KERNEL } from "./defaults.ts";
+import type { DevicesOptions } from "./devices-command.ts";
 import type { DtbOptions } from "./dtb-command.ts";
 import { ESCAPE_HELP } from "./escape-keys.ts";
 import type { Host } from "./host.ts";
@@ -308,6 +309,30 @@ Exit status:
     .action(async (board: string, options: AcpiOptions) => {
       const { acpiCommand } = await import("./acpi-command.ts");
       await acpiCommand(board, options, host);
+    });
+  machineOptions(program.command("devices"))
+    .summary("list a machine's devices and the drivers for them")
+    .description(
+      "Puts a machine together, reads the description in its memory as system software does, and binds the\n" +
+        "hypervisor's own drivers to its devices: by their ids, or by those that --aliases gives them.",
+    )
+    .option("--dtb <FILE>", "describe it by this device tree instead of its own")
+    .addOption(
+      new Option(
+        "--acpi <CHOICE>",
+        "describe it by ACPI: its own tables, or (auto) converted from the device tree",
+      )
+        .choices(["on", "off", "auto"])
+        .default("off"),
+    )
+    .option("--aliases <FILE>", "other ids of its devices (YAML or JSON)")
+    .addHelpText(
+      "after",
+      examples(["elvisor devices", "elvisor devices --dtb board.dtb --aliases aliases.yaml --acpi auto"]),
+    )
+    .action(async (options: DevicesOptions) => {
+      const { devicesCommand } = await import("./devices-command.ts");
+      await devicesCommand(options, host);
     });
   program
     .command("asm")

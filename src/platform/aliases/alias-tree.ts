@@ -4,10 +4,12 @@ import { InterruptReader } from "../conversion/interrupts.ts";
 import { TreeIndex, type TreeNode } from "../conversion/tree-index.ts";
 import { decodeStrings, encodeCells, encodeStrings } from "../device-tree/property-values.ts";
 import { createNode, type DeviceTree, type DeviceTreeNode, findChild } from "../device-tree/tree.ts";
+import { type AliasReading, checkedAliases } from "./alias-table.ts";
 import {
   type AliasProblem,
   aliasFor,
   type DeviceAlias,
+  isAcpiId,
   isCompatibleName,
   matchId,
 } from "./device-aliases.ts";
@@ -73,6 +75,20 @@ export function withAliases(tree: DeviceTree, aliases: readonly DeviceAlias[]): 
 }
 
 const TABLE_NODE = "device-aliases";
+
+/** The aliases that a tree holds below /chosen; none where it holds no table. */
+export function readAliasNodes(index: TreeIndex): AliasReading {
+  const table = index.byPath(`/chosen/${TABLE_NODE}`);
+  if (table === undefined) return { status: "read", aliases: [] };
+  return checkedAliases(
+    table.children.map((node) => {
+      const id = node.text("match") ?? "";
+      const uid = node.cell("uid");
+      const match = isAcpiId(id) ? { hid: id } : { compatible: id };
+      return { match: { ...match, ...(uid !== undefined && { uid }) }, as: node.strings("as") };
+    }),
+  );
+}
 
 function applyAlias(properties: Map<string, Uint8Array>, { as, properties: more = {} }: DeviceAlias): void {
   const own = properties.get("compatible") ?? new Uint8Array(0);

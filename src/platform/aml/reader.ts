@@ -20,7 +20,15 @@ export type AmlContents =
   | { readonly status: "read"; readonly devices: readonly AmlDevice[] }
   | { readonly status: "malformed"; readonly reason: string };
 
-const OPCODE = { zero: 0x00, one: 0x01, name: 0x08, scope: 0x10, buffer: 0x11, method: 0x14, ones: 0xff } as const;
+const OPCODE = {
+  zero: 0x00,
+  one: 0x01,
+  name: 0x08,
+  scope: 0x10,
+  buffer: 0x11,
+  method: 0x14,
+  ones: 0xff,
+} as const;
 const EXTENDED = 0x5b;
 const EXTENDED_OPCODE = { device: 0x82, processor: 0x83, powerResource: 0x84, thermalZone: 0x85 } as const;
 /** Bytes of an integer after its prefix. */

@@ -56,7 +56,8 @@ export function readResources(bytes: Uint8Array): ResourceList | undefined {
         if (length < 2 + 4 * count) return undefined;
         // What follows the numbers names another controller, whose inputs they then are.
         if (length > 2 + 4 * count) break;
-        for (let index = 0; index < count; index++) interrupts.push(view.getUint32(body + 2 + 4 * index, true));
+        for (let index = 0; index < count; index++)
+          interrupts.push(view.getUint32(body + 2 + 4 * index, true));
         break;
       }
       default:
