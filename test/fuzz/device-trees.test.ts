@@ -10,7 +10,7 @@ const ROUNDS = full ? 1_000_000 : 500;
 const LIMIT = 1000;
 const HOUR = 3_600_000;
 /** Large boards are left out of the long form, whose time is better spent on more mutations. */
-const LARGEST = full ? 16 * 1024 : Number.POSITIVE_INFINITY;
+const LARGEST = full ? 10 * 1024 : Number.POSITIVE_INFINITY;
 
 /** Words that are interesting wherever they land: tokens, small and huge numbers. */
 const WORDS = [0, 1, 2, 3, 4, 9, 16, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0xd00d_feed] as const;

@@ -2,11 +2,13 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { UserError } from "../../src/base/errors.ts";
 import type { VariableStore } from "../../src/machine/virtual-machine-interface.ts";
 import { createMachine } from "../../src/node/create-machine.ts";
 import { openDrive } from "../../src/node/disks/drive-file.ts";
 import { openVariableFile } from "../../src/node/disks/variable-file.ts";
 import { makeEfiDisk } from "../support/efi-disk.ts";
+import { runElvisor } from "../support/fake-host.ts";
 import { GuestConsole, typeLine } from "../support/guest-console.ts";
 import { firmwareFile, firmwareVariables, grubFile, guestFiles } from "../support/guest-images.ts";
 
@@ -66,6 +68,44 @@ async function withFirmware(
     await drive.close();
   }
 }
+
+test(
+  "elvisor run --uefi keeps a named machine's variables with it, until it is removed",
+  async () => {
+    const environment = { ...process.env, XDG_DATA_HOME: mkdtempSync(join(tmpdir(), "elvisor-data-")) };
+    const seen: (number | undefined)[] = [];
+    const run = async (...words: string[]) => {
+      const outcome = await runElvisor(["run", "--uefi", "--console", "serial", ...words], {
+        environment,
+        // Looks at the variables and changes one byte of them, as firmware would.
+        createMachine: (options) => {
+          const { contents, write } = options.variables!;
+          seen.push(contents.bytes[0x1000]);
+          expect(write(0x1000, Uint8Array.of(0x5a))).toBe(true);
+          return Promise.reject(new UserError("This machine is not made."));
+        },
+      });
+      expect(outcome.stderr).toContain("This machine is not made.");
+    };
+    try {
+      const fresh = (await firmwareVariables()).bytes[0x1000];
+      await run("--name", "one");
+      await run("--name", "one");
+      await run("--name", "two");
+      await run();
+      await run();
+      expect(seen).toEqual([fresh, 0x5a, fresh, fresh, fresh]);
+      expect((await runElvisor(["rm", "one"], { environment })).status).toBe(0);
+      await run("--name", "one");
+      expect(seen.at(-1)).toBe(fresh);
+      const gone = await runElvisor(["rm", "three"], { environment });
+      expect(gone.stderr).toMatch(/There is no machine called three/);
+    } finally {
+      rmSync(environment.XDG_DATA_HOME, { recursive: true, force: true });
+    }
+  },
+  LIMIT,
+);
 
 describe.runIf(FULL)("UEFI", () => {
   test(

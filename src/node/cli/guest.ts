@@ -79,7 +79,14 @@ export async function prepareGuest(
   }
   const kind = chosenKind ?? describeImage(name).kind;
   if (kind === "system")
-    return await prepareSystemGuest(name, choice, deviceTree, commandLine, session, settings);
+    return await prepareSystemGuest(
+      name,
+      choice,
+      { firmware: given.firmware, variables: given.variables, deviceTree },
+      commandLine,
+      session,
+      settings,
+    );
   if (kind === "firmware") {
     return {
       ...given,
@@ -117,7 +124,7 @@ async function firmwareFiles(
 async function prepareSystemGuest(
   name: string,
   choice: GuestChoice,
-  deviceTree: BootFile | undefined,
+  described: Pick<Guest, "firmware" | "variables" | "deviceTree">,
   commandLine: string,
   session: GuestSession,
   settings: PullSettings,
@@ -131,7 +138,7 @@ async function prepareSystemGuest(
   const images = await ensureImages(stored === undefined ? [name, BUSYBOX] : [BUSYBOX], settings);
   const busybox = await fileOf(images[BUSYBOX]!, 0);
   const console = choice.console ?? "virtio";
-  const common = { firmware: undefined, variables: undefined, deviceTree, ours: true };
+  const common = { ...described, ours: true };
   const boot = async (base: string) => {
     const system = await prepareSystem(base, session, console, busybox);
     return { ...common, ...system, commandLine: `${commandLine} ${system.commandLine}` };

@@ -164,8 +164,7 @@ export async function rmCommand(
       await stopCommand([name], { force: true, timeout: 0 }, host);
     }
     const log = registry.logOf(name);
-    const stored = existsSync(`${store.directory}/${name}`);
-    if (!stored && !existsSync(log))
+    if (!store.has(name) && !existsSync(log))
       throw new UserError(`There is no machine called ${name}; elvisor ps --all shows them.`);
     await store.remove(name);
     await rm(log, { force: true });

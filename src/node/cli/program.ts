@@ -71,7 +71,10 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
     .option("--dtb <FILE>", "give it this device tree instead of the machine's own")
     .option("--bios <FILE>", "start this firmware from flash")
     .option("--uefi", "start Debian's EDK2 from flash: it boots from drives, or the kernel that is given")
-    .option("--uefi-vars <FILE>", "keep its variables in this file, which is made when missing")
+    .option(
+      "--uefi-vars <FILE>",
+      "keep its variables in this file, which is made when missing (default: one of the machine that --name names)",
+    )
     .addOption(
       new Option(
         "--acpi <CHOICE>",

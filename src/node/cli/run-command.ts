@@ -22,7 +22,7 @@ import type { GuestSession } from "../images/initramfs.ts";
 import { KERNEL_DECOMPRESSORS } from "../kernel-decompressors.ts";
 import { ConsoleHub } from "../machines/console-hub.ts";
 import { ControlServer } from "../machines/control-server.ts";
-import { checkedName } from "../machines/machine-store.ts";
+import { checkedName, MachineStore, machinesDirectory } from "../machines/machine-store.ts";
 import { type Registration, Registry, runtimeDirectory } from "../machines/registry.ts";
 import { openShare, parseShare, type Share } from "../share/share.ts";
 import { CommandSession } from "./command-session.ts";
@@ -124,7 +124,7 @@ export async function runCommand(options: RunOptions, host: Host): Promise<numbe
       const report = (sentence: string) => void host.stderr.write(`elvisor: ${sentence}\n`);
       drives.unshift(await openDrive(path, { format: "raw", overlay, report }));
     }
-    const { uefiVars } = options;
+    const uefiVars = await variablesPath(options, guest, host);
     if (uefiVars !== undefined) variables = openVariableFile(uefiVars, variableTemplate(guest));
     return await runWith(
       { ...guest, drives, shares, net, variables: variables ?? keptInMemory(guest) },
@@ -145,6 +145,18 @@ function checkMemory(bytes: number): void {
   throw new UserError(
     `Debian's kernels do not start with ${formatBytes(bytes)} of memory; give --memory 64M or more.`,
   );
+}
+
+/** Where firmware's variables are kept: in a file that was named, else with a machine that has a name. */
+async function variablesPath(
+  { uefiVars, name, rm }: RunOptions,
+  guest: Guest,
+  host: Host,
+): Promise<string | undefined> {
+  if (uefiVars !== undefined) return uefiVars;
+  const called = name ?? guest.name;
+  if (guest.variables === undefined || called === undefined || rm === true) return undefined;
+  return await new MachineStore(machinesDirectory(host.environment)).variables(called);
 }
 
 function variableTemplate({ variables }: Guest): BootFile {

@@ -124,9 +124,36 @@ export class MachineStore {
     };
   }
 
+  /**
+   * Where the variables of a machine's firmware are kept that was given a name, whether it has a disk of its own or
+   * not; the directory is there.
+   */
+  async variables(name: string): Promise<string> {
+    const path = this.#variables(name);
+    try {
+      await mkdir(dirname(path), { recursive: true });
+    } catch (cause) {
+      throw new UserError(
+        `The variables of ${name} cannot be kept in ${dirname(path)} (${String(cause)}); name a file with --uefi-vars.`,
+        { cause },
+      );
+    }
+    return path;
+  }
+
+  /** Whether there is anything of a machine. */
+  has(name: string): boolean {
+    return existsSync(join(this.directory, checkedName(name))) || existsSync(this.#variables(name));
+  }
+
+  #variables(name: string): string {
+    return join(dirname(this.directory), "variables", `${checkedName(name)}.fd`);
+  }
+
   /** Removes a machine with all that it has written. */
   async remove(name: string): Promise<void> {
     const directory = join(this.directory, checkedName(name));
+    await rm(this.#variables(name), { force: true });
     if (existsSync(directory)) await rm(directory, { recursive: true, force: true });
   }
 }
