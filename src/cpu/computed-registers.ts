@@ -7,6 +7,7 @@ import { DAIF, type ElementState, SLOT } from "./element-state.ts";
 import { cacheSize, ZERO_BLOCK_ID } from "./identification.ts";
 import type { PerformanceMonitor } from "./performance-monitor.ts";
 import type { Privilege } from "./privilege.ts";
+import { type TimerTrap, TRAPPED_TIMER_REGISTERS } from "./timer-trap.ts";
 import type { Timer, TimerName } from "./timers.ts";
 
 /** How a computed register is read and written. Absent writers ignore; values are masked by the row first. */
@@ -20,6 +21,8 @@ export interface ComputedParts {
   readonly privilege: Privilege;
   readonly clock: Clock;
   readonly timers: Readonly<Record<TimerName, Timer>>;
+  /** Performs accesses from below EL2 instead. */
+  readonly timerTrap: TimerTrap | undefined;
   readonly monitor: PerformanceMonitor;
   /** MIDR_EL1 and MPIDR_EL1 proper. */
   readonly identity: { readonly midr: bigint; readonly mpidr: bigint };
@@ -158,7 +161,23 @@ function zeroingProhibited(state: ElementState, privilege: Privilege): boolean {
   return el < 2 && (privilege.hcr & HCR_TDZ) !== 0n;
 }
 
-function timerRegisters({ state, privilege, clock, timers }: ComputedParts) {
+/** The registers of counters and timers, for software below EL2 by way of a hypervisor that traps them. */
+function timerRegisters(parts: ComputedParts): ReturnType<typeof ownTimerRegisters> {
+  const own = ownTimerRegisters(parts);
+  const { state, timerTrap } = parts;
+  if (timerTrap === undefined) return own;
+  const trapped = TRAPPED_TIMER_REGISTERS.map((name) => {
+    const register: ComputedRegister = own[name];
+    const access: ComputedRegister = {
+      read: () => (state.el < 2 ? timerTrap.read(name) : (register.read?.() ?? 0n)),
+      write: (value) => (state.el < 2 ? timerTrap.write(name, value) : register.write?.(value)),
+    };
+    return [name, access] as const;
+  });
+  return { ...own, ...Object.fromEntries(trapped) };
+}
+
+function ownTimerRegisters({ state, privilege, clock, timers }: ComputedParts) {
   const value = (name: TimerName): ComputedRegister => ({
     read: () => timers[name].readValue(),
     write: (written) => timers[name].writeValue(written),

@@ -8,6 +8,7 @@ import type { Mmu } from "../mmu/mmu.ts";
 import type { TranslationRegisters } from "../mmu/translation-registers.ts";
 import { type ElementMemory, ElementState, SLOT } from "./element-state.ts";
 import type { ProcessorOptions } from "./feature-set.ts";
+import type { TimerTrap } from "./timer-trap.ts";
 import type { TimerName } from "./timers.ts";
 
 /** What became of a possible call to the hypervisor: a fault on the caller's memory is the instruction's own. */
@@ -25,6 +26,8 @@ export interface ProcessorHooks {
    * while no debugger of the guest's is at work. "not ours": the architecture's rules decide.
    */
   readonly serviceCall?: (door: "debug channel" | "breakpoint", immediate: number) => ServiceCallOutcome;
+  /** Performs the accesses from below EL2 to counters and timers, where the hypervisor traps them. */
+  readonly timerTrap?: TimerTrap | undefined;
   /** HLT at EL2 and EL3: true when the host gate took it, and the instruction is complete. */
   readonly hostGate?: (immediate: number) => boolean;
   /** SEV: the event register of every element is to be set ({@link Processor.signalEvent}). */

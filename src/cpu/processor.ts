@@ -94,6 +94,7 @@ export class Processor {
       privilege,
       clock,
       timers,
+      timerTrap: hooks?.timerTrap,
       monitor,
       identity: { midr: MAIN_IDENTIFIER, mpidr: multiprocessorAffinity(index) },
       resetVector: () => this.#resetVector,
@@ -130,6 +131,7 @@ export class Processor {
     this.yielded = false;
     this.#exceptions.reset();
     this.mmu.ring.reset();
+    this.#parts.hooks?.timerTrap?.reset();
     this.#derived.reset();
   }
 

@@ -145,11 +145,11 @@ describe("VMware's interface", () => {
       return caller.x(2) >> 16n;
     };
     const [address, length] = put(text);
-    expect(step(1n, length)).toBe(1n | 16n);
+    expect(step(1n, length)).toBe(1n | 128n);
     const out = { 0: VMWARE, 1: 1n << 16n, 2: length, 3: channel | HIGH_PORT, 4: address, 5: low, 6: high };
     expect(call(0, { ...out, 7: 0x86_0000_0018n })).toBe("served");
     expect(caller.x(1) >> 16n).toBe(1n);
-    expect(step(3n, 0n)).toBe(1n | 2n | 16n);
+    expect(step(3n, 0n)).toBe(1n | 2n | 128n);
     const size = Number(caller.x(1));
     const bytes: number[] = [];
     while (bytes.length < size) {
@@ -197,12 +197,14 @@ describe("VMware's interface", () => {
     expect(services.tools().listening).toBe(true);
     expect(services.order("OS_Halt")).toBe(true);
     const [channel, high, low] = [caller.x(3) & ~0xffffn, caller.x(4), caller.x(5)];
-    const sizes = Array.from({ length: 4 }, () => {
+    const sizes = Array.from({ length: 5 }, () => {
       const received = { 2: (3n << 16n) | 30n, 3: channel | LOW_PORT, 4: high, 5: low };
       call(0, command(received));
       return caller.x(2) >> 16n === 1n ? 0 : Number(caller.x(1));
     });
-    expect(sizes).toEqual(["reset".length, "Capabilities_Register".length, "OS_Halt".length, 0]);
+    expect(sizes).toEqual(
+      ["reset", "Capabilities_Register", "Set_Option synctime 0", "OS_Halt", ""].map(({ length }) => length),
+    );
   });
 
   test("survives random registers, and writes no more than a call says", () => {

@@ -13,7 +13,7 @@ export type Compatibility = "vmware";
 
 export interface GuestServicesOptions {
   readonly compatibility: Compatibility | undefined;
-  readonly facts: Omit<BackdoorFacts, "wallMicroseconds">;
+  readonly facts: Omit<BackdoorFacts, "syncsTime" | "wallMicroseconds">;
   /** Seconds since 1970, and a clock for limits, in seconds. */
   wallSeconds(): number;
   seconds(): number;
@@ -39,7 +39,10 @@ export class GuestServices {
     this.#channels = new MessageChannels(this.#tools);
     const vmware =
       compatibility === "vmware"
-        ? new VmwareBackdoor({ ...facts, wallMicroseconds }, this.#channels)
+        ? new VmwareBackdoor(
+            { ...facts, wallMicroseconds, syncsTime: () => this.#tools.syncsTime },
+            this.#channels,
+          )
         : undefined;
     this.#doors = new RegisterDoors(this.#host, this.#limit, vmware);
   }
@@ -61,6 +64,11 @@ export class GuestServices {
 
   tools(): ToolsState {
     return this.#tools.state();
+  }
+
+  /** Lets the guest's tools keep its clock at the host's, or not. */
+  syncTime(wanted: boolean): void {
+    this.#tools.syncsTime = wanted;
   }
 
   /** See {@link GuestTools.order}. */

@@ -1,6 +1,7 @@
 import { MASK64 } from "../base/bits.ts";
 import { COUNTER_FREQUENCY } from "../base/clock.ts";
 import { Bug, UserError } from "../base/errors.ts";
+import { ScaledClock } from "../base/time-scale.ts";
 import { FAST_REGISTERS } from "../cpu/fast-registers.ts";
 import { featureSet } from "../cpu/feature-set.ts";
 import { type AccessLog, SILENT_LOG } from "../devices/access-log.ts";
@@ -9,6 +10,7 @@ import { HOT_WORDS, WARM_WORDS } from "../engine/interpreter/hot-words.ts";
 import { HANDLER_LIMIT, Interpreter, recordCacheBytes } from "../engine/interpreter/interpreter.ts";
 import { REGION_MEMORY_SIZE } from "../engine/translator/region-memory.ts";
 import { type Compatibility, GuestServices } from "../hypervisor/guest-services.ts";
+import { TrappedTimers } from "../hypervisor/guest-time.ts";
 import { callPsci, type PowerController, PSCI_POWER_STATE, PSCI_STATUS } from "../hypervisor/psci.ts";
 import type { CallOutcome } from "../hypervisor/services/guest-caller.ts";
 import { BACKDOOR_IMMEDIATE } from "../hypervisor/services/register-doors.ts";
@@ -54,6 +56,8 @@ export interface MachineParts {
   readonly onVariablesWritten?: FlashWritten | undefined;
   /** Another hypervisor's guest interface to answer besides our own. */
   readonly compatibility?: Compatibility | undefined;
+  /** How fast the guest's counters run, and by which means; at the machine's pace unless given. */
+  readonly time?: GuestTimeChoice | undefined;
   /** Lines that the guest logs with its host. */
   readonly onGuestLog?: ((text: string) => void) | undefined;
   /** Jumps to code before it is translated; undefined: only the interpreter runs. */
@@ -63,6 +67,15 @@ export interface MachineParts {
   readonly profile?: boolean;
   /** Linear memory that other machines may lie in, too, with {@link machineBytes} to spare; else one of its own. */
   readonly memory?: MachineMemory | undefined;
+}
+
+/**
+ * The guest's time (row H3). "scaled": the counters themselves run at another pace. "trap": they do not, and the
+ * hypervisor converts at each access, with the virtual timer hidden from the guest. Both show the same counts.
+ */
+export interface GuestTimeChoice {
+  readonly scale: number;
+  readonly path: "scaled" | "trap";
 }
 
 /** How addresses are translated; all give the same results. */
@@ -123,6 +136,8 @@ export class Machine implements PowerController {
   readonly shadow: ShadowTables | undefined;
   readonly loop: RunLoop;
   readonly services: GuestServices;
+  /** The clock of the guest's counters, whose pace may change. */
+  readonly guestClock: ScaledClock;
   /** Set when the guest asked to be switched off or reset; the loop is interrupted then. */
   powerRequest: PowerRequest | undefined;
   readonly #parts: MachineParts;
@@ -171,18 +186,26 @@ export class Machine implements PowerController {
       onSecurePower: (what) => this.#requestPower(what === "off" ? "off" : "reset"),
     });
     const options = { secure, virtualization };
+    this.guestClock = new ScaledClock(clock);
+    const { guestClock } = this;
+    guestClock.setScale(parts.time?.scale ?? 1);
+    const traps = parts.time?.path === "trap";
     const features = featureSet(IMPLEMENTED_FEATURES, options);
     this.elements = Array.from(
       { length: cpus },
       (_, index) =>
         new ProcessingElement({
-          ...{ map, store: this.store, bus: this.bus, group: this.tlbs, index, clock, features, options },
+          ...{ map, store: this.store, bus: this.bus, group: this.tlbs, index, features, options },
+          clock: traps ? clock : guestClock,
           ...{ shadow, check, userBanks: addressSpaces },
           gic: this.board.gic,
           hooks: {
             conduit: (kind) => this.#conduit(kind, index),
             serviceCall: (door, immediate) => this.#serviceCall(door, immediate, index),
             broadcastEvent: () => this.#broadcastEvent(),
+            timerTrap: traps
+              ? new TrappedTimers(guestClock, () => this.elements[index]!.processor.timers)
+              : undefined,
           },
         }),
     );
@@ -239,6 +262,7 @@ export class Machine implements PowerController {
     const { plan, clock } = this.#parts;
     this.powerRequest = undefined;
     clock.reset();
+    this.guestClock.reset();
     this.board.reset();
     this.services.reset();
     applyBootPlan(plan, this.guest);

@@ -14,6 +14,7 @@ import type { BootFile } from "./boot/boot-file.ts";
 import type { PlacedFile } from "./boot/boot-plan.ts";
 import type { Decompressors } from "./boot/kernel-image.ts";
 import type { AcpiChoice } from "./boot/system-description.ts";
+import type { GuestTimeChoice } from "./machine.ts";
 
 export type { SocketConnection, SocketHandler, SocketListener };
 
@@ -145,6 +146,10 @@ export interface VirtualMachineOptions {
    * description then names it, so that guests look for it.
    */
   readonly compatibility?: Compatibility | undefined;
+  /**
+   * How fast the guest's counters and timers run, and how that is done: unless given at the host's pace, and "scaled".
+   */
+  readonly time?: GuestTimeChoice | undefined;
   /** Lines that the guest logs with its host (service "log", VMware's "log"). */
   readonly onGuestLog?: ((text: string) => void) | undefined;
   /** Where virtio devices sit for which nothing else is said. "mmio" unless given. */
@@ -210,6 +215,8 @@ export interface GuestTools {
   set(key: string, value: Uint8Array): void;
   /** What the tools have said of themselves. */
   state(): ToolsState;
+  /** Whether the tools are to keep the guest's clock at the host's; not, at first. */
+  syncTime(wanted: boolean): void;
   /** Gives the guest's tools an order; false while none listen. */
   order(order: ToolsOrder): boolean;
 }
@@ -230,6 +237,14 @@ export interface GuestIntrospection {
   kernelSymbols(): readonly KernelSymbol[];
 }
 
+/** The pace of the guest's clock. */
+export interface GuestPace {
+  /** Guest's seconds in a second of the host's; 0 when its time stands still. */
+  readonly scale: number;
+  /** Takes effect at once; the guest's clock neither jumps nor goes back. */
+  setScale(scale: number): void;
+}
+
 /** A machine that has been put together but may not have started yet. */
 export interface VirtualMachine {
   /** The serial port's input. */
@@ -243,6 +258,7 @@ export interface VirtualMachine {
   readonly gpio?: GpioLines | undefined;
   /** A look into the guest from outside, where the machine can give one. */
   readonly introspection?: GuestIntrospection | undefined;
+  readonly pace: GuestPace;
   /** What `net.publish` asked for, with the ports that were bound. */
   readonly publishedPorts: readonly PublishedPort[];
   /** Where `sockets` was asked for. */

@@ -21,6 +21,7 @@ import {
   DEFAULT_MMU,
   type ExitReason,
   type GpioLines,
+  type GuestPace,
   type GuestSockets,
   type GuestTools,
   type MachineStatistics,
@@ -45,6 +46,12 @@ export async function createVirtualMachine(
   host: HostTime,
   hostNetwork?: HostNetwork,
 ): Promise<VirtualMachine> {
+  if (options.time?.path === "trap" && options.virtualization === true) {
+    throw new UserError(
+      "The guest's time cannot be trapped in a machine whose own EL2 sets those traps; leave out --virtualization or ,trap.",
+      { exitStatus: 2 },
+    );
+  }
   const plan = await prepareBoot(options);
   let machine: RunningMachine | undefined;
   const network = await openGuestNetwork(options, hostNetwork, () => machine?.wake());
@@ -67,6 +74,7 @@ function guestTools(services: GuestServices): GuestTools {
       );
     },
     state: () => services.tools(),
+    syncTime: (wanted) => services.syncTime(wanted),
     order: (order) => services.order(order),
   };
 }
@@ -99,6 +107,7 @@ class RunningMachine implements VirtualMachine {
   readonly guest: GuestTools;
   readonly gpio: GpioLines;
   readonly introspection: Introspection;
+  readonly pace: GuestPace;
   readonly #network: UserNetwork | undefined;
   readonly #host: HostTime;
   readonly #machine: Machine;
@@ -130,6 +139,7 @@ class RunningMachine implements VirtualMachine {
     this.#machine = makeMachine(options, plan, this.#clock, instructionTime, this.#output, () => this.wake());
     this.guest = guestTools(this.#machine.services);
     this.introspection = new Introspection(this.#machine);
+    this.pace = this.#guestPace();
     const peripherals = new Peripherals(this.#machine, options, this.#output, () => this.wake(), network);
     this.serial = peripherals.serial;
     this.console = peripherals.console;
@@ -188,6 +198,20 @@ class RunningMachine implements VirtualMachine {
     this.#idleMilliseconds += this.#host.now() - began;
   }
 
+  #guestPace(): GuestPace {
+    const { guestClock } = this.#machine;
+    return {
+      get scale() {
+        return guestClock.scale;
+      },
+      setScale: (scale) => {
+        guestClock.setScale(scale);
+        // What it waits for may be due earlier now.
+        this.wake();
+      },
+    };
+  }
+
   /** Something has arrived for the guest. */
   wake(): void {
     this.#woken = true;
@@ -231,6 +255,7 @@ function makeMachine(
       serial: output.sink(options.serial),
       onSignal,
       compatibility: options.compatibility,
+      time: options.time,
       onGuestLog: options.onGuestLog,
       onVariablesWritten: options.variables?.write,
       memoryManagement: {

@@ -7,6 +7,8 @@ import type { KernelSymbol } from "../introspection/kernel/kallsyms.ts";
 import type {
   ExitReason,
   GuestIntrospection,
+  GuestPace,
+  GuestTools,
   VirtualMachine as Machine,
   MachineStatistics,
   NetworkOptions,
@@ -231,6 +233,16 @@ export class VirtualMachine implements AsyncDisposable {
     const { introspection } = this.#machine;
     if (introspection !== undefined) return introspection;
     throw new UserError("This machine's guest cannot be looked into.");
+  }
+
+  /** What the guest and its hypervisor tell each other: named values, orders to open-vm-tools. */
+  get guest(): GuestTools {
+    return this.#machine.guest;
+  }
+
+  /** How fast the guest's clock runs. */
+  get pace(): GuestPace {
+    return this.#machine.pace;
   }
 
   stats(): MachineStatistics {

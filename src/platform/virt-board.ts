@@ -12,6 +12,7 @@ import {
   type PlatformSpec,
   type PsciConduit,
 } from "./platform-spec.ts";
+import type { TimerInterruptName } from "./timer-interrupts.ts";
 import { formatBytes, MEBIBYTE } from "./units.ts";
 import {
   ECAM_BUS_SIZE,
@@ -53,6 +54,8 @@ export interface VirtBoardOptions {
   readonly numaDomains?: number | undefined;
   /** What the machine calls its hypervisor; nothing unless given. */
   readonly hypervisor?: HypervisorSpec | undefined;
+  /** The description hides the virtual timer, so that guests use the physical one. */
+  readonly maskVirtualTimer?: boolean;
   /** What CPU nodes call the processor. */
   readonly cpuCompatible?: string;
 }
@@ -94,7 +97,7 @@ export function virtBoard(options: VirtBoardOptions): PlatformSpec {
       PERFORMANCE_MONITOR,
       interruptController(options.virtualization),
       ...(secure ? SPLIT_FLASH : [SHARED_FLASH]),
-      TIMER,
+      options.maskVirtualTimer === true ? MASKED_TIMER : TIMER,
       PERIPHERAL_CLOCK,
     ],
     hypervisor: options.hypervisor,
@@ -237,6 +240,20 @@ const TIMER = describeDevice({
     levelPpi(VIRT_PPI.hypervisorTimer),
   ],
   properties: { "always-on": true },
+});
+
+/** The timers without the virtual one: the others need their names then. */
+const MASKED_TIMER = describeDevice({
+  ...TIMER,
+  interrupts: [
+    levelPpi(VIRT_PPI.securePhysicalTimer),
+    levelPpi(VIRT_PPI.physicalTimer),
+    levelPpi(VIRT_PPI.hypervisorTimer),
+  ],
+  properties: {
+    ...TIMER.properties,
+    "interrupt-names": ["sec-phys", "phys", "hyp-phys"] satisfies TimerInterruptName[],
+  },
 });
 
 const PERFORMANCE_MONITOR = describeDevice({

@@ -10,6 +10,7 @@ import type {
   VirtualMachineOptions,
 } from "../../src/machine/virtual-machine-interface.ts";
 import { createMachine } from "../../src/node/create-machine.ts";
+import { type CpioEntry, writeCpio } from "../../src/node/images/cpio.ts";
 import { KERNEL_DECOMPRESSORS } from "../../src/node/kernel-decompressors.ts";
 import type { Share } from "../../src/node/share/share.ts";
 import { GuestConsole, typeLine } from "./guest-console.ts";
@@ -52,6 +53,13 @@ export interface GuestOptions {
   readonly balloon?: VirtualMachineOptions["balloon"];
   readonly shares?: readonly Share[];
   readonly net?: NetworkOptions;
+  /** Another hypervisor's interface to answer. */
+  readonly compatibility?: VirtualMachineOptions["compatibility"];
+  readonly onGuestLog?: VirtualMachineOptions["onGuestLog"];
+  readonly time?: VirtualMachineOptions["time"];
+  readonly onReboot?: VirtualMachineOptions["onReboot"];
+  /** Added to the initial file system. */
+  readonly initialFiles?: readonly CpioEntry[];
   /** Unless given, the one of this run of the tests. */
   readonly engine?: "interpreter" | "translator";
 }
@@ -145,6 +153,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   const terminal = new GuestConsole();
   const machineOptions: VirtualMachineOptions = {
     ...files,
+    ...(options.initialFiles !== undefined && { initrd: withFiles(files.initrd, options.initialFiles) }),
     memoryBytes: memoryMebibytes * MEBIBYTE,
     cpus,
     numaDomains: options.numaDomains,
@@ -164,6 +173,10 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     ...(options.net !== undefined && { net: options.net }),
     ...(options.drives !== undefined && { drives: options.drives }),
     virtioBus: options.virtioBus,
+    compatibility: options.compatibility,
+    onGuestLog: options.onGuestLog,
+    time: options.time,
+    onReboot: options.onReboot ?? "restart",
     balloon: options.balloon,
     ...(options.shares !== undefined && { shares: options.shares }),
     serial: serial.output,
@@ -171,6 +184,11 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
   };
   return new Guest(await factory(machineOptions), serial, terminal);
+}
+
+/** The kernel unpacks one archive after the other. */
+function withFiles(initrd: BootFile, entries: readonly CpioEntry[]): BootFile {
+  return { ...initrd, bytes: Buffer.concat([initrd.bytes, writeCpio(entries)]) };
 }
 
 /**

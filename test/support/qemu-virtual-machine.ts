@@ -10,7 +10,7 @@ import type {
   VirtualMachineFactory,
   VirtualMachineOptions,
 } from "../../src/machine/virtual-machine-interface.ts";
-import { NO_GUEST_TOOLS } from "./no-guest-tools.ts";
+import { HOST_PACE, NO_GUEST_TOOLS } from "./no-guest-tools.ts";
 
 /** One byte stream between QEMU and us, over a socket in the file system. */
 class Channel {
@@ -60,6 +60,7 @@ class QemuMachine implements VirtualMachine {
   readonly ports: ReadonlyMap<string, Channel>;
   readonly publishedPorts = [];
   readonly guest = NO_GUEST_TOOLS;
+  readonly pace = HOST_PACE;
   readonly #directory = mkdtempSync(join(tmpdir(), "elvisor-qemu-"));
   readonly #words: string[];
   #process: ChildProcess | undefined;

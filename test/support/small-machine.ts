@@ -1,7 +1,7 @@
 import type { BootPlan } from "../../src/machine/boot/boot-plan.ts";
 import { startState } from "../../src/machine/boot/start-state.ts";
 import { InstructionTime } from "../../src/machine/instruction-time.ts";
-import { Machine, type MachineParts, machineBytes } from "../../src/machine/machine.ts";
+import { type GuestTimeChoice, Machine, type MachineParts, machineBytes } from "../../src/machine/machine.ts";
 import { MachineClock } from "../../src/machine/machine-clock.ts";
 import { MachineMemory } from "../../src/memory/machine-memory.ts";
 import { virtBoard } from "../../src/platform/virt-board.ts";
@@ -13,6 +13,9 @@ interface SmallMachineOptions {
   readonly memory: Uint8Array;
   readonly cpus: number;
   readonly translationThreshold: number | undefined;
+  /** Only EL0 and EL1. */
+  readonly plain?: boolean;
+  readonly time?: GuestTimeChoice;
 }
 
 /** A small deterministic machine with every level, whose memory the caller fills before it starts. */
@@ -35,8 +38,9 @@ function started(parts: MachineParts): Machine {
 }
 
 function partsOf(options: SmallMachineOptions): MachineParts {
-  const { memory, cpus, translationThreshold } = options;
-  const board = { memoryBytes: MEMORY_BYTES, cpus, secure: true, virtualization: true };
+  const { memory, cpus, translationThreshold, plain = false, time } = options;
+  const levels = { secure: !plain, virtualization: !plain };
+  const board = { memoryBytes: MEMORY_BYTES, cpus, ...levels };
   const plan: BootPlan = {
     platform: virtBoard({ ...board, psciConduit: "none" }),
     deviceTree: new Uint8Array(0),
@@ -45,7 +49,7 @@ function partsOf(options: SmallMachineOptions): MachineParts {
     variables: undefined,
     firmwareFiles: [],
     firmwareConfiguration: undefined,
-    start: startState({ secure: true, virtualization: true }, 3, VIRT_MAP.ram.base),
+    start: startState(levels, plain ? 1 : 3, VIRT_MAP.ram.base),
     secondaries: "start",
     psciConduit: "none",
     interruptsNonSecure: false,
@@ -58,5 +62,6 @@ function partsOf(options: SmallMachineOptions): MachineParts {
     instructionTime,
     serial: { write: () => {} },
     translationThreshold,
+    time,
   };
 }

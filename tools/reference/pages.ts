@@ -6,6 +6,7 @@ import { memoryMapPage } from "./memory-map.ts";
 import { powerPage } from "./power.ts";
 import { processorPage } from "./processor.ts";
 import { runtimeFunctionsPage } from "./runtime-functions.ts";
+import { servicesPage } from "./services.ts";
 import { systemRegistersPage } from "./system-registers.ts";
 import { trapsPage } from "./traps.ts";
 
@@ -19,6 +20,7 @@ export function referenceFiles(): ReadonlyMap<string, string> {
     memoryMapPage(),
     devicesPage(),
     powerPage(),
+    servicesPage(),
     runtimeFunctionsPage(),
     layoutsPage(),
   ];

@@ -1,12 +1,11 @@
 /** Calls that a machine may make in a second, and at once. */
-const CALLS_PER_SECOND = 100_000;
-const BURST = 10_000;
+export const CALL_LIMITS = { perSecond: 100_000, burst: 10_000 } as const;
 
 /** Keeps a guest that calls without end from taking the host's time: a bucket of calls that time fills. */
 export class RateLimit {
   readonly #seconds: () => number;
   #filled: number;
-  #calls = BURST;
+  #calls: number = CALL_LIMITS.burst;
 
   /** `seconds`: any clock that goes forward. */
   constructor(seconds: () => number) {
@@ -18,7 +17,7 @@ export class RateLimit {
   take(): boolean {
     if (this.#calls < 1) {
       const now = this.#seconds();
-      this.#calls = Math.min(BURST, this.#calls + (now - this.#filled) * CALLS_PER_SECOND);
+      this.#calls = Math.min(CALL_LIMITS.burst, this.#calls + (now - this.#filled) * CALL_LIMITS.perSecond);
       this.#filled = now;
     }
     if (this.#calls < 1) return false;

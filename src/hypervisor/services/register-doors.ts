@@ -20,6 +20,9 @@ const VMWARE_MAGIC = 0x564d_5868n;
 
 const REGISTERS: DoorRegisters = { arguments: [1, 4, 5, 6], results: [0, 1, 3] };
 
+/** What a caller of our services puts where, for tools and documentation. */
+export const REGISTER_DOOR = { ...REGISTERS, number: 2, call: CALL << 32n } as const;
+
 /** Serves the calls that come through registers. */
 export class RegisterDoors {
   readonly #host: ServiceHost;

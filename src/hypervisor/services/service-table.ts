@@ -21,7 +21,7 @@ export interface ServiceResult {
   readonly bytes?: Uint8Array;
 }
 
-/** The first result of every call. */
+/** The first result of every call, from programs as a negative number. */
 export const SERVICE_STATUS = {
   SUCCESS: 0n,
   UNKNOWN: -1n,
@@ -40,8 +40,20 @@ export interface Service {
   /** Who may call: programs too, or only kernels. */
   readonly privilege: "user" | "kernel";
   readonly arguments: readonly ServiceArgument[];
+  /** Names of the numbers that it answers after the status. */
+  readonly results: readonly string[];
   serve(host: ServiceHost, numbers: readonly bigint[], inputs: readonly Uint8Array[]): ServiceResult;
 }
+
+/** What each status says to people. */
+export const STATUS_TEXTS: Readonly<Record<keyof typeof SERVICE_STATUS, string>> = {
+  SUCCESS: "done",
+  UNKNOWN: "the host does not know this service",
+  INVALID: "an argument is not valid",
+  DENIED: "only a kernel may call this service",
+  NOT_FOUND: "there is no such value",
+  TOO_MUCH: "an argument is too long, or there is too much already",
+};
 
 /** Counts changes of the table; what is there keeps its meaning. */
 export const SERVICE_VERSION = 1n;
@@ -62,6 +74,7 @@ export const SERVICES: readonly Service[] = [
     description: "The version of this table.",
     privilege: "user",
     arguments: [],
+    results: ["version"],
     serve: () => ({ status: SUCCESS, numbers: [SERVICE_VERSION] }),
   },
   {
@@ -70,6 +83,7 @@ export const SERVICES: readonly Service[] = [
     description: "The host's time: nanoseconds since 1970.",
     privilege: "user",
     arguments: [],
+    results: ["nanoseconds"],
     serve: (host) => ({ status: SUCCESS, numbers: [host.wallNanoseconds()] }),
   },
   {
@@ -78,6 +92,7 @@ export const SERVICES: readonly Service[] = [
     description: "Writes a line to the host's log.",
     privilege: "user",
     arguments: [{ name: "text", kind: "input", most: 4096 }],
+    results: [],
     serve(host, _, [line]) {
       host.log(text(line));
       return { status: SUCCESS };
@@ -89,6 +104,7 @@ export const SERVICES: readonly Service[] = [
     description: "Reads a named value; answers its length, and as much of it as fits.",
     privilege: "user",
     arguments: [KEY, { name: "value", kind: "output", most: VALUE_BYTES }],
+    results: ["length"],
     serve(host, _, [key]) {
       const value = host.info.get(text(key));
       if (value === undefined) return { status: NOT_FOUND };
@@ -101,6 +117,7 @@ export const SERVICES: readonly Service[] = [
     description: "Sets a named value.",
     privilege: "user",
     arguments: [KEY, { name: "value", kind: "input", most: VALUE_BYTES }],
+    results: [],
     serve(host, _, [key, value]) {
       if (key === undefined || value === undefined || key.length === 0) return { status: INVALID };
       return { status: host.info.set(text(key), value) ? SUCCESS : TOO_MUCH };

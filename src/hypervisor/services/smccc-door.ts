@@ -15,6 +15,9 @@ const UID: readonly bigint[] = [0xacd4_e9b5n, 0x4e4a_0f3bn, 0x71e1_1d9cn, 0xf1e1
 
 const REGISTERS: DoorRegisters = { arguments: [1, 2, 3, 4], results: [0, 1, 2] };
 
+/** What a caller puts where, for documentation. */
+export const SMCCC_DOOR = { ...REGISTERS, first: FIRST_FUNCTION } as const;
+
 export function callSmccc(host: ServiceHost, limit: RateLimit, caller: GuestCaller): CallOutcome {
   const id = caller.x(0) & 0xffff_ffffn;
   if (id === UID_FUNCTION) {

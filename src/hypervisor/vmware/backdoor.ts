@@ -31,14 +31,21 @@ export interface BackdoorFacts {
   readonly uuid: Uint8Array;
   /** Microseconds since 1970. */
   wallMicroseconds(): bigint;
+  /** The guest is to keep its clock at the host's. */
+  syncsTime(): boolean;
 }
 
 const COMMAND_MESSAGE = 30;
+const NOMINAL_MEGAHERTZ = 1000n;
+const OPTION_SYNC_TIME = 0x400n;
 
 /** Commands without state, by number: they set registers of the answer. */
 const COMMANDS: ReadonlyMap<number, (facts: BackdoorFacts, caller: GuestCaller) => void> = new Map([
-  [1, (facts, caller) => caller.setX(0, BigInt(Math.round(facts.counterFrequency / 1e6)))], // GETMHZ
+  // GETMHZ: the cycle counter's pace.
+  [1, (_, caller) => caller.setX(0, NOMINAL_MEGAHERTZ)],
   [10, version],
+  // GETGUIOPTIONS: only time synchronisation is an option here.
+  [13, (facts, caller) => caller.setX(0, facts.syncsTime() ? OPTION_SYNC_TIME : 0n)],
   [19, uuid],
   [20, (facts, caller) => caller.setX(0, BigInt(Math.floor(facts.memoryBytes / 2 ** 20)))], // GETMEMSIZE
   [23, time],

@@ -1,5 +1,6 @@
 import type { GuestInfo } from "../services/guest-info.ts";
 import type { MessageEndpoint, MessageProtocols } from "./message-channels.ts";
+import { type NetworkCard, readNetworkCards } from "./nic-info.ts";
 
 /** What the guest's tools have told of themselves. */
 export interface ToolsState {
@@ -7,12 +8,18 @@ export interface ToolsState {
   readonly listening: boolean;
   /** Capabilities that it registered, by name without "tools.capability.". */
   readonly capabilities: ReadonlyMap<string, string>;
-  /** Seconds since 1970 of the last heartbeat, undefined before the first. */
+  /** Seconds since 1970 when the tools last asked for orders, which they do about ten times a second. */
   readonly lastHeartbeat: number | undefined;
+  /** The guest is to keep its clock at the host's. */
+  readonly syncsTime: boolean;
+  /** What the tools gathered about the guest, by names such as "hostname", "os" and "uptime". */
+  readonly facts: ReadonlyMap<string, string>;
+  readonly cards: readonly NetworkCard[];
 }
 
 /** Orders that the host can give. */
-export type ToolsOrder = "OS_Halt" | "OS_Reboot" | "Time_Synchronize 1";
+export const TOOLS_ORDERS = ["OS_Halt", "OS_Reboot", "Time_Synchronize 1"] as const;
+export type ToolsOrder = (typeof TOOLS_ORDERS)[number];
 
 export interface ToolsHost {
   readonly info: GuestInfo;
@@ -35,6 +42,9 @@ export class GuestTools implements MessageProtocols {
   readonly #orders: string[] = [];
   #listening = false;
   #lastHeartbeat: number | undefined;
+  #syncsTime = false;
+  readonly #facts = new Map<string, string>();
+  #cards: readonly NetworkCard[] = [];
 
   constructor(host: ToolsHost) {
     this.#host = host;
@@ -45,6 +55,9 @@ export class GuestTools implements MessageProtocols {
       listening: this.#listening,
       capabilities: this.#capabilities,
       lastHeartbeat: this.#lastHeartbeat,
+      syncsTime: this.#syncsTime,
+      facts: this.#facts,
+      cards: this.#cards,
     };
   }
 
@@ -55,12 +68,28 @@ export class GuestTools implements MessageProtocols {
     return true;
   }
 
+  /** Whether the guest's tools keep its clock at the host's. */
+  get syncsTime(): boolean {
+    return this.#syncsTime;
+  }
+
+  set syncsTime(wanted: boolean) {
+    this.#syncsTime = wanted;
+    if (this.#listening && this.#orders.length < MOST_ORDERS) this.#orders.push(this.#timeOption);
+  }
+
+  get #timeOption(): string {
+    return `Set_Option ${SYNC_TIME} ${this.#syncsTime ? 1 : 0}`;
+  }
+
   /** After a reset of the machine nobody listens. */
   reset(): void {
     this.#capabilities.clear();
     this.#orders.length = 0;
     this.#listening = false;
     this.#lastHeartbeat = undefined;
+    this.#facts.clear();
+    this.#cards = [];
   }
 
   calls(): MessageEndpoint {
@@ -80,11 +109,12 @@ export class GuestTools implements MessageProtocols {
   orders(): MessageEndpoint {
     this.#listening = true;
     // The tools begin by saying who they are.
-    this.#orders.unshift("reset", "Capabilities_Register");
+    this.#orders.unshift("reset", "Capabilities_Register", this.#timeOption);
     return {
       // Acknowledgements: nothing depends on them.
       take: () => {},
       next: () => {
+        this.#lastHeartbeat = this.#host.wallSeconds();
         const order = this.#orders.shift();
         return order === undefined ? undefined : encode(order);
       },
@@ -107,10 +137,12 @@ export class GuestTools implements MessageProtocols {
       case "log":
         this.#host.log(text(rest));
         return encode("1 ");
-      case "f":
-      case "tools.heartbeat":
-        this.#lastHeartbeat = this.#host.wallSeconds();
+      case "vmx.set_option": {
+        // The option's name, what it was, what it is to be.
+        const [option, , wanted] = text(rest).split(" ");
+        if (option === SYNC_TIME) this.syncsTime = wanted === "1";
         return encode("1 ");
+      }
       case "machine.id.get":
         return encode("0 No machine id");
       case "SetGuestInfo":
@@ -125,7 +157,9 @@ export class GuestTools implements MessageProtocols {
     const end = rest.indexOf(0x20);
     const name = decode(end < 0 ? rest : rest.subarray(0, end));
     if (!name.startsWith(GUEST_INFO)) return encode("0 Permission denied");
-    const value = end < 0 ? new Uint8Array(0) : rest.subarray(end + 1);
+    let value = end < 0 ? new Uint8Array(0) : rest.subarray(end + 1);
+    // Values are C strings; some callers send the end along, and reading does not give it back.
+    if (value.at(-1) === 0) value = value.subarray(0, -1);
     return this.#host.info.set(name.slice(GUEST_INFO.length), value)
       ? encode("1 ")
       : encode("0 Value too large or too many");
@@ -142,11 +176,19 @@ export class GuestTools implements MessageProtocols {
     return answer;
   }
 
-  /** `SetGuestInfo  number value`: facts that the tools gather (1 DNS name, 3 disks, 4, 5 operating system ...). */
+  /** `SetGuestInfo  number value`: facts that the tools gather. What is not understood they send in an older way. */
   #setNumbered(rest: Uint8Array): Uint8Array {
-    const [, number = "", value = ""] = /^\s*(\d+)\s?(.*)$/s.exec(text(rest)) ?? [];
+    const [head = "", number = ""] = /^ ?(\d+) /.exec(decode(rest.subarray(0, 16))) ?? [];
+    const value = rest.subarray(head.length);
+    if (Number(number) === NETWORK_CARDS) {
+      const cards = readNetworkCards(value);
+      if (cards === undefined) return encode("0 Not understood");
+      this.#cards = cards;
+      return encode("1 ");
+    }
     const name = NUMBERED.get(Number(number));
-    if (name !== undefined) this.#host.info.set(`tools.${name}`, encode(value));
+    if (name === undefined) return encode(BINARY_FACTS.has(Number(number)) ? "1 " : "0 Not understood");
+    this.#facts.set(name, text(value).slice(0, LONGEST_FACT));
     return encode("1 ");
   }
 }
@@ -154,15 +196,21 @@ export class GuestTools implements MessageProtocols {
 /** Facts with a number of their own in SetGuestInfo that are text. */
 const NUMBERED: ReadonlyMap<number, string> = new Map([
   [1, "hostname"],
-  [4, "os-full"],
-  [5, "os"],
-  [6, "uptime"],
-  [7, "version"],
+  [4, "build"],
+  [5, "system"],
+  [6, "system-id"],
+  [7, "uptime"],
 ]);
+/** The cards in XDR; disks (3) and memory (8) are structures of their own, which nobody reads. */
+const NETWORK_CARDS = 10;
+const BINARY_FACTS: ReadonlySet<number> = new Set([3, 8]);
+const LONGEST_FACT = 1024;
+/** The option by which guests keep their clocks at the host's. */
+const SYNC_TIME = "synctime";
 
 /** Calls of the tools that need nothing of this host but a yes. */
 const KNOWN =
-  /^(tools\.(set\.|os\.statechange\.)|vmx\.(capability\.|set_option)|toolinstall\.|unity\.|reset|ping|Set_Option|disk\.|guest\.|deployPkg\.|upgrader\.|GuestStats|StateLogger|x\d*\.)/;
+  /^(tools\.(set\.|os\.statechange\.)|vmx\.capability\.|toolinstall\.|unity\.|reset|ping|Set_Option|disk\.|guest\.|deployPkg\.|upgrader\.|GuestStats|StateLogger|x\d*\.)/;
 
 const encoder = new TextEncoder();
 

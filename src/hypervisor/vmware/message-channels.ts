@@ -17,7 +17,7 @@ const STEP = {
 } as const;
 
 /** Bits of the status in bits 31:16 of the answer. */
-const STATUS = { FAILED: 0, SUCCESS: 1, DO_RECEIVE: 2, CLOSED: 4, UNSENT: 8, HIGH_BANDWIDTH: 16 } as const;
+const STATUS = { FAILED: 0, SUCCESS: 1, DO_RECEIVE: 2, CLOSED: 4, UNSENT: 8, HIGH_BANDWIDTH: 128 } as const;
 
 /** Protocols, four letters each, in OPEN's argument; its top bit asks for cookies. */
 const RPCI = 0x4943_5052;

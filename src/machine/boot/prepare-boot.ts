@@ -24,6 +24,7 @@ export type BootOptions = Pick<
   | "numaDomains"
   | "randomBytes"
   | "secure"
+  | "time"
   | "variables"
   | "virtualization"
 >;
@@ -59,6 +60,7 @@ export async function prepareBoot(options: BootOptions): Promise<BootPlan> {
       secure,
       virtualization: options.virtualization ?? false,
       numaDomains: options.numaDomains,
+      maskVirtualTimer: options.time?.path === "trap",
       hypervisor: options.compatibility && COMPATIBLE_HYPERVISORS[options.compatibility],
       ...drawSeeds(seed ?? fixedBytes),
       ...(secure ? drawSecureSeeds(seed ?? fixedBytes) : {}),

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { runElvisor } from "../../../test/support/fake-host.ts";
 import { runHostProgram } from "../../../test/support/host-program.ts";
-import { NO_GUEST_TOOLS } from "../../../test/support/no-guest-tools.ts";
+import { HOST_PACE, NO_GUEST_TOOLS } from "../../../test/support/no-guest-tools.ts";
 import { temporaryDirectory } from "../../../test/support/temporary-directory.ts";
 import type { VirtualMachineFactory } from "../../machine/virtual-machine-interface.ts";
 
@@ -161,6 +161,7 @@ describe("what the machine says", () => {
         ports: new Map(),
         publishedPorts: [],
         guest: NO_GUEST_TOOLS,
+        pace: HOST_PACE,
         run: async () => {
           await options.serial(Buffer.from(text));
           if (reason !== "never") return reason;

@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import type { ReadStream } from "node:tty";
 import { UserError } from "../../base/errors.ts";
+import { parseTimeScale } from "../../base/time-scale.ts";
 import { RemoteMachine } from "../machines/control-client.ts";
 import { checkedName, MachineStore, machinesDirectory } from "../machines/machine-store.ts";
 import { Registry, runtimeDirectory } from "../machines/registry.ts";
@@ -47,6 +48,14 @@ function duration(milliseconds: number): string {
 export async function statsCommand(name: string, host: Host): Promise<void> {
   const statistics = await RemoteMachine.find(registryOf(host), name).statistics();
   host.stdout.write(`${JSON.stringify(statistics, null, 2)}\n`);
+}
+
+/** `elvisor time`: how fast a machine's clock runs, changed first where `factor` says so. */
+export async function timeCommand(name: string, factor: string | undefined, host: Host): Promise<void> {
+  const wanted = factor === undefined ? undefined : parseTimeScale(factor);
+  const scale = await RemoteMachine.find(registryOf(host), name).pace(wanted);
+  // Scales have 48 fraction bits; nobody needs to see them.
+  host.stdout.write(`${Number(scale.toPrecision(9))}x\n`);
 }
 
 /** `elvisor logs`: what a machine that runs in the background has said. */

@@ -97,6 +97,26 @@ export function addMachineCommands(program: Command, host: Host, setStatus: (sta
     .argument("<NAME>", "the machine")
     .addHelpText("after", examples(["elvisor stats debian-12"]))
     .action(async (name: string) => (await machineCommands()).statsCommand(name, host));
+  addTime(program, host);
+}
+
+/** What looks into a guest's time. */
+function addTime(program: Command, host: Host): void {
+  program
+    .command("time")
+    .summary("show or change how fast a running machine's clock runs")
+    .description(
+      "Shows how many of the guest's seconds pass in one of this computer's, or changes that. The guest's clock neither\njumps nor goes back; 0 stops it.",
+    )
+    .argument("<NAME>", "the machine")
+    .argument("[FACTOR]", "such as 0.5x")
+    .addHelpText(
+      "after",
+      examples(["elvisor time debian-12", "elvisor time debian-12 0.5x", "elvisor time debian-12 0"]),
+    )
+    .action(async (name: string, factor: string | undefined) =>
+      (await machineCommands()).timeCommand(name, factor, host),
+    );
 }
 
 function machineCommands(): Promise<typeof import("./machine-commands.ts")> {

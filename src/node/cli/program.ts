@@ -7,6 +7,7 @@ import { DEFAULT_KERNEL } from "./defaults.ts";
 import type { DevicesOptions } from "./devices-command.ts";
 import type { DtbOptions } from "./dtb-command.ts";
 import { ESCAPE_HELP } from "./escape-keys.ts";
+import { addGuestCommands, addHvcall } from "./guest-program.ts";
 import type { Host } from "./host.ts";
 import { addIntrospectionCommands } from "./introspection-program.ts";
 import { addMachineCommands } from "./machine-program.ts";
@@ -19,6 +20,7 @@ import {
   parseFilePlace,
   parseSeconds,
   parseSize,
+  parseTime,
 } from "./values.ts";
 
 const DEFAULT_MEMORY = "512M";
@@ -49,8 +51,10 @@ export function buildProgram(host: Host, version: string, setStatus: (status: nu
   addRun(program, host, setStatus);
   addMachineCommands(program, host, setStatus);
   addIntrospectionCommands(program, host);
+  addGuestCommands(program, host);
   addImages(program, host);
   addTools(program, host);
+  addHvcall(program);
   return program;
 }
 
@@ -139,6 +143,11 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
         "also answer another hypervisor's guest interface: vmware, for open-vm-tools",
       ).choices(["vmware"]),
     )
+    .option(
+      "--time-scale <FACTOR[,trap]>",
+      "let the guest's clock run slower or faster, such as 0.5x; trap: by converting at each access (default: 1x)",
+      parseTime,
+    )
     .option("--deterministic", "let time follow the instruction count: equal runs are equal to the last bit")
     .addOption(
       new Option(
@@ -171,6 +180,7 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
       "elvisor run firmware:uboot",
       "elvisor run --uefi --uefi-vars vars.fd --drive debian.img",
       "elvisor run --acpi on",
+      "elvisor run --time-scale 0.1x",
       "elvisor run installer:12 --memory 1G --drive disk.img",
     ])}
 Keys while a guest runs:

@@ -4,6 +4,7 @@ import { Bug, UserError } from "../../base/errors.ts";
 import type { BootFile } from "../../machine/boot/boot-file.ts";
 import type { PlacedFile } from "../../machine/boot/boot-plan.ts";
 import type { AcpiChoice } from "../../machine/boot/system-description.ts";
+import type { GuestTimeChoice } from "../../machine/machine.ts";
 import type {
   ExitReason,
   VariableStore,
@@ -55,6 +56,7 @@ export interface RunOptions extends GuestChoice {
   readonly mmuCheck?: boolean;
   readonly deterministic?: boolean;
   readonly compat?: "vmware" | undefined;
+  readonly timeScale?: GuestTimeChoice | undefined;
   readonly secure?: boolean;
   readonly virtualization?: boolean;
   readonly acpi?: AcpiChoice | undefined;
@@ -205,6 +207,7 @@ async function runWith(
     virtioBus: options.virtioBus,
     balloon: options.balloon === undefined ? undefined : { bytes: options.balloon },
     compatibility: options.compat,
+    time: options.timeScale,
     onGuestLog: (text) => void host.stderr.write(`elvisor: The guest logs: ${printable(text)}\n`),
     engine: options.engine,
     mmu: options.mmu,

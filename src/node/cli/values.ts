@@ -1,4 +1,7 @@
 import { InvalidArgumentError } from "commander";
+import { UserError } from "../../base/errors.ts";
+import { parseTimeScale } from "../../base/time-scale.ts";
+import type { GuestTimeChoice } from "../../machine/machine.ts";
 
 const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 
@@ -56,4 +59,15 @@ export function parseAddress(text: string): bigint {
     throw new InvalidArgumentError("It must be an address, such as 0x40080000.");
   }
   return BigInt(text);
+}
+
+/** The guest's pace at the start, such as "0.5x" or "2,trap". */
+export function parseTime(text: string): GuestTimeChoice {
+  const [, factor = "", path] = /^(.*?)(,trap)?$/s.exec(text) ?? [];
+  const scale = parseTimeScale(factor);
+  if (scale > 0) return { scale, path: path === undefined ? "scaled" : "trap" };
+  throw new UserError(
+    "A guest whose time stands still does not start; give a factor such as 0.5x, and stop its time later with: elvisor time NAME 0.",
+    { exitStatus: 2 },
+  );
 }

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { hvcallProgram } from "../../hypervisor/services/hvcall.ts";
 import { agentProgram } from "../agent/agent-program.ts";
 import type { CachedImage } from "./cache.ts";
 import {
@@ -59,6 +60,7 @@ export function buildInitramfs(busybox: Uint8Array, modules: ModuleFiles, sessio
     tree.file("etc/elvisor/lease", LEASE_SCRIPT, 0o755);
   }
   if (session.agent === true) tree.file("etc/elvisor/agent", agentProgram(), 0o755);
+  tree.file("bin/hvcall", hvcallProgram(), 0o755);
   tree.file("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n");
   if (session.mounts !== undefined && session.mounts.length > 0)
     tree.file("etc/elvisor/mounts", mountScript(session.mounts));

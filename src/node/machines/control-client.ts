@@ -1,11 +1,12 @@
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { UserError } from "../../base/errors.ts";
+import type { ToolsOrder } from "../../hypervisor/vmware/guest-tools.ts";
 import type { Inspection } from "../../introspection/inspection.ts";
 import type { MachineStatistics } from "../../machine/virtual-machine-interface.ts";
 import { Command, type CommandOptions } from "../agent/command.ts";
 import { ConnectionRefused } from "../agent/socket-stream.ts";
-import type { ControlAnswer, ControlRequest } from "./control-protocol.ts";
+import type { ControlAnswer, ControlRequest, GuestDescription } from "./control-protocol.ts";
 import type { Registry, RunningMachine } from "./registry.ts";
 
 /** Seconds that a command waits for the agent of a guest that still boots. */
@@ -82,6 +83,33 @@ export class RemoteMachine {
   async inspect(): Promise<Inspection> {
     // The other end is this program, too.
     return (await this.#document({ kind: "inspect" })) as Inspection;
+  }
+
+  /** Guest's seconds in a second of the host's; with `scale`, changed first. */
+  async pace(scale?: number): Promise<number> {
+    return (await this.#once({ kind: "pace", scale })).scale ?? 1;
+  }
+
+  /** What the guest has told of itself. */
+  async guest(): Promise<GuestDescription> {
+    const { guest } = await this.#once({ kind: "guest" });
+    if (guest === undefined)
+      throw new UserError(`The machine ${this.description.name} is of an older version.`);
+    return guest;
+  }
+
+  /** Sets a named value for the guest to read. */
+  async setValue(key: string, value: string): Promise<void> {
+    await this.#once({ kind: "set", key, value });
+  }
+
+  /** Gives the guest's tools an order; a sentence where none listen. */
+  async order(order: ToolsOrder): Promise<void> {
+    await this.#once({ kind: "order", order });
+  }
+
+  async syncTime(wanted: boolean): Promise<void> {
+    await this.#once({ kind: "syncTime", wanted });
   }
 
   /** Ends it at once. */

@@ -1,3 +1,6 @@
+import { isTimeScale } from "../../base/time-scale.ts";
+import { TOOLS_ORDERS, type ToolsOrder } from "../../hypervisor/vmware/guest-tools.ts";
+import type { NetworkCard } from "../../hypervisor/vmware/nic-info.ts";
 import type { MachineStatistics } from "../../machine/virtual-machine-interface.ts";
 
 /** What a process asks of the one in which a machine runs: the first line of a connection, in JSON. */
@@ -12,6 +15,14 @@ export type ControlRequest =
   | { readonly kind: "statistics" }
   /** After the answer the connection brings an Inspection in JSON, and ends. */
   | { readonly kind: "inspect" }
+  /** The guest's pace; with `scale`, it is changed first. */
+  | { readonly kind: "pace"; readonly scale?: number | undefined }
+  /** What the guest has told of itself. */
+  | { readonly kind: "guest" }
+  | { readonly kind: "set"; readonly key: string; readonly value: string }
+  /** Gives the guest's tools an order. */
+  | { readonly kind: "order"; readonly order: ToolsOrder }
+  | { readonly kind: "syncTime"; readonly wanted: boolean }
   /** Ends the machine at once. */
   | { readonly kind: "end" };
 
@@ -19,6 +30,22 @@ export type ControlRequest =
 export interface ControlAnswer {
   readonly error?: string;
   readonly statistics?: MachineStatistics;
+  readonly scale?: number;
+  readonly guest?: GuestDescription;
+}
+
+/** What a guest has told of itself, by its tools (`tools`) and under names of its own (`values`). */
+export interface GuestDescription {
+  readonly tools: {
+    readonly running: boolean;
+    /** ISO 8601, of when they last asked for orders. */
+    readonly lastHeartbeat: string | undefined;
+    readonly capabilities: Readonly<Record<string, string>>;
+    readonly syncsTime: boolean;
+  };
+  readonly facts: Readonly<Record<string, string>>;
+  readonly cards: readonly NetworkCard[];
+  readonly values: Readonly<Record<string, string>>;
 }
 
 /** The request in a line; undefined where it is none. */
@@ -42,6 +69,28 @@ export function parseRequest(line: string): ControlRequest | undefined {
         typeof value.rows === "number"
         ? { kind: "resize", columns: value.columns, rows: value.rows }
         : undefined;
+    case "pace": {
+      const scale = "scale" in value ? value.scale : undefined;
+      if (scale === undefined) return { kind: "pace" };
+      return typeof scale === "number" && isTimeScale(scale) ? { kind: "pace", scale } : undefined;
+    }
+    case "set":
+      return "key" in value &&
+        "value" in value &&
+        typeof value.key === "string" &&
+        typeof value.value === "string"
+        ? { kind: "set", key: value.key, value: value.value }
+        : undefined;
+    case "order": {
+      const wanted = "order" in value ? value.order : undefined;
+      const order = TOOLS_ORDERS.find((known) => known === wanted);
+      return order === undefined ? undefined : { kind: "order", order };
+    }
+    case "syncTime":
+      return "wanted" in value && typeof value.wanted === "boolean"
+        ? { kind: "syncTime", wanted: value.wanted }
+        : undefined;
+    case "guest":
     case "ready":
     case "console":
     case "statistics":

@@ -5,8 +5,11 @@ import { READY_PORT } from "../agent/protocol.ts";
 import { type StreamOpener, streamOpener } from "../agent/socket-stream.ts";
 import type { ConsoleHub } from "./console-hub.ts";
 import { type ControlAnswer, parseRequest } from "./control-protocol.ts";
+import { describeGuest } from "./guest-description.ts";
 
-const LONGEST_LINE = 4096;
+/** A request; the longest sets a value of 64 KiB. */
+const LONGEST_LINE = 2 ** 19;
+const NO_TOOLS = "No tools listen in the guest; it needs --compat vmware, and open-vm-tools running.";
 
 /** Lets other processes speak with a machine: each connection begins with a line that says what it is for. */
 export class ControlServer {
@@ -112,6 +115,33 @@ export class ControlServer {
       case "inspect":
         this.#document(client, () => introspectionOf(this.#machine).inspect());
         return;
+      case "pace": {
+        const { pace } = this.#machine;
+        if (request.scale !== undefined) pace.setScale(request.scale);
+        answer({ scale: pace.scale });
+        client.end();
+        return;
+      }
+      case "guest":
+        answer({ guest: describeGuest(this.#machine.guest) });
+        client.end();
+        return;
+      case "set":
+        try {
+          this.#machine.guest.set(request.key, Buffer.from(request.value));
+          answer({});
+        } catch (error) {
+          answer({ error: error instanceof Error ? error.message : String(error) });
+        }
+        client.end();
+        return;
+      case "order":
+        answer(this.#machine.guest.order(request.order) ? {} : { error: NO_TOOLS });
+        client.end();
+        return;
+      case "syncTime":
+        this.#machine.guest.syncTime(request.wanted);
+        break;
       case "end":
         this.#end();
         break;

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { UserError } from "../../base/errors.ts";
+import { hvcallProgram } from "../../hypervisor/services/hvcall.ts";
 import type { BootFile } from "../../machine/boot/boot-file.ts";
 import { agentProgram } from "../agent/agent-program.ts";
 import { SYSTEM_ROOT } from "../images/debian/system-image.ts";
@@ -54,6 +55,7 @@ export async function prepareSystem(
 /** The agent comes with each start of the machine, so that it is always the one that this host speaks with. */
 function* agentFiles(): Generator<[string, RunFile]> {
   yield ["elvisor/agent", { content: agentProgram(), mode: 0o755 }];
+  yield ["elvisor/hvcall", { content: hvcallProgram(), mode: 0o755 }];
   yield ["systemd/system/elvisor-agent.service", { content: AGENT_UNIT }];
   yield [
     "systemd/system/multi-user.target.d/10-elvisor.conf",

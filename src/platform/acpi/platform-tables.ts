@@ -6,6 +6,7 @@ import {
   interruptId,
   type PlatformSpec,
 } from "../platform-spec.ts";
+import { TIMER_INTERRUPT_NAMES } from "../timer-interrupts.ts";
 import { writeFadt } from "./fadt.ts";
 import { type TimerInterrupt, writeGtdt } from "./gtdt.ts";
 import { writeIort } from "./iort.ts";
@@ -84,14 +85,19 @@ function timers(platform: PlatformSpec): Uint8Array {
   const timer = only(platform, "timer");
   if (timer === undefined) throw new Bug("the platform has no generic timer");
   const alwaysOn = timer.properties["always-on"] === true;
-  const [secureEl1, nonSecureEl1, virtualEl1, el2] = timer.interrupts.map(
-    (interrupt): TimerInterrupt => ({
+  const given = timer.properties["interrupt-names"];
+  const names: readonly string[] = Array.isArray(given) ? given : TIMER_INTERRUPT_NAMES;
+  const [secureEl1, nonSecureEl1, virtualEl1, el2] = TIMER_INTERRUPT_NAMES.map((name) => {
+    const interrupt = timer.interrupts[names.indexOf(name)];
+    if (interrupt === undefined) return undefined;
+    const described: TimerInterrupt = {
       id: interruptId(interrupt),
       trigger: interrupt.trigger === "level-high" ? "level" : "edge",
       polarity: "high",
       alwaysOn,
-    }),
-  );
+    };
+    return described;
+  });
   return writeGtdt({ secureEl1, nonSecureEl1, virtualEl1, el2 });
 }
 

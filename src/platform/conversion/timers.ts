@@ -1,4 +1,5 @@
 import type { GtdtInput, PlatformTimer, TimerFrame, TimerInterrupt } from "../acpi/gtdt.ts";
+import { TIMER_INTERRUPT_NAMES } from "../timer-interrupts.ts";
 import { type Conversion, Refusal } from "./context.ts";
 import type { TreeNode } from "./tree-index.ts";
 
@@ -6,9 +7,6 @@ import type { TreeNode } from "./tree-index.ts";
 export const PROCESSOR_TIMERS: readonly string[] = ["arm,armv8-timer", "arm,armv7-timer"];
 export const MAPPED_TIMERS: readonly string[] = ["arm,armv7-timer-mem"];
 export const WATCHDOGS: readonly string[] = ["arm,sbsa-gwdt"];
-
-/** Names of the timer's interrupts in the order that the binding gives them without names. */
-const INTERRUPT_NAMES = ["sec-phys", "phys", "virt", "hyp-phys", "hyp-virt"] as const;
 
 type Wire = ReturnType<Conversion["interrupts"]["gicWires"]>[number];
 
@@ -36,7 +34,7 @@ export function readTimers(conversion: Conversion): GtdtInput {
   const wires = interrupts.gicWires(timer);
   const names = timer.strings("interrupt-names");
   const alwaysOn = timer.has("always-on");
-  const named = INTERRUPT_NAMES.map((name, position) => {
+  const named = TIMER_INTERRUPT_NAMES.map((name, position) => {
     const wire = names.length > 0 ? wires[names.indexOf(name)] : wires[position];
     return wire === undefined ? undefined : describe(wire, alwaysOn);
   });

@@ -1,0 +1,127 @@
+import { type Alarm, type Clock, COUNTER_FREQUENCY } from "./clock.ts";
+import { UserError } from "./errors.ts";
+
+/** Fraction bits of a scale: it is an unsigned 16.48 number. */
+const FRACTION = 48n;
+const ONE = 1n << FRACTION;
+/** Beside 0, which stops the guest's time: slower, or faster, no guest could use its timers. */
+const SLOWEST = 0.001;
+const FASTEST = 100;
+
+/** A factor as users write it: "0.5x", "2". 0 stops the guest's time. What no guest can live with is a UserError. */
+export function parseTimeScale(text: string): number {
+  const match = /^(\d+(?:\.\d*)?|\.\d+)x?$/.exec(text);
+  const scale = match === null ? Number.NaN : Number(match[1]);
+  if (isTimeScale(scale)) return scale;
+  throw new UserError(
+    `"${text}" is no time scale; give a factor from ${SLOWEST} to ${FASTEST} such as 0.5x, or 0 to stop the guest's time.`,
+    { exitStatus: 2 },
+  );
+}
+
+/** Whether a guest's clock can run at so many times the machine's pace. */
+export function isTimeScale(scale: number): boolean {
+  return scale === 0 || (scale >= SLOWEST && scale <= FASTEST);
+}
+
+interface Waiting {
+  readonly at: number;
+  readonly callback: () => void;
+  alarm: Alarm | undefined;
+}
+
+/**
+ * A guest's clock, which runs at its own pace behind the machine's (row H3): g(h) = g0 + ((h - h0) * S >> 48) for the
+ * machine's ticks h. Each change of S begins anew at the present (h0, g0), so that g never goes back and never jumps.
+ */
+export class ScaledClock implements Clock {
+  readonly #source: Clock;
+  readonly #waiting = new Set<Waiting>();
+  readonly #listeners: (() => void)[] = [];
+  #scale = ONE;
+  #sourceStart = 0;
+  #guestStart = 0;
+
+  constructor(source: Clock) {
+    this.#source = source;
+  }
+
+  /** Guest's seconds in a second of the machine's. */
+  get scale(): number {
+    return Number(this.#scale) / Number(ONE);
+  }
+
+  /** Takes effect now: alarms that wait are due at the same guest's time as before. */
+  setScale(scale: number): void {
+    const source = this.#source.ticks();
+    this.#guestStart = this.#guestTicks(source);
+    this.#sourceStart = source;
+    this.#scale = BigInt(Math.round(scale * Number(ONE)));
+    for (const waiting of this.#waiting) {
+      waiting.alarm?.cancel();
+      this.#arm(waiting);
+    }
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Called after each change of the scale. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  ticks(): number {
+    return this.#guestTicks(this.#source.ticks());
+  }
+
+  nanoseconds(): number {
+    return this.ticks() * (1e9 / COUNTER_FREQUENCY);
+  }
+
+  /** The date is the world's, whatever the guest's clock does. */
+  wallSeconds(): number {
+    return this.#source.wallSeconds();
+  }
+
+  schedule(atTicks: number, callback: () => void): Alarm {
+    const waiting: Waiting = { at: atTicks, callback, alarm: undefined };
+    this.#waiting.add(waiting);
+    this.#arm(waiting);
+    return {
+      cancel: () => {
+        this.#waiting.delete(waiting);
+        waiting.alarm?.cancel();
+      },
+    };
+  }
+
+  /** The first tick of the machine's at which the guest's clock shows `guest`; undefined where it stands still. */
+  sourceTicks(guest: number): number | undefined {
+    if (guest <= this.#guestStart) return this.#sourceStart;
+    if (this.#scale === ONE) return this.#sourceStart + (guest - this.#guestStart);
+    if (this.#scale === 0n) return undefined;
+    const distance = (BigInt(guest - this.#guestStart) << FRACTION) + this.#scale - 1n;
+    return this.#sourceStart + Number(distance / this.#scale);
+  }
+
+  /** Forgets every alarm; time goes on. */
+  reset(): void {
+    this.#waiting.clear();
+  }
+
+  #guestTicks(source: number): number {
+    const passed = source - this.#sourceStart;
+    if (this.#scale === ONE) return this.#guestStart + passed;
+    return this.#guestStart + Number((BigInt(passed) * this.#scale) >> FRACTION);
+  }
+
+  #arm(waiting: Waiting): void {
+    const at = this.sourceTicks(waiting.at);
+    waiting.alarm =
+      at === undefined
+        ? undefined
+        : this.#source.schedule(at, () => {
+            this.#waiting.delete(waiting);
+            waiting.callback();
+          });
+  }
+}

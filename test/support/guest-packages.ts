@@ -1,0 +1,85 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { Archive } from "../../src/node/images/archive.ts";
+import { cacheDirectory, ImageCache } from "../../src/node/images/cache.ts";
+import type { CpioEntry } from "../../src/node/images/cpio.ts";
+import { readPart } from "../../src/node/images/deb.ts";
+import type { PackageUniverse, SystemPackage } from "../../src/node/images/debian/package-universe.ts";
+import { systemPackages } from "../../src/node/images/debian/packages.ts";
+import { resolvePackages } from "../../src/node/images/debian/resolve.ts";
+import { download, SILENT_PROGRESS } from "../../src/node/images/download.ts";
+import { findMirror } from "../../src/node/images/mirror.ts";
+
+const ORIGIN = "the mirror";
+
+/**
+ * Package files of Debian 12 for arm64: `names` with what they need beyond what the image debian:12 has. Returns the
+ * directory that holds them, which is kept between runs.
+ */
+export async function packagesBesideSystem(names: readonly string[]): Promise<string> {
+  const { directory } = await fetchPackages(names, (universe) => {
+    const system = systemPackages(universe);
+    const there = new Set(resolvePackages(universe, system, ORIGIN).map(({ name }) => name));
+    return resolvePackages(universe, [...system, ...names], ORIGIN).filter(({ name }) => !there.has(name));
+  });
+  return directory;
+}
+
+/**
+ * The files of Debian 12's packages `names` and of all that they need, below `root` in an initial file system; only
+ * those whose path below /usr `isWanted`. Nothing is configured.
+ */
+export async function unpackedPackages(
+  names: readonly string[],
+  root: string,
+  isWanted: (path: string) => boolean,
+): Promise<CpioEntry[]> {
+  const { files } = await fetchPackages(names, (universe) => resolvePackages(universe, names, ORIGIN));
+  const entries: CpioEntry[] = [];
+  const directories = new Set<string>();
+  const addDirectory = (path: string): void => {
+    if (path === "" || directories.has(path)) return;
+    addDirectory(path.slice(0, Math.max(0, path.lastIndexOf("/"))));
+    directories.add(path);
+    entries.push({ kind: "directory", path });
+  };
+  for (const file of files) {
+    await readPart(file, "data", async ({ type, path, target, mode, content }) => {
+      const merged = /^(bin|sbin|lib)\//.test(path) ? `usr/${path}` : path;
+      if ((type !== "file" && type !== "symlink") || !isWanted(merged)) return;
+      const place = `${root}/${merged}`;
+      addDirectory(place.slice(0, place.lastIndexOf("/")));
+      if (type === "symlink") entries.push({ kind: "link", path: place, target });
+      else entries.push({ kind: "file", path: place, content: await content(), mode });
+    });
+  }
+  for (const name of ["bin", "sbin", "lib"]) {
+    addDirectory(`${root}/usr/${name}`);
+    entries.push({ kind: "link", path: `${root}/${name}`, target: `usr/${name}` });
+  }
+  return entries;
+}
+
+async function fetchPackages(
+  names: readonly string[],
+  choose: (universe: PackageUniverse) => readonly SystemPackage[],
+): Promise<{ directory: string; files: string[] }> {
+  const cache = new ImageCache(cacheDirectory(process.env));
+  const settings = { cache, progress: SILENT_PROGRESS, environment: process.env };
+  const lock = await cache.lockDownloads(() => {});
+  try {
+    const archive = new Archive(await findMirror(settings), {}, cache.lists, SILENT_PROGRESS);
+    const universe = await archive.universe("bookworm");
+    const directory = join(cache.downloads, `test-${names.join("-")}`);
+    await mkdir(directory, { recursive: true });
+    const files: string[] = [];
+    for (const { url, size, sha256, name, version } of choose(universe)) {
+      const target = join(directory, `${name}.deb`);
+      await download({ url, size, sha256, target, label: `${name} ${version}` }, SILENT_PROGRESS);
+      files.push(target);
+    }
+    return { directory, files };
+  } finally {
+    lock.release();
+  }
+}
