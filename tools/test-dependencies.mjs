@@ -12,6 +12,7 @@ const PACKAGES = {
   gcc: "gcc",
   "libc6-dev": undefined,
   "device-tree-compiler": "dtc",
+  "dt-schema": "dt-validate",
   "acpica-tools": "iasl",
   "gdb-multiarch": "gdb-multiarch",
   tmux: "tmux",

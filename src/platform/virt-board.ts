@@ -448,7 +448,6 @@ const PLATFORM_BUS = describeDevice({
   properties: {
     "#address-cells": 1,
     "#size-cells": 1,
-    "interrupt-parent": { cells: [{ reference: "gic" }] },
   },
 });
 

@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { planBoot } from "../../src/machine/boot/boot-plan.ts";
 import { patchDeviceTree } from "../../src/machine/boot/patch-device-tree.ts";
@@ -11,6 +13,7 @@ import { VIRT_MAP } from "../../src/platform/virt-map.ts";
 import { DEVICE_TREE_DIFFERENCES } from "../support/device-tree-differences.ts";
 import { runHostProgram } from "../support/host-program.ts";
 import { type QemuMachine, qemuDeviceTree } from "../support/qemu-device-tree.ts";
+import { withTemporaryDirectory } from "../support/temporary-directory.ts";
 
 const flags = [false, true];
 const machines: QemuMachine[] = flags.flatMap((secure) =>
@@ -128,6 +131,17 @@ describe("dtc", () => {
     },
   );
 
+  test.each(machines.map((machine) => [title(machine), machine] as const))(
+    "warns of nothing, with checks that it leaves out by itself: %s",
+    (_, machine) => {
+      const blob = virtDeviceTreeBlob({ ...boardOf(machine), numaDomains: machine.cpus > 1 ? 2 : 1 });
+      const checks = ["unique_unit_address_if_enabled", "interrupts_property", "gpios_property"];
+      const options = [...checks.flatMap((check) => ["-W", check]), "-I", "dtb", "-O", "dtb"];
+      const { status, stderr } = runHostProgram("dtc", options, { input: blob });
+      expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    },
+  );
+
   test("prints QEMU's blob as our printer does, and our writer writes it back", () => {
     const { blob, tree } = qemuDeviceTree({
       secure: true,
@@ -138,5 +152,27 @@ describe("dtc", () => {
     const { stdout } = runHostProgram("dtc", ["-q", "-I", "dtb", "-O", "dts"], { input: blob });
     expect(printDeviceTree(tree)).toBe(stdout.toString());
     expect(readDeviceTree(writeDeviceTree(tree), "ours")).toEqual(tree);
+  });
+});
+
+test("dt-validate finds nothing in our tree against the schemas that come with it", () => {
+  const machine = {
+    cpus: 4,
+    numaDomains: 2,
+    secure: false,
+    virtualization: true,
+    memoryBytes: 512 * MEBIBYTE,
+  };
+  const blobs = {
+    kernel: virtDeviceTreeBlob({ ...machine, commandLine: COMMAND_LINE, randomSeed: new Uint8Array(32) }),
+    firmware: virtDeviceTreeBlob({ ...machine, secure: true }, "firmware"),
+  };
+  withTemporaryDirectory((folder) => {
+    for (const [name, blob] of Object.entries(blobs)) {
+      const path = join(folder, `${name}.dtb`);
+      writeFileSync(path, blob);
+      const { status, stdout, stderr } = runHostProgram("dt-validate", [path], { seconds: 120 });
+      expect({ name, status, said: `${stdout.toString()}${stderr}` }).toEqual({ name, status: 0, said: "" });
+    }
   });
 });

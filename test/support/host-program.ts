@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 const PACKAGES = {
   "qemu-system-aarch64": "qemu-system-arm",
   dtc: "device-tree-compiler",
+  "dt-validate": "dt-schema",
   iasl: "acpica-tools",
   acpiexec: "acpica-tools",
   zstd: "zstd",
