@@ -1,3 +1,4 @@
+import type { VirtioDevice } from "../../src/devices/virtio/device.ts";
 import type { BootPlan } from "../../src/machine/boot/boot-plan.ts";
 import { startState } from "../../src/machine/boot/start-state.ts";
 import { InstructionTime } from "../../src/machine/instruction-time.ts";
@@ -16,11 +17,13 @@ interface SmallMachineOptions {
   /** Only EL0 and EL1. */
   readonly plain?: boolean;
   readonly time?: GuestTimeChoice;
+  /** Devices on virtio-mmio, and on PCI. */
+  readonly virtio?: { readonly mmio: readonly VirtioDevice[]; readonly pci: readonly VirtioDevice[] };
 }
 
 /** A small deterministic machine with every level, whose memory the caller fills before it starts. */
 export function smallMachine(options: SmallMachineOptions): Machine {
-  return started(partsOf(options));
+  return started(partsOf(options), options.virtio);
 }
 
 /** The same machines in one linear memory. */
@@ -30,9 +33,12 @@ export function smallMachinesTogether(options: readonly SmallMachineOptions[]): 
   return parts.map((each) => started({ ...each, memory }));
 }
 
-function started(parts: MachineParts): Machine {
+function started(
+  parts: MachineParts,
+  virtio: SmallMachineOptions["virtio"] = { mmio: [], pci: [] },
+): Machine {
   const machine = new Machine(parts);
-  machine.board.connectVirtio([]);
+  machine.board.connectVirtio(virtio.mmio, virtio.pci);
   machine.start();
   return machine;
 }
