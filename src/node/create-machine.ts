@@ -7,6 +7,8 @@ import { nodeNetwork } from "./network/node-network.ts";
 
 /** Node's timers do not sleep for less than this many milliseconds; a guest that waits for its timer's event stream does. */
 const SHORTEST_TIMER = 1;
+/** So long may what arrives meanwhile, such as an answer over the network, wait until it is seen. */
+const LONGEST_BLOCK = 0.2;
 const NEVER_NOTIFIED = new Int32Array(new SharedArrayBuffer(4));
 
 /** Node's clocks and event loop. */
@@ -16,7 +18,7 @@ export const NODE_TIME: HostTime = {
   breathe: () => new Promise((resolve) => setImmediate(resolve)),
   sleep(milliseconds) {
     if (milliseconds < SHORTEST_TIMER) {
-      Atomics.wait(NEVER_NOTIFIED, 0, 0, milliseconds);
+      Atomics.wait(NEVER_NOTIFIED, 0, 0, Math.min(milliseconds, LONGEST_BLOCK));
       return { over: NODE_TIME.breathe(), wake: () => {} };
     }
     let wake = (): void => {};

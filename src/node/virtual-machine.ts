@@ -245,6 +245,11 @@ export class VirtualMachine implements AsyncDisposable {
     return this.#machine.pace;
   }
 
+  /** The ports of this computer that lead into the guest, with the numbers that were chosen for 0. */
+  get publishedPorts(): Machine["publishedPorts"] {
+    return this.#machine.publishedPorts;
+  }
+
   stats(): MachineStatistics {
     return this.#machine.stats();
   }

@@ -12,8 +12,8 @@ export function stderrProgress(stderr: Host["stderr"]): Progress {
   if (!stderr.isTTY) {
     return {
       start: (label, total, done, unit) => {
-        if (unit === "packages") {
-          say(`${label} (${total} packages).`);
+        if (unit === "packages" || unit === "unpacked bytes") {
+          say(unit === "packages" ? `${label} (${total} packages).` : `${label}.`);
           return;
         }
         const already = done > 0 ? `, ${mebibytes(done)} of them are here` : "";

@@ -7,13 +7,16 @@ import { UserError } from "../../base/errors.ts";
 import { diskError } from "./disk-errors.ts";
 import { type HttpAnswer, httpGet, NetworkError, unreachable } from "./http.ts";
 
+/** What a {@link Progress} counts. */
+export type ProgressUnit = "bytes" | "packages" | "unpacked bytes";
+
 /** Follows a download. */
 export interface Progress {
   /**
    * `label` names the file, `total` is its length in bytes, `done` how many are there already. Work that is
-   * counted in packages is no file: `label` then says what is being done.
+   * counted in packages or, when files are unpacked, in bytes is no file: `label` then says what is being done.
    */
-  start(label: string, total: number, done: number, unit?: "bytes" | "packages"): void;
+  start(label: string, total: number, done: number, unit?: ProgressUnit): void;
   /** By so many units. */
   advance(count: number): void;
   /** After a success, a failure or an interruption. */

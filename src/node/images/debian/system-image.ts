@@ -235,8 +235,7 @@ async function unpackOnto(
     };
     const files = packages.map(({ size }, index) => ({ path: paths[index]!, size }));
     const total = packages.reduce((sum, { size }) => sum + size, 0);
-    progress.say(`Unpacking ${packages.length} packages.`);
-    progress.start(`Unpacking`, total, 0);
+    progress.start(`Unpacking ${packages.length} packages`, total, 0, "unpacked bytes");
     return await makeRootFileSystem(
       target,
       { release, mirror, packages: files, added: additions?.files ?? [], size: SYSTEM_DISK_SIZE, uuid },
