@@ -6,7 +6,8 @@ import { Random } from "../support/random.ts";
 import { smallMachine } from "../support/small-machine.ts";
 
 const FULL = process.env["ELVISOR_FULL"] === "1";
-const ROUNDS = FULL ? 300 : 10;
+/** A round takes one to two seconds of processor time. */
+const ROUNDS = FULL ? 100 : 10;
 const TURNS = 60;
 /** Instructions of one turn: noise soon ends in a loop of faults, from where little is learnt. */
 const TURN_LENGTH = 1500;

@@ -110,7 +110,7 @@ class TableMaker {
     return descriptor(level);
   }
 
-  /** A block or page with attributes that stages share: shareability, AF, contiguous. */
+  /** A block or page with attributes that stages share: shareability, AF, DBM, contiguous. */
   #output(granule: Granule, level: number): bigint {
     const random = this.#random;
     const shift = levelShift(granule, level);
@@ -125,7 +125,9 @@ class TableMaker {
     const reserved = level === 3 ? random.below(12) === 0 : !BLOCK_LEVELS[granule.shift].includes(level);
     const kind = level === 3 ? (reserved ? 1n : 3n) : reserved ? 0n : 1n;
     const accessed = random.below(10) === 0 ? 0n : 1n << 10n;
-    return address | kind | accessed | (BigInt(random.pick([0, 2, 3])) << 8n);
+    const modifier = BigInt(random.below(2)) << 51n;
+    const contiguous = flag(random, 4, 52);
+    return address | kind | accessed | modifier | contiguous | (BigInt(random.pick([0, 2, 3])) << 8n);
   }
 
   #stage1Descriptor(granule: Granule, level: number): bigint {
@@ -201,11 +203,14 @@ function makeCase(random: Random, maker: TableMaker): TranslationCase {
   const two = (BigInt(64 - upperBits) << 16n) | (upper.tg1 << 30n) | (size << 32n);
   const disabled = flag(random, 8, 7) | flag(random, 8, 23);
   const ignored = flag(random, 2, 37) | flag(random, 2, 38);
-  const one = (size << 16n) | flag(random, 2, 20);
+  // HA and HD: access flag and dirty state managed in hardware, or the first only.
+  const managed = random.pick([0n, 0n, 1n, 3n]);
+  const one = (size << 16n) | flag(random, 2, 20) | (managed << 21n);
   const lowerTable = BigInt(maker.stage1(lower, lowerBits));
   let mair = 0n;
   for (let index = 0; index < 8; index++) mair |= BigInt(random.pick(ATTRIBUTES)) << BigInt(8 * index);
   const withStage2 = random.below(3) > 0;
+  const vtcr = (1n << 31n) | BigInt(64 - stage2Bits);
   const registers = {
     mair_el1: mair,
     mair_el2: mair,
@@ -214,11 +219,11 @@ function makeCase(random: Random, maker: TableMaker): TranslationCase {
     ttbr0_el2: lowerTable,
     ttbr0_el3: lowerTable,
     ttbr1_el1: BigInt(maker.stage1(upper, upperBits)),
-    tcr_el1: shared | two | disabled | ignored,
+    tcr_el1: shared | two | disabled | ignored | (managed << 39n),
     tcr_el2: 0x8080_0000n | shared | one,
     tcr_el3: 0x8080_0000n | shared | one,
     vttbr_el2: BigInt(maker.stage2(stage2, stage2Bits)),
-    vtcr_el2: (1n << 31n) | BigInt(64 - stage2Bits) | (sl0 << 6n) | (stage2.tg0 << 14n) | (ps << 16n),
+    vtcr_el2: vtcr | (sl0 << 6n) | (stage2.tg0 << 14n) | (ps << 16n) | (random.pick([0n, 0n, 1n, 3n]) << 21n),
     sctlr_el1: 0x30d0_1984n | flag(random, 3, 19) | (random.below(12) === 0 ? 0n : 1n),
     sctlr_el2: 0x30c5_1835n,
     // The MMU of EL3 stays off, as the program runs there.
