@@ -39,9 +39,9 @@ function mutate(original: Uint8Array, others: readonly Uint8Array[], random: Ran
         if (word + 4 <= blob.length) view.setUint32(word, view.getUint32(4 * random.below(blob.length >> 2)));
         break;
       case 5:
-        // The header.
+        // The header, as far as it is there.
         view.setUint32(
-          4 * random.below(10),
+          4 * random.below(Math.min(10, blob.length >> 2)),
           random.below(2) === 0 ? random.pick(WORDS) : random.below(blob.length),
         );
         break;
@@ -85,17 +85,17 @@ test(
       const { user, system } = process.cpuUsage(start);
       const time = (user + system) / 1000;
       slowest = Math.max(slowest, time);
-      expect(time, where).toBeLessThan(LIMIT);
       counts[result.status]++;
+      // Assertions cost more than most conversions.
+      if (time >= LIMIT) expect.fail(`${where}: ${time} ms`);
       if ((round + 1) % 100_000 === 0) console.log(`${where}: ${JSON.stringify(counts)}`);
-      if (result.status === "refused") {
-        expect(result.reason, where).toMatch(/^\S.{20,}\.$/s);
-        // What is no tree names the place in it; a tree that is no board names what it lacks.
-        if (result.reason.startsWith("The device tree mutated.dtb")) {
-          malformed++;
-          expect(result.reason, where).toMatch(/at offset \d+/);
-        }
-      }
+      if (result.status === "converted") continue;
+      const { reason } = result;
+      if (!/^\S.{20,}\.$/s.test(reason)) expect.fail(`${where}: ${reason}`);
+      // What is no tree names the place in it; a tree that is no board names what it lacks.
+      if (!reason.startsWith("The device tree mutated.dtb")) continue;
+      malformed++;
+      if (!/at offset \d+/.test(reason)) expect.fail(`${where}: ${reason}`);
     }
     console.log(
       `ELVISOR_SEED=${random.seed}, ${ROUNDS} mutations: ${JSON.stringify(counts)}, ${malformed} of them no trees, ` +

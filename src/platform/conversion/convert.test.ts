@@ -242,6 +242,13 @@ describe("what cannot be converted", () => {
     ],
     ["a pin of nobody", 'd { compatible = "a,b"; reset-gpios = <77 1 2>; };', /names no GPIO controller/],
     [
+      "interrupt maps that lead in a circle",
+      "m1: m1 { #interrupt-cells = <1>; #address-cells = <0>; interrupt-map-mask = <0>; interrupt-map = <0 &m2 0>; };" +
+        "m2: m2 { #interrupt-cells = <1>; #address-cells = <0>; interrupt-map-mask = <0>; interrupt-map = <0 &m1 0>; };" +
+        'd@1000 { compatible = "a,b"; reg = <0x1000 4>; interrupt-parent = <&m1>; interrupts = <0>; };',
+      /d@1000, interrupts: It goes through more than 8 interrupt maps/,
+    ],
+    [
       "an address that I2C has not",
       'i2c@7000 { compatible = "a,i"; reg = <0x7000 4>; #address-cells = <1>; #size-cells = <0>; s@100 { compatible = "a,s"; reg = <0x100>; }; };',
       /no address on an I2C bus/,
@@ -267,6 +274,16 @@ describe("what cannot be converted", () => {
   ])("a board with %s is refused", (_, source, pattern) => {
     const result = convert(source);
     expect(result.status === "refused" && result.reason).toMatch(pattern);
+  });
+
+  test("caches and graphs that lead in circles do not hold it up", () => {
+    const circular = board(
+      'a { compatible = "a,a"; port { x: endpoint { remote-endpoint = <&y>; }; }; };' +
+        'b { compatible = "a,b"; port { y: endpoint { remote-endpoint = <&x>; }; }; };',
+    ).replace("cache-level = <2>;", "cache-level = <2>; next-level-cache = <&l2>;");
+    const start = process.cpuUsage().user;
+    expect(["converted", "refused"]).toContain(convert(circular).status);
+    expect((process.cpuUsage().user - start) / 1000).toBeLessThan(1000);
   });
 
   test("what is no device tree is refused with the place", () => {

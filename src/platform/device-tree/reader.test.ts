@@ -85,6 +85,18 @@ describe("readDeviceTree()", () => {
     expect(() => readDeviceTree(writeDeviceTree(deep), "my.dtb")).toThrow(/nests nodes deeper than 64/);
   });
 
+  test("refuses more nodes than any board has", () => {
+    const wide = exampleTree();
+    wide.root.children = Array.from({ length: 66_000 }, (_, index) => createNode(`n${index}`));
+    expect(() => readDeviceTree(writeDeviceTree(wide), "my.dtb")).toThrow(
+      /has more than 65536, at offset \d+;/,
+    );
+    wide.root.children = Array.from({ length: 1_000_001 }, () => createNode(""));
+    expect(() => readDeviceTree(writeDeviceTree(wide), "my.dtb")).toThrow(
+      /more than the 2097152 a kernel can map, at offset 4;/,
+    );
+  });
+
   test("refuses a property that a node has twice", () => {
     const emptyProperty = structure + 8 + 12 + 8;
     const nameOfFirst = new DataView(blob.buffer).getUint32(structure + 16);
