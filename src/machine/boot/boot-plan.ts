@@ -248,9 +248,17 @@ function tablesFor(
 }
 
 /** Where tables are only to be made when there are none: those that a file has put into memory. */
-function tablesInMemory({ acpi, files = [] }: BootInputs): FoundTables | undefined {
+function tablesInMemory({ acpi, aliases, files = [] }: BootInputs): FoundTables | undefined {
   if (acpi !== "auto") return undefined;
-  return findTables(files.map(({ address, file }) => ({ address, bytes: file.bytes })));
+  const found = findTables(files.map(({ address, file }) => ({ address, bytes: file.bytes })));
+  if (found !== undefined && aliases !== undefined) {
+    throw new UserError(
+      `Aliases go into tables that are made, and there are some in memory, at 0x${found.rsdp.toString(16)}; leave out ` +
+        "--aliases, or the file with the tables.",
+      { exitStatus: 2 },
+    );
+  }
+  return found;
 }
 
 /** The plan with the user's files, which must lie in RAM, where nothing else does. */

@@ -92,6 +92,13 @@ describe("a machine into whose memory a file is put", () => {
     expect(efiSize({ files: others, acpi: "auto" })).toBe(efiSize({ acpi: "auto" }));
   });
 
+  test("does not take aliases for tables that are there", () => {
+    const aliases = [{ match: { compatible: "virtio,mmio" }, as: ["ACME0001"] }];
+    expect(() => plan({ files: [{ file, address: ADDRESS }], acpi: "auto", aliases })).toThrow(
+      /there are some in memory, at 0x4a[0-9a-f]{6}; leave out --aliases/,
+    );
+  });
+
   test.each<[string, number, RegExp]>([
     ["below memory", 0x3fff_ff00, /tables\.bin cannot be put at 0x3fffff00: .*do not lie in the 512 MiB/],
     ["above memory", 0x5fff_ff00, /do not lie in the 512 MiB of memory at 0x40000000; give another address/],
