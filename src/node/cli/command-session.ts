@@ -2,7 +2,7 @@ import type { ByteOutput, VirtualMachine } from "../../machine/virtual-machine-i
 import { COMMAND_PORTS, INPUT_GREETING } from "../images/guest-scripts.ts";
 import { Cleanups } from "./cleanups.ts";
 import { type Host, writeFully } from "./host.ts";
-import { PanicWatch } from "./panic.ts";
+import { type PanicFacts, PanicWatch } from "./panic.ts";
 import type { StopReason } from "./stop-reason.ts";
 
 /** Passes one command's input, output and errors through, byte for byte, and learns its exit status. */
@@ -68,8 +68,8 @@ export class CommandSession {
   }
 
   /** What went wrong, where the command did not end by itself. */
-  report(stopped: StopReason | undefined, memoryBytes: number): string | undefined {
-    if (stopped === "panic") return this.#panic.report(memoryBytes);
+  report(stopped: StopReason | undefined, facts: PanicFacts): string | undefined {
+    if (stopped === "panic") return this.#panic.report(facts);
     if (stopped !== undefined || this.status !== undefined) return undefined;
     return `The guest ended before the command did. It last said:\n${this.#panic.lastLines().join("\n")}`;
   }

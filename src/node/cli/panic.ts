@@ -6,14 +6,24 @@ const PANIC_END = /---\[ end Kernel panic[^\n]*(\]---|\n)/;
 /** What it has said by then when memory was too little (mm/oom_kill.c, init/initramfs.c). */
 const OUT_OF_MEMORY =
   /deadlocked on memory|Out of memory|Initramfs unpacking failed: (write error|out of memory)/;
+/** And when the initial file system was none, or was cut (init/initramfs.c). */
+const INITRD_REFUSED = /Initramfs unpacking failed|rootfs image is not initramfs/;
 const KEPT_CHARACTERS = 16 * 1024;
 const SHOWN_LINES = 25;
+
+/** What a machine was given that may be the reason for a panic. */
+export interface PanicFacts {
+  readonly memoryBytes: number;
+  /** Name of the initial file system. */
+  readonly initrd: string | undefined;
+}
 
 /** Keeps the end of what a guest's console says, and notices when its kernel panics. */
 export class PanicWatch {
   readonly #panicked: () => void;
   #tail = "";
   #seen = false;
+  #initrdRefused = false;
 
   /** `panicked` is called once, when the kernel has said everything. */
   constructor(panicked: () => void) {
@@ -23,25 +33,30 @@ export class PanicWatch {
   watch(bytes: Uint8Array): void {
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
     this.#tail = (this.#tail + text).slice(-KEPT_CHARACTERS);
+    this.#initrdRefused ||= INITRD_REFUSED.test(this.#tail);
     if (this.#seen || !PANIC_END.test(this.#tail)) return;
     this.#seen = true;
     this.#panicked();
   }
 
-  /** What happened, in a sentence, and the last lines. `memoryBytes`: what the machine has. */
-  report(memoryBytes: number): string {
-    return `${this.#sentence(memoryBytes)}:\n${this.lastLines().join("\n")}`;
+  /** What happened, in a sentence, and the last lines. */
+  report(facts: PanicFacts): string {
+    return `${this.#sentence(facts)}:\n${this.lastLines().join("\n")}`;
   }
 
   /** The same where the last lines can be seen already. */
-  shortReport(memoryBytes: number): string {
-    return `${this.#sentence(memoryBytes)}; its last lines are above.`;
+  shortReport(facts: PanicFacts): string {
+    return `${this.#sentence(facts)}; its last lines are above.`;
   }
 
-  #sentence(memoryBytes: number): string {
-    if (!OUT_OF_MEMORY.test(this.#tail)) return "The guest's kernel panicked";
-    const memory = formatBytes(memoryBytes);
-    return `The guest's kernel panicked because ${memory} of memory were too little; give more with --memory`;
+  #sentence({ memoryBytes, initrd }: PanicFacts): string {
+    if (OUT_OF_MEMORY.test(this.#tail)) {
+      const memory = formatBytes(memoryBytes);
+      return `The guest's kernel panicked because ${memory} of memory were too little; give more with --memory`;
+    }
+    if (this.#initrdRefused && initrd !== undefined)
+      return `The guest's kernel panicked because it could not unpack the initrd ${initrd}; make or fetch it again`;
+    return "The guest's kernel panicked";
   }
 
   /** The last lines, from the panic on where there was one, without what terminals would act on. */

@@ -32,6 +32,7 @@ import { runDetached, wordsInForeground } from "./detach.ts";
 import { type Guest, type GuestChoice, prepareGuest } from "./guest.ts";
 import type { Host } from "./host.ts";
 import { networkOptions } from "./network-options.ts";
+import type { PanicFacts } from "./panic.ts";
 import { stderrProgress } from "./progress.ts";
 import { ShellSession } from "./shell-session.ts";
 import { EXIT_STATUS, type StopReason, statusOfStop } from "./stop-reason.ts";
@@ -243,7 +244,8 @@ async function runWith(
     session.detach();
   }
   if (options.stats !== undefined) await writeStatistics(options.stats, machine);
-  return conclude(reason, stopped, session, options, host);
+  const facts = { memoryBytes: options.memory, initrd: guest.initrd?.name };
+  return conclude(reason, stopped, session, facts, options, host);
 }
 
 async function readFiles(places: readonly FilePlace[] = []): Promise<PlacedFile[]> {
@@ -268,6 +270,7 @@ function conclude(
   reason: ExitReason,
   stopped: StopReason | undefined,
   session: ShellSession | CommandSession,
+  facts: PanicFacts,
   options: RunOptions,
   { stderr }: Host,
 ): number {
@@ -290,11 +293,11 @@ function conclude(
         `The guest was still running after ${options.timeout} seconds; give it longer with --timeout SECONDS.`,
       );
     }
-    const report = session.report(stopped, options.memory);
+    const report = session.report(stopped, facts);
     if (report !== undefined) say(report);
     return statusOfStop(stopped, failure);
   }
-  const report = session.report(undefined, options.memory);
+  const report = session.report(undefined, facts);
   if (report !== undefined) say(report);
   return status ?? failure;
 }

@@ -3,7 +3,7 @@ import type { ByteInput, ByteOutput, VirtualMachine } from "../../machine/virtua
 import { Cleanups } from "./cleanups.ts";
 import { ESCAPE_HELP, EscapeKeys } from "./escape-keys.ts";
 import { type Host, writeFully } from "./host.ts";
-import { PanicWatch } from "./panic.ts";
+import { type PanicFacts, PanicWatch } from "./panic.ts";
 import type { StopReason } from "./stop-reason.ts";
 import { enterRawMode, TerminalModes } from "./terminal.ts";
 
@@ -84,9 +84,9 @@ export class ShellSession {
   }
 
   /** What to say at the end, where something went wrong. */
-  report(stopped: StopReason | undefined, memoryBytes: number): string | undefined {
+  report(stopped: StopReason | undefined, facts: PanicFacts): string | undefined {
     if (stopped !== "panic") return undefined;
-    return this.#host.stdout.isTTY ? this.#panic.shortReport(memoryBytes) : this.#panic.report(memoryBytes);
+    return this.#host.stdout.isTTY ? this.#panic.shortReport(facts) : this.#panic.report(facts);
   }
 
   #send(input: ByteInput, bytes: Uint8Array): void {

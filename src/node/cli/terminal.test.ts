@@ -77,13 +77,28 @@ describe("PanicWatch", () => {
     expect(watch.lastLines()).toHaveLength(25);
   });
 
+  const facts = { memoryBytes: 40 * 2 ** 20, initrd: "my.img" };
+
   test("names the memory where that was too little", () => {
     const watch = new PanicWatch(() => {});
     watch.watch(Buffer.from("[2.0] Kernel panic - not syncing: System is deadlocked on memory\r\n"));
     const sentence =
       "The guest's kernel panicked because 40 MiB of memory were too little; give more with --memory";
-    expect(watch.report(40 * 2 ** 20)).toBe(`${sentence}:\n${watch.lastLines().join("\n")}`);
-    expect(watch.shortReport(40 * 2 ** 20)).toBe(`${sentence}; its last lines are above.`);
+    expect(watch.report(facts)).toBe(`${sentence}:\n${watch.lastLines().join("\n")}`);
+    expect(watch.shortReport(facts)).toBe(`${sentence}; its last lines are above.`);
+  });
+
+  test("names the initrd that the kernel refused, however long ago", () => {
+    const watch = new PanicWatch(() => {});
+    watch.watch(Buffer.from("[0.9] Initramfs unpacking failed: junk within compressed archive\r\n"));
+    watch.watch(Buffer.from("[1.0] more\r\n".repeat(5000)));
+    watch.watch(Buffer.from(text));
+    const sentence =
+      "The guest's kernel panicked because it could not unpack the initrd my.img; make or fetch it again";
+    expect(watch.shortReport(facts)).toBe(`${sentence}; its last lines are above.`);
+    expect(watch.shortReport({ ...facts, initrd: undefined })).toBe(
+      "The guest's kernel panicked; its last lines are above.",
+    );
   });
 
   test("does not call for anything else", () => {
