@@ -75,19 +75,26 @@ test.each(["6.12", "6.1"] as const)(
   full ? 3 * HOURS : 600_000,
 );
 
-test("a board takes less than 100 ms, and all of them less than a minute", async () => {
-  const boards = await boardTrees("6.12", full ? 1 : SAMPLE);
-  const times = boards.map(({ name, bytes }) => {
-    // The best of three: the first ones run code that the host has not compiled yet, and others use the processor.
-    const tries = Array.from({ length: 3 }, () => {
-      const start = process.cpuUsage();
-      convertDeviceTree(bytes, { source: name });
-      const { user, system } = process.cpuUsage(start);
-      return (user + system) / 1000;
+test(
+  "a board takes less than 100 ms, and all of them less than a minute",
+  async () => {
+    const boards = await boardTrees("6.12", full ? 1 : SAMPLE);
+    const times = boards.map(({ name, bytes }) => {
+      // The best of three: the first ones run code that the host has not compiled yet, and others use the processor.
+      const tries = Array.from({ length: 3 }, () => {
+        const start = process.cpuUsage();
+        convertDeviceTree(bytes, { source: name });
+        const { user, system } = process.cpuUsage(start);
+        return (user + system) / 1000;
+      });
+      return { name, time: Math.min(...tries) };
     });
-    return { name, time: Math.min(...tries) };
-  });
-  expect(times.filter(({ time }) => time > BOARD_LIMIT)).toEqual([]);
-  const total = times.reduce((sum, { time }) => sum + time, 0);
-  expect((total / boards.length) * 1023).toBeLessThan(CORPUS_LIMIT);
-}, 600_000);
+    expect(times.filter(({ time }) => time > BOARD_LIMIT)).toEqual([]);
+    const total = times.reduce((sum, { time }) => sum + time, 0);
+    console.log(
+      `${boards.length} boards: ${total.toFixed(0)} ms of CPU time, the slowest ${Math.max(...times.map(({ time }) => time)).toFixed(0)} ms`,
+    );
+    expect((total / boards.length) * 1023).toBeLessThan(CORPUS_LIMIT);
+  },
+  full ? HOURS : 600_000,
+);
