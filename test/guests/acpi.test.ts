@@ -68,13 +68,16 @@ async function devicesOf(guest: Guest): Promise<Set<string>> {
   const devices = new Set<string>();
   const iomem = await guest.output("cat /proc/iomem");
   const drivers = await guest.output(
-    "for d in /sys/bus/*/devices/*/driver; do echo $(basename $(dirname $d)) $(basename $(readlink $d)); done",
+    // Newer kernels show the parts of a serial port as devices on a bus of their own, by the name of the port.
+    "for d in /sys/bus/*/devices/*/driver; do case $d in /sys/bus/serial-base/*) continue; esac; " +
+      "echo $(basename $(dirname $d)) $(basename $(readlink $d)); done",
   );
   const driverOf = new Map(drivers.split("\n").map((line) => line.split(" ") as [string, string]));
-  for (const [, base, name] of iomem.matchAll(/^ *([0-9a-f]+)-[0-9a-f]+ : (.+)$/gm)) {
-    const driver = driverOf.get(name!);
+  for (const [, base, text] of iomem.matchAll(/^ *([0-9a-f]+)-[0-9a-f]+ : (.+)$/gm)) {
+    // Newer kernels say a device's name twice.
+    const driver = driverOf.get(text!.split(" ")[0]!);
     const address = Number.parseInt(base!, 16).toString(16);
-    if (name === "PCI ECAM") devices.add(`PCI host ${address}`);
+    if (text === "PCI ECAM") devices.add(`PCI host ${address}`);
     else if (driver !== undefined) devices.add(`${driver} ${address}`);
   }
   // Devices of a tree have their address in their name.
