@@ -1,19 +1,33 @@
+import { hex } from "../base/bits.ts";
 import { UserError } from "../base/errors.ts";
 import { SLOT } from "../cpu/element-state.ts";
 import { type Inspection, inspectGuest } from "../introspection/inspection.ts";
 import type { ElementView, GuestView } from "../introspection/kernel/guest-view.ts";
 import type { KernelSymbol } from "../introspection/kernel/kallsyms.ts";
 import { LinuxKernel } from "../introspection/kernel/linux-kernel.ts";
+import {
+  type HalfDocument,
+  halfDocument,
+  type ScanDocument,
+  type ScanRequest,
+} from "../introspection/scan/scan-document.ts";
+import { Scanner } from "../introspection/scan/scanner.ts";
+import type { StoredRegisterName } from "../isa/system-registers/table.ts";
+import type { TranslationRegisterName } from "../mmu/translation-registers.ts";
 import type { Machine } from "./machine.ts";
 import type { ProcessingElement } from "./processing-element.ts";
 
 /** Looks into a machine's guest from outside, between two bursts; nothing has to run in the guest for it. */
 export class Introspection {
   readonly #machine: Machine;
+  readonly #now: () => number;
   #kernel: LinuxKernel | undefined;
+  #scanner: Scanner | undefined;
 
-  constructor(machine: Machine) {
+  /** `now`: milliseconds of the host, for figures. */
+  constructor(machine: Machine, now: () => number = () => 0) {
     this.#machine = machine;
+    this.#now = now;
   }
 
   /** The guest's processes, modules and address spaces at this moment. */
@@ -24,6 +38,64 @@ export class Introspection {
 
   kernelSymbols(): readonly KernelSymbol[] {
     return this.kernel().symbols;
+  }
+
+  /** Finds what is mapped, by executing AT (row M9). */
+  scan(request: ScanRequest): ScanDocument {
+    const view = guestView(this.#machine);
+    const [element] = view.elements;
+    if (element === undefined)
+      throw new UserError("No processor of the machine is on, so nothing is mapped.");
+    const scans: HalfDocument[] = [];
+    const scan = (half: "user" | "kernel", lowerTables: bigint, processes: readonly string[]): void => {
+      const began = this.#now();
+      const target = {
+        ...{ space: element.space(lowerTables), half },
+        registers: element.translationRegisters(lowerTables),
+      };
+      const result = this.#scanning().scan(target, request.usingTables);
+      const tables = hex((half === "user" ? lowerTables : element.upperTables) & TABLE_ADDRESS);
+      const milliseconds = this.#now() - began;
+      scans.push(halfDocument(result, { half, tables, processes, milliseconds }, request));
+    };
+    if (request.half !== "user") scan("kernel", element.lowerTables, []);
+    if (request.half !== "kernel") {
+      for (const { tables, processes } of this.#spaces(view, element, request))
+        scan("user", tables, processes);
+    }
+    return { scans };
+  }
+
+  #spaces(view: GuestView, element: ElementView, { space }: ScanRequest) {
+    if (space === "current") return [{ tables: element.lowerTables, processes: [] }];
+    const { processes, addressSpaces } = inspectGuest(view, this.kernel(view));
+    if (typeof space === "object" && "pid" in space) {
+      const process = processes.find(({ pid }) => pid === space.pid);
+      if (process === undefined) throw new UserError(`The guest has no process ${space.pid}.`);
+      if (process.tables === undefined) {
+        throw new UserError(
+          `Process ${space.pid} is a thread of the kernel and has no address space of its own.`,
+        );
+      }
+      return [{ tables: BigInt(process.tables), processes: [`${process.name} (${process.pid})`] }];
+    }
+    const wanted = typeof space === "object" ? space.asid : undefined;
+    const found = addressSpaces.filter(({ asids }) => wanted === undefined || asids.includes(wanted));
+    if (wanted !== undefined && found.length === 0) {
+      throw new UserError(
+        `No address space with ASID ${wanted} is in use; they are known in machines that run with --mmu shadow.`,
+      );
+    }
+    return found.map(({ tables, processes: users }) => ({ tables: BigInt(tables), processes: users }));
+  }
+
+  #scanning(): Scanner {
+    const { guest, store } = this.#machine;
+    this.#scanner ??= new Scanner(
+      { map: guest.map, store, clock: this.#machine.clock },
+      guestView(this.#machine).reader,
+    );
+    return this.#scanner;
   }
 
   /** The kernel that runs at present; finding one takes a second, so it is kept while it stays the same. */
@@ -37,6 +109,14 @@ export class Introspection {
     return this.#kernel;
   }
 }
+
+const TABLE_ADDRESS = 0xffff_ffff_f000n;
+
+/** TCR_EL1.HA and HD, and the same of VTCR_EL2. */
+const TCR_HARDWARE_FLAGS = 3n << 39n;
+const VTCR_HARDWARE_FLAGS = 3n << 21n;
+const HCR_VM = 1n;
+const HCR_RW = 1n << 31n;
 
 /** A machine's guest as introspection sees it. */
 export function guestView({ elements }: Machine): GuestView {
@@ -58,6 +138,23 @@ function elementView({ index, processor, mmu }: ProcessingElement): ElementView 
     upperTables: state.read(SLOT[`TTBR1_${level}`]),
     control: state.read(SLOT[`TCR_${level}`]),
     space: (lowerTables) => mmu.systemSpace(lowerTables),
+    translationRegisters(lowerTables) {
+      const read = (name: TranslationRegisterName) => mmu.context.registers.read(name);
+      const registers = new Map<StoredRegisterName, bigint>([
+        ["TTBR0_EL1", lowerTables ?? read(`TTBR0_${level}`)],
+        ["TTBR1_EL1", read(`TTBR1_${level}`)],
+        ["TCR_EL1", read(`TCR_${level}`) & ~TCR_HARDWARE_FLAGS],
+        ["MAIR_EL1", read(`MAIR_${level}`)],
+        ["SCTLR_EL1", read(`SCTLR_${level}`)],
+        ["HCR_EL2", HCR_RW],
+      ]);
+      if (mmu.systemSpace().stage2 !== undefined) {
+        registers.set("HCR_EL2", HCR_RW | HCR_VM);
+        registers.set("VTCR_EL2", read("VTCR_EL2") & ~VTCR_HARDWARE_FLAGS);
+        registers.set("VTTBR_EL2", read("VTTBR_EL2"));
+      }
+      return registers;
+    },
     addressSpaces: () => mmu.context.addressSpaces(),
   };
 }

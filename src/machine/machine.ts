@@ -274,6 +274,10 @@ export class Machine implements PowerController {
     }
   }
 
+  get clock(): MachineClock {
+    return this.#parts.clock;
+  }
+
   /** Instructions executed by all elements since they were reset. */
   get instructions(): number {
     return this.elements.reduce((sum, element) => sum + element.instructions, 0);

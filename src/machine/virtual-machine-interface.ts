@@ -7,6 +7,7 @@ import type { Compatibility } from "../hypervisor/guest-services.ts";
 import type { ToolsOrder, ToolsState } from "../hypervisor/vmware/guest-tools.ts";
 import type { Inspection } from "../introspection/inspection.ts";
 import type { KernelSymbol } from "../introspection/kernel/kallsyms.ts";
+import type { ScanDocument, ScanRequest } from "../introspection/scan/scan-document.ts";
 import type { PublishedPort } from "../network/publish.ts";
 import type { DeviceAlias } from "../platform/aliases/device-aliases.ts";
 import type { SmbiosIdentity } from "../platform/smbios/identity.ts";
@@ -233,6 +234,8 @@ export interface GpioLines {
 export interface GuestIntrospection {
   /** Processes, modules and address spaces at this moment. */
   inspect(): Inspection;
+  /** What is mapped in an address space, found by executing AT. */
+  scan(request: ScanRequest): ScanDocument;
   /** Its kernel's symbols, as /proc/kallsyms has them, sorted by address. */
   kernelSymbols(): readonly KernelSymbol[];
 }

@@ -138,7 +138,7 @@ class RunningMachine implements VirtualMachine {
     this.#clock = new MachineClock(instructionTime ?? new HostTicks(host));
     this.#machine = makeMachine(options, plan, this.#clock, instructionTime, this.#output, () => this.wake());
     this.guest = guestTools(this.#machine.services);
-    this.introspection = new Introspection(this.#machine);
+    this.introspection = new Introspection(this.#machine, () => host.now());
     this.pace = this.#guestPace();
     const peripherals = new Peripherals(this.#machine, options, this.#output, () => this.wake(), network);
     this.serial = peripherals.serial;

@@ -136,6 +136,17 @@ export class PhysicalMap {
     return true;
   }
 
+  /**
+   * Shows all that another map of the same memory shows, from now on; what is mapped here besides must lie in
+   * gibibytes of which that one has nothing. For views of the hypervisor's own.
+   */
+  include(other: PhysicalMap): void {
+    for (let index = 0; index < ROOT_ENTRIES; index++) {
+      const leaf = this.#words[other.#root + index]!;
+      if (leaf !== 0) this.#words[this.#root + index] = leaf;
+    }
+  }
+
   /** Calls `listener` after every change, so that cached translations can be dropped. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);

@@ -4,6 +4,7 @@ import { Duplex } from "node:stream";
 import { UserError } from "../base/errors.ts";
 import type { Inspection } from "../introspection/inspection.ts";
 import type { KernelSymbol } from "../introspection/kernel/kallsyms.ts";
+import type { ScanDocument, ScanRequest } from "../introspection/scan/scan-document.ts";
 import type {
   ExitReason,
   GuestIntrospection,
@@ -222,6 +223,11 @@ export class VirtualMachine implements AsyncDisposable {
   /** What the guest does at present, read from its memory: nothing runs in it for that. */
   inspect(): Inspection {
     return this.#introspection.inspect();
+  }
+
+  /** What is mapped in an address space of the guest. */
+  scan(request: ScanRequest): ScanDocument {
+    return this.#introspection.scan(request);
   }
 
   /** The symbols of its kernel, found in its memory. */

@@ -14,12 +14,45 @@ const READS = FULL ? 1_000_000 : 20_000;
 const INSTRUCTIONS = FULL ? 1.5e9 : 1.5e8;
 const LIMIT = 600_000;
 
+/** Bytes that each program fills beside its own. */
+const BYTES_EACH = FULL ? 24 << 20 : 1 << 20;
+
+/** For each process called dd: its mappings, and for each the kernel's 64 bits a page. */
+const PAGE_MAPS = `for p in $(pidof dd); do echo "process $p"
+while read range rights rest; do
+  from=$((0x\${range%-*} / 4096)); to=$((0x\${range#*-} / 4096))
+  echo "$range $rights"
+  dd if=/proc/$p/pagemap bs=8 skip=$from count=$((to - from)) 2>/dev/null | od -An -v -t x8 -w8
+done < /proc/$p/maps; done`;
+
+/** The pages that a process has, by /proc/PID/pagemap: bit 63 says present, bits 54:0 are the frame. */
+function presentPages(text: string): Map<bigint, number> {
+  const pages = new Map<bigint, number>();
+  let at = 0n;
+  let isNone = false;
+  for (const line of text.split("\n")) {
+    const area = /^([0-9a-f]+)-[0-9a-f]+ (\S+)$/.exec(line);
+    if (area !== null) {
+      at = BigInt(`0x${area[1]}`);
+      // The kernel calls pages of PROT_NONE present, the hardware does not.
+      isNone = area[2]!.startsWith("---");
+      continue;
+    }
+    const word = line.trim();
+    if (word === "") continue;
+    const entry = BigInt(`0x${word}`);
+    if (!isNone && entry >> 63n === 1n) pages.set(at, Number(entry & ((1n << 55n) - 1n)) * 4096);
+    at += 4096n;
+  }
+  return pages;
+}
+
 const IMAGES = FULL ? ["kernel:6.1-cloud", "kernel:6.12-cloud"] : ["kernel:6.1-cloud"];
 
 describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
   let machine: VirtualMachine;
   beforeAll(async () => {
-    machine = await VirtualMachine.create({ image });
+    machine = await VirtualMachine.create({ image, memoryBytes: FULL ? 2 ** 30 : 2 ** 28 });
     await machine.ready();
   }, LIMIT);
   afterAll(async () => {
@@ -89,6 +122,89 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
     },
     LIMIT,
   );
+
+  test(
+    "has the pages mapped that its kernel says, program by program",
+    async () => {
+      // Each fills its buffer, and then waits for a reader that never reads.
+    const start = `mkfifo /tmp/f; sleep 100000 < /tmp/f &
+      for i in $(seq 20); do dd if=/dev/zero bs=${BYTES_EACH} of=/tmp/f & done; sleep 1
+      while [ $(cat /proc/[0-9]*/wchan | grep -o pipe_write | wc -l) -lt 20 ]; do sleep 1; done
+      kill -STOP $(pidof dd)`;
+    await output(start);
+    const said = (await output(PAGE_MAPS)).split(/^process /m).slice(1);
+    let pages = 0;
+    for (const text of said) {
+      const pid = Number.parseInt(text, 10);
+      const [scan] = machine.scan({ space: { pid }, half: "user" }).scans;
+      const found = new Map<bigint, number>();
+      for (const range of scan!.ranges) {
+        const from = BigInt(range.start);
+        for (let at = 0; at < range.size; at += 4096) {
+          found.set(from + BigInt(at), Number(range.physical) + at);
+        }
+      }
+      expect(found, `process ${pid}`).toEqual(presentPages(text));
+      pages += found.size;
+    }
+    const programs = said.length;
+    await output("kill -CONT $(pidof dd); kill $(pidof dd)");
+    expect(programs).toBeGreaterThanOrEqual(20);
+      expect(pages).toBeGreaterThanOrEqual(FULL ? 100_000 : 5_000);
+    },
+    LIMIT,
+  );
+
+  test(
+    "has the kernel's half mapped as the kernel says",
+    async () => {
+      const [scan] = machine.scan({ space: "current", half: "kernel" }).scans;
+      const { ranges, counts, complete } = scan!;
+      expect(complete).toBe(true);
+      expect(counts.translations).toBeLessThanOrEqual(counts.leaves + 2 * counts.tables + 512);
+      const mapped = (from: bigint, to: bigint) =>
+        ranges.filter(({ start, end }) => BigInt(start) < to && BigInt(end) > from);
+      const size = (from: bigint, to: bigint) =>
+        mapped(from, to).reduce((sum, { start, end }) => {
+          const [first, last] = [
+            BigInt(start) > from ? BigInt(start) : from,
+            BigInt(end) < to ? BigInt(end) : to,
+          ];
+          return sum + Number(last - first);
+        }, 0);
+      let areas = 0;
+      for (const line of (await output("cat /proc/vmallocinfo")).split("\n")) {
+        const [, from, to, count] = /^(0x[0-9a-f]+)-(0x[0-9a-f]+) .* pages=(\d+) /.exec(line) ?? [];
+        if (from === undefined || to === undefined) continue;
+        // Memory that a module needed only at its start is given back before its area is.
+        expect(size(BigInt(from), BigInt(to)), line).toBe(Number(count) * 4096);
+        areas++;
+      }
+      expect(areas).toBeGreaterThan(10);
+      // The kernel looks for W+X itself, and says so when it starts.
+      expect(await output("dmesg")).toContain("Checked W+X mappings: passed, no W+X pages found");
+      const wx = machine.scan({ space: "all", half: "both", writableAndExecutable: true });
+      expect(wx.scans.flatMap((half) => half.ranges)).toEqual([]);
+      const named = new Map(machine.kernelSymbols().map(({ name, address }) => [name, address]));
+      const [text, end] = [named.get("_stext")!, named.get("_etext")!];
+      expect(mapped(text, end).map(({ kernel, user }) => `${kernel} ${user}`)).toEqual(["r-x ---"]);
+      expect(size(text, end)).toBe(Number(end - text));
+      const code = /^ *([0-9a-f]+)-([0-9a-f]+) : Kernel code$/m.exec(await output("cat /proc/iomem"));
+      expect(Number(mapped(text, end)[0]!.physical)).toBeGreaterThanOrEqual(Number(`0x${code![1]}`));
+      // Nothing executes but the kernel, its modules, and what it keeps in its fixed map.
+      const { modules } = machine.inspect();
+      const executable = ranges.filter(({ kernel }) => kernel.endsWith("x"));
+      const strangers = executable.filter(({ start }) => {
+        const at = BigInt(start);
+        const inModule = modules.some(
+          ({ base, size: bytes }) => at >= BigInt(base) && at < BigInt(base) + BigInt(bytes),
+        );
+        return !inModule && !(at >= text - 0x1_0000n && at < end);
+      });
+      expect(strangers.length, JSON.stringify(strangers)).toBeLessThanOrEqual(2);
+    },
+    LIMIT,
+  );
 });
 
 function stateHash(machine: Machine): string {
@@ -146,7 +262,14 @@ test(
     }
     for (const cause of ["none", "translation"])
       expect(causes.get(cause), cause).toBeGreaterThan(READS / 100);
-    if (FULL) new Introspection(machine).inspect();
+    const introspection = new Introspection(machine);
+    const scans = [true, false].map((usingTables) =>
+      introspection.scan({ space: "current", half: "both", usingTables }),
+    );
+    const [quick, plain] = scans.map((scan) => scan.scans.map((half) => half.ranges));
+    expect(quick).toEqual(plain);
+    expect(quick![0]!.length).toBeGreaterThan(10);
+    introspection.inspect();
     expect(stateHash(machine), `seed ${random.seed}`).toBe(before);
   },
   LIMIT,

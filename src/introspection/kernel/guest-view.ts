@@ -1,3 +1,4 @@
+import type { StoredRegisterName } from "../../isa/system-registers/table.ts";
 import type { GuestReader, ReadingSpace } from "../../mmu/guest-reader.ts";
 import type { AddressSpace } from "../../mmu/translation-context.ts";
 
@@ -14,6 +15,11 @@ export interface ElementView {
   readonly control: bigint;
   /** The EL1&0 regime as the hypervisor reads it; with other tables for the lower half where they are given. */
   space(lowerTables?: bigint): ReadingSpace;
+  /**
+   * The registers of that regime, named as at EL1, and of stage 2 where it is on, for an element that translates
+   * without setting access flags and dirty state.
+   */
+  translationRegisters(lowerTables?: bigint): ReadonlyMap<StoredRegisterName, bigint>;
   /** Address spaces that its soft TLB holds translations of (row M6). */
   addressSpaces(): readonly AddressSpace[];
 }

@@ -105,10 +105,12 @@ function byAddress(one: KernelSymbol, other: KernelSymbol): number {
   return one.address < other.address ? -1 : one.address > other.address ? 1 : 0;
 }
 
+/** There are two banners; only the one with the number of the build is the kernel's. */
 function bannerOf(image: Uint8Array): string {
+  let found = "";
   for (let at = findBytes(image, BANNER); at >= 0; at = findBytes(image, BANNER, at + 1)) {
-    const text = new TextDecoder().decode(image.subarray(at, at + LONGEST_BANNER));
-    if (DIGIT.test(text)) return text.split(/[\0\n]/)[0]!;
+    const text = new TextDecoder().decode(image.subarray(at, at + LONGEST_BANNER)).split(/[\0\n]/)[0]!;
+    if (DIGIT.test(text) && (found === "" || /#\d/.test(text))) found = text;
   }
-  return "";
+  return found;
 }

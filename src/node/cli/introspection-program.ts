@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Host } from "./host.ts";
-import { parseSeconds } from "./values.ts";
+import type { ScanOptions } from "./scan-command.ts";
+import { parseCount, parseSeconds } from "./values.ts";
 
 /** The commands that look into guests from outside. */
 export function addIntrospectionCommands(program: Command, host: Host): void {
@@ -21,5 +22,28 @@ export function addIntrospectionCommands(program: Command, host: Host): void {
     .action(async (name: string, options: { json?: boolean; once?: boolean; interval: number }) => {
       const { inspectCommand } = await import("./inspect-command.ts");
       await inspectCommand(name, options, host);
+    });
+  program
+    .command("scan")
+    .summary("show what is mapped in a running guest")
+    .description(
+      "Finds what is mapped in a machine's guest, by address translation instructions that a processor of the hypervisor's own executes. The guest's tables, registers and flags stay as they are.",
+    )
+    .argument("<NAME>", "the machine")
+    .option("--kernel", "only the kernel's half of the addresses")
+    .option("--user", "only the programs' half: of the program that runs, unless another is named")
+    .option("--pid <PID>", "the address space of this process", parseCount)
+    .option("--asid <ASID>", "the address space with this ASID (machines with --mmu shadow)", parseCount)
+    .option("--all", "the address spaces of all processes")
+    .option("--wx", "only what can be both written and executed")
+    .option("--diff <FILE>", "what is mapped otherwise than in an earlier scan that was written with --json")
+    .option("--json", "write it in JSON")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  elvisor scan debian-12 --kernel\n  elvisor scan debian-12 --pid 1 --json\n  elvisor scan debian-12 --all --wx\n",
+    )
+    .action(async (name: string, options: ScanOptions) => {
+      const { scanCommand } = await import("./scan-command.ts");
+      await scanCommand(name, options, host);
     });
 }

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { UserError } from "../../base/errors.ts";
 import type { ToolsOrder } from "../../hypervisor/vmware/guest-tools.ts";
 import type { Inspection } from "../../introspection/inspection.ts";
+import type { ScanDocument, ScanRequest } from "../../introspection/scan/scan-document.ts";
 import type { MachineStatistics } from "../../machine/virtual-machine-interface.ts";
 import { Command, type CommandOptions } from "../agent/command.ts";
 import { ConnectionRefused } from "../agent/socket-stream.ts";
@@ -110,6 +111,12 @@ export class RemoteMachine {
 
   async syncTime(wanted: boolean): Promise<void> {
     await this.#once({ kind: "syncTime", wanted });
+  }
+
+  /** What is mapped in its guest. */
+  async scan(request: ScanRequest): Promise<ScanDocument> {
+    // The other end is this program, too.
+    return (await this.#document({ kind: "scan", request })) as ScanDocument;
   }
 
   /** Ends it at once. */

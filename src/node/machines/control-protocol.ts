@@ -1,6 +1,7 @@
 import { isTimeScale } from "../../base/time-scale.ts";
 import { TOOLS_ORDERS, type ToolsOrder } from "../../hypervisor/vmware/guest-tools.ts";
 import type { NetworkCard } from "../../hypervisor/vmware/nic-info.ts";
+import type { ScanRequest } from "../../introspection/scan/scan-document.ts";
 import type { MachineStatistics } from "../../machine/virtual-machine-interface.ts";
 
 /** What a process asks of the one in which a machine runs: the first line of a connection, in JSON. */
@@ -23,6 +24,8 @@ export type ControlRequest =
   /** Gives the guest's tools an order. */
   | { readonly kind: "order"; readonly order: ToolsOrder }
   | { readonly kind: "syncTime"; readonly wanted: boolean }
+  /** The same with a ScanDocument. */
+  | { readonly kind: "scan"; readonly request: ScanRequest }
   /** Ends the machine at once. */
   | { readonly kind: "end" };
 
@@ -91,6 +94,10 @@ export function parseRequest(line: string): ControlRequest | undefined {
         ? { kind: "syncTime", wanted: value.wanted }
         : undefined;
     case "guest":
+    case "scan":
+      return "request" in value && isScanRequest(value.request)
+        ? { kind: "scan", request: value.request }
+        : undefined;
     case "ready":
     case "console":
     case "statistics":
@@ -100,4 +107,13 @@ export function parseRequest(line: string): ControlRequest | undefined {
     default:
       return undefined;
   }
+}
+
+function isScanRequest(value: unknown): value is ScanRequest {
+  if (typeof value !== "object" || value === null || !("space" in value && "half" in value)) return false;
+  const { space, half } = value;
+  if (half !== "user" && half !== "kernel" && half !== "both") return false;
+  if (space === "current" || space === "all") return true;
+  if (typeof space !== "object" || space === null) return false;
+  return ("pid" in space && Number.isInteger(space.pid)) || ("asid" in space && Number.isInteger(space.asid));
 }
