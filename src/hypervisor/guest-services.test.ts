@@ -13,7 +13,9 @@ const VMWARE = 0x564d_5868n;
 function setUp(compatibility?: "vmware") {
   const logged: string[] = [];
   let seconds = 0;
+  const refused = () => ({ status: SERVICE_STATUS.INVALID });
   const services = new GuestServices({
+    integrity: { create: refused, add: refused, seal: refused, remove: refused, query: refused },
     compatibility,
     facts: { memoryBytes: 512 * 2 ** 20, counterFrequency: 62_500_000, uuid: new Uint8Array(16) },
     wallSeconds: () => 1_700_000_000.5,

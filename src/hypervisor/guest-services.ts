@@ -2,7 +2,7 @@ import type { CallOutcome, GuestCaller } from "./services/guest-caller.ts";
 import { GuestInfo } from "./services/guest-info.ts";
 import { RateLimit } from "./services/rate-limit.ts";
 import { RegisterDoors } from "./services/register-doors.ts";
-import type { ServiceHost } from "./services/service-table.ts";
+import type { IntegrityServices, ServiceHost } from "./services/service-table.ts";
 import { callSmccc } from "./services/smccc-door.ts";
 import { type BackdoorFacts, VmwareBackdoor } from "./vmware/backdoor.ts";
 import { GuestTools, type ToolsOrder, type ToolsState } from "./vmware/guest-tools.ts";
@@ -18,6 +18,7 @@ export interface GuestServicesOptions {
   wallSeconds(): number;
   seconds(): number;
   log(text: string): void;
+  readonly integrity: IntegrityServices;
 }
 
 /** What a guest may ask of its hypervisor, through all doors (spec 2.4.4), and what it has left there. */
@@ -33,7 +34,12 @@ export class GuestServices {
     const { info } = this;
     const { compatibility, facts, log } = options;
     const wallMicroseconds = (): bigint => BigInt(Math.floor(options.wallSeconds() * 1e6));
-    this.#host = { info, log, wallNanoseconds: () => wallMicroseconds() * 1000n };
+    this.#host = {
+      info,
+      log,
+      integrity: options.integrity,
+      wallNanoseconds: () => wallMicroseconds() * 1000n,
+    };
     this.#limit = new RateLimit(options.seconds);
     this.#tools = new GuestTools({ info, log, wallSeconds: options.wallSeconds });
     this.#channels = new MessageChannels(this.#tools);

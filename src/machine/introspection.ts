@@ -1,10 +1,19 @@
 import { hex } from "../base/bits.ts";
-import { UserError } from "../base/errors.ts";
+import { assertNever, UserError } from "../base/errors.ts";
 import { SLOT } from "../cpu/element-state.ts";
 import { type Inspection, inspectGuest } from "../introspection/inspection.ts";
 import type { ElementView, GuestView } from "../introspection/kernel/guest-view.ts";
 import type { KernelSymbol } from "../introspection/kernel/kallsyms.ts";
 import { LinuxKernel } from "../introspection/kernel/linux-kernel.ts";
+import { codeOf, type KernelPages, kernelPages } from "../introspection/protection/kernel-pages.ts";
+import { buildTree, type ProtectionAction } from "../introspection/protection/page-tree.ts";
+import {
+  type ProtectionDocument,
+  type ProtectionRequest,
+  treeDocument,
+  type WriteDocument,
+  writeDocument,
+} from "../introspection/protection/protection-document.ts";
 import {
   type HalfDocument,
   halfDocument,
@@ -22,6 +31,8 @@ export class Introspection {
   readonly #machine: Machine;
   readonly #now: () => number;
   #kernel: LinuxKernel | undefined;
+  /** The kernel that was protected last, for the names of its places. */
+  #protected: { readonly kernel: LinuxKernel; readonly pages: KernelPages } | undefined;
   #scanner: Scanner | undefined;
 
   /** `now`: milliseconds of the host, for figures. */
@@ -31,9 +42,11 @@ export class Introspection {
   }
 
   /** The guest's processes, modules and address spaces at this moment. */
-  inspect(): Inspection {
+  inspect(): Inspection & { readonly protection: ProtectionDocument } {
     const view = guestView(this.#machine);
-    return inspectGuest(view, this.kernel(view));
+    const { trees, writes, paused } = this.protect({ kind: "state" });
+    const protection = { trees, writes: writes.slice(-SHOWN_WRITES), paused };
+    return { ...inspectGuest(view, this.kernel(view)), protection };
   }
 
   kernelSymbols(): readonly KernelSymbol[] {
@@ -98,6 +111,70 @@ export class Introspection {
     return this.#scanner;
   }
 
+  read(address: bigint, length: number): Uint8Array {
+    const { reader, elements } = guestView(this.#machine);
+    const [element] = elements;
+    return element === undefined ? new Uint8Array(0) : reader.read(element.space(), address, length).bytes;
+  }
+
+  /** Protects the kernel's pages, or says what has happened to protected ones (row M7). */
+  protect(request: ProtectionRequest): ProtectionDocument {
+    const { monitor } = this.#machine;
+    switch (request.kind) {
+      case "kernel":
+        this.#protectKernel(request.action, request.allow);
+        break;
+      case "remove":
+        this.#unprotect(request.handle);
+        break;
+      case "resume":
+        this.#machine.protectionStop = undefined;
+        break;
+      case "state":
+        break;
+      default:
+        return assertNever(request, "a protection request");
+    }
+    return {
+      trees: monitor.trees.map(treeDocument),
+      writes: this.#writes(request.kind === "state" ? (request.since ?? 0) : Number.POSITIVE_INFINITY),
+      paused: this.#machine.protectionStop === "pause",
+    };
+  }
+
+  #protectKernel(action: ProtectionAction, allow: readonly string[]): void {
+    const kernel = this.kernel();
+    const allowed = allow.map((name) => {
+      const code = codeOf(kernel, name);
+      if (code === undefined) throw new UserError(`The guest's kernel has no function ${name}.`);
+      return code;
+    });
+    const pages = kernelPages(kernel, action);
+    if (pages === undefined) {
+      throw new UserError(
+        "The symbols of the guest's kernel do not say where its code and read-only data are.",
+      );
+    }
+    const { root, memory } = buildTree(pages.entries, action);
+    const result = this.#machine.monitor.protect("host", root, memory, allowed);
+    if (typeof result === "string") throw new UserError(`The kernel's pages cannot be protected: ${result}.`);
+    this.#protected = { kernel, pages };
+  }
+
+  #unprotect(handle: number | undefined): void {
+    const { monitor } = this.#machine;
+    if (handle !== undefined) {
+      if (!monitor.remove(handle))
+        throw new UserError(`The machine has no tree ${handle} of protected pages.`);
+    } else for (const tree of monitor.trees) monitor.remove(tree.handle);
+  }
+
+  #writes(since: number): WriteDocument[] {
+    const of = this.#protected;
+    const writes = this.#machine.monitor.writes(since);
+    return writes.map((write) => writeDocument(write, of?.kernel, (address) => of?.pages.virtualOf(address)));
+  }
+
   /** The kernel that runs at present; finding one takes a second, so it is kept while it stays the same. */
   kernel(view: GuestView = guestView(this.#machine)): LinuxKernel {
     if (this.#kernel?.isIn(view) !== true) this.#kernel = LinuxKernel.find(view);
@@ -110,6 +187,8 @@ export class Introspection {
   }
 }
 
+/** Writes to protected pages that an inspection has. */
+const SHOWN_WRITES = 100;
 const TABLE_ADDRESS = 0xffff_ffff_f000n;
 
 /** TCR_EL1.HA and HD, and the same of VTCR_EL2. */

@@ -2,6 +2,7 @@ import { MASK64 } from "../base/bits.ts";
 import { COUNTER_FREQUENCY } from "../base/clock.ts";
 import { Bug, UserError } from "../base/errors.ts";
 import { ScaledClock } from "../base/time-scale.ts";
+import { type ElementState, SLOT } from "../cpu/element-state.ts";
 import { FAST_REGISTERS } from "../cpu/fast-registers.ts";
 import { featureSet } from "../cpu/feature-set.ts";
 import { type AccessLog, SILENT_LOG } from "../devices/access-log.ts";
@@ -14,6 +15,8 @@ import { TrappedTimers } from "../hypervisor/guest-time.ts";
 import { callPsci, type PowerController, PSCI_POWER_STATE, PSCI_STATUS } from "../hypervisor/psci.ts";
 import type { CallOutcome } from "../hypervisor/services/guest-caller.ts";
 import { BACKDOOR_IMMEDIATE } from "../hypervisor/services/register-doors.ts";
+import { GuestTrees } from "../introspection/protection/guest-trees.ts";
+import { ProtectionMonitor, type WriterPlace } from "../introspection/protection/monitor.ts";
 import { DECODER, IMPLEMENTED_FEATURES } from "../isa/table.ts";
 import { Bus } from "../memory/bus.ts";
 import { FrameTable } from "../memory/frame-table.ts";
@@ -98,6 +101,12 @@ const DEFAULT_MEMORY_MANAGEMENT: MemoryManagement = { mode: "walk", tlbi: "full"
 /** What software asked for that ends or restarts the machine. */
 export type PowerRequest = "off" | "reset";
 
+/** A page that an element's tables of EL1 begin in. */
+function isTable(state: ElementState, page: number): boolean {
+  const root = (base: bigint) => Number((base & 0xffff_ffff_f000n) >> 12n);
+  return [SLOT.TTBR0_EL1, SLOT.TTBR1_EL1].some((slot) => root(state.read(slot)) === page);
+}
+
 const AFFINITY_MASK = 0xff_00ff_ffffn;
 
 /** One linear memory holds the guest's RAM and everything else of a machine. */
@@ -138,9 +147,16 @@ export class Machine implements PowerController {
   readonly services: GuestServices;
   /** The clock of the guest's counters, whose pace may change. */
   readonly guestClock: ScaledClock;
+  /** Decides about writes to monitored pages; trees that guests register are in `guestTrees`. */
+  readonly monitor: ProtectionMonitor;
+  readonly guestTrees: GuestTrees;
+  /** Set when a write to a monitored page stopped the machine; the loop is interrupted then. */
+  protectionStop: "pause" | "kill" | undefined;
   /** Set when the guest asked to be switched off or reset; the loop is interrupted then. */
   powerRequest: PowerRequest | undefined;
   readonly #parts: MachineParts;
+  /** The element that has its turn, or had the last one. */
+  #running: ProcessingElement | undefined;
   /** The element whose instruction calls PSCI. */
   #caller: ProcessingElement | undefined;
 
@@ -209,12 +225,23 @@ export class Machine implements PowerController {
           },
         }),
     );
+    this.monitor = new ProtectionMonitor(map, this.store, {
+      seconds: () => clock.ticks() / COUNTER_FREQUENCY,
+      writer: () => this.#writer(),
+      stop: (how) => {
+        this.protectionStop = how;
+        this.loop.interrupt();
+      },
+      isTable: (page) => this.elements.some(({ processor: { state } }) => isTable(state, page)),
+    });
+    this.guestTrees = new GuestTrees(this.guest, this.monitor);
     this.services = new GuestServices({
       compatibility: parts.compatibility,
       facts: { memoryBytes, counterFrequency: COUNTER_FREQUENCY, uuid: new Uint8Array(16) },
       wallSeconds: () => clock.wallSeconds(),
       seconds: () => clock.ticks() / COUNTER_FREQUENCY,
       log: (text) => parts.onGuestLog?.(text),
+      integrity: this.guestTrees,
     });
     this.interpreter = this.#makeInterpreter();
     this.store.hooks.onCodeWrite = (frame, first, length) =>
@@ -225,6 +252,7 @@ export class Machine implements PowerController {
       clock,
       instructionTime: parts.instructionTime,
       onTurn: (element) => {
+        this.#running = element;
         if (this.shadow !== undefined) this.shadow.buffers.turnOf(element.index);
       },
     });
@@ -261,6 +289,9 @@ export class Machine implements PowerController {
   start(): void {
     const { plan, clock } = this.#parts;
     this.powerRequest = undefined;
+    this.protectionStop = undefined;
+    this.monitor.reset();
+    this.guestTrees.reset();
     clock.reset();
     this.guestClock.reset();
     this.board.reset();
@@ -281,6 +312,11 @@ export class Machine implements PowerController {
   /** Instructions executed by all elements since they were reset. */
   get instructions(): number {
     return this.elements.reduce((sum, element) => sum + element.instructions, 0);
+  }
+
+  #writer(): WriterPlace | undefined {
+    const element = this.#running;
+    return element && { element: element.index, pc: element.processor.state.pc };
   }
 
   #requestPower(what: PowerRequest): void {

@@ -7,6 +7,10 @@ import type { Compatibility } from "../hypervisor/guest-services.ts";
 import type { ToolsOrder, ToolsState } from "../hypervisor/vmware/guest-tools.ts";
 import type { Inspection } from "../introspection/inspection.ts";
 import type { KernelSymbol } from "../introspection/kernel/kallsyms.ts";
+import type {
+  ProtectionDocument,
+  ProtectionRequest,
+} from "../introspection/protection/protection-document.ts";
 import type { ScanDocument, ScanRequest } from "../introspection/scan/scan-document.ts";
 import type { PublishedPort } from "../network/publish.ts";
 import type { DeviceAlias } from "../platform/aliases/device-aliases.ts";
@@ -233,9 +237,13 @@ export interface GpioLines {
 /** Looks into the guest that need nothing inside it; where its kernel cannot be found, a UserError. */
 export interface GuestIntrospection {
   /** Processes, modules and address spaces at this moment. */
-  inspect(): Inspection;
+  inspect(): Inspection & { readonly protection: ProtectionDocument };
   /** What is mapped in an address space, found by executing AT. */
   scan(request: ScanRequest): ScanDocument;
+  /** Memory of the kernel's address space, as far as it can be read; nothing notices. */
+  read(address: bigint, length: number): Uint8Array;
+  /** Protects pages of its kernel, and tells of writes to protected pages. */
+  protect(request: ProtectionRequest): ProtectionDocument;
   /** Its kernel's symbols, as /proc/kallsyms has them, sorted by address. */
   kernelSymbols(): readonly KernelSymbol[];
 }

@@ -34,6 +34,9 @@ import {
 
 /** Milliseconds of guest execution between two looks at the host's events. */
 const BURST = 8;
+/** Milliseconds between two looks whether a machine that stands still may go on. */
+const PAUSE_STEP = 50;
+const KILLED = "The guest wrote to a page that is protected with kill, so its machine was ended.";
 /** The longest sleep when nothing is scheduled; input wakes it. */
 const LONGEST_SLEEP = 60_000;
 /** The date that a deterministic machine starts at: 2024-01-01. */
@@ -170,6 +173,8 @@ class RunningMachine implements VirtualMachine {
       this.#woken = false;
       await this.#output.drain();
       await this.#orderedDrives?.settle(() => this.#host.breathe());
+      if (this.#machine.protectionStop === "kill") return { kind: "failed", sentence: KILLED };
+      await this.#pause();
       const { powerRequest } = this.#machine;
       if (powerRequest === "off") return { kind: "power-off" };
       if (powerRequest === "reset") {
@@ -179,6 +184,16 @@ class RunningMachine implements VirtualMachine {
       }
       if (end.kind === "idle") await this.#sleep(end.until);
       else await this.#host.breathe();
+    }
+  }
+
+  /** Stands still while a write to a protected page has stopped the machine, until its owner lets it go on. */
+  async #pause(): Promise<void> {
+    while (this.#machine.protectionStop === "pause" && !this.#stopped) {
+      const nap = this.#host.sleep(PAUSE_STEP);
+      this.#nap = nap;
+      await nap.over;
+      this.#nap = undefined;
     }
   }
 

@@ -133,7 +133,7 @@ describe("TracedMemory", () => {
     const now = () => memory.view.getUint32(frame * 4096 + 0x10, true).toString(16);
     store.hooks.beforeMonitoredWrite = (write, bytes) => {
       log.push(`ask ${write.first}+${write.length} ${bytes[0]} sees ${now()}`);
-      return bytes[0] !== 0x33;
+      return bytes[0] !== 0x33 ? "allow" : "drop";
     };
     store.hooks.onTableWrite = (_write, old) => log.push(`table old ${old[0]} sees ${now()}`);
     store.hooks.onFirstWrite = (which) => log.push(`dirty ${which === frame}`);

@@ -9,10 +9,13 @@ export interface FrameWrite {
   readonly length: number;
 }
 
+/** "abort": the write is dropped, and an instruction that wanted it takes an external abort. */
+export type MonitorVerdict = "allow" | "drop" | "abort";
+
 /** Who is told of traced writes. Each kind has at most one consumer a machine. */
 export interface TraceHooks {
-  /** TR_MON, before the store; false drops the write. `bytes` are those to be written. */
-  beforeMonitoredWrite: (write: FrameWrite, bytes: Uint8Array) => boolean;
+  /** TR_MON, before the store: what is to become of it. `bytes` are those to be written. */
+  beforeMonitoredWrite: (write: FrameWrite, bytes: Uint8Array) => MonitorVerdict;
   /** TR_PT, after the store. `old` are the bytes before it. */
   onTableWrite: (write: FrameWrite, old: Uint8Array) => void;
   /** TR_DIRTY, after the first store of an epoch; tracing of the frame has ended. */
@@ -35,7 +38,7 @@ export class TracedStore {
   readonly frames: FrameTable;
   readonly trace: Trace;
   readonly hooks: TraceHooks = {
-    beforeMonitoredWrite: () => true,
+    beforeMonitoredWrite: () => "allow",
     onTableWrite: () => {},
     onFirstWrite: () => {},
     onCodeWrite: () => {},
@@ -43,6 +46,10 @@ export class TracedStore {
   };
   /** Number of writes that told {@link TraceHooks.onCodeWrite}: lets a caller see whether its store did. */
   codeWrites = 0;
+  /** Set while an instruction's store is under way; otherwise a device, the walker or the host writes. */
+  byInstruction = false;
+  /** The last write was dropped with "abort"; whoever can take the abort clears it. */
+  aborted = false;
   /** Number of writes that took the traced path. */
   tracedWrites = 0;
 
@@ -110,7 +117,11 @@ export class TracedStore {
     const flags = this.frames.flags(frame);
     const write = { frame, first, length };
     this.tracedWrites++;
-    if ((flags & FRAME_FLAGS.TR_MON) !== 0 && !this.hooks.beforeMonitoredWrite(write, source)) return;
+    if ((flags & FRAME_FLAGS.TR_MON) !== 0) {
+      const verdict = this.hooks.beforeMonitoredWrite(write, source);
+      if (verdict === "abort") this.aborted = this.byInstruction;
+      if (verdict !== "allow") return;
+    }
     const old = (flags & FRAME_FLAGS.TR_PT) !== 0 ? this.memory.bytes.slice(host, host + length) : undefined;
     this.memory.bytes.set(source, host);
     if (old !== undefined) this.hooks.onTableWrite(write, old);

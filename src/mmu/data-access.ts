@@ -325,7 +325,13 @@ export class DataAccess {
     const kind = entry & MAP_ENTRY.KIND_MASK;
     if (kind === MAP_ENTRY.RAM) {
       const { codeWrites } = this.#store;
+      this.#store.byInstruction = true;
       this.#store.copy(this.#hostOf(entry, low), source, size);
+      this.#store.byInstruction = false;
+      if (this.#store.aborted) {
+        this.#store.aborted = false;
+        return STORE_RESULT.FAULT;
+      }
       return codeWrites === this.#store.codeWrites ? STORE_RESULT.DONE : STORE_RESULT.DONE_AND_LEAVE;
     }
     if (kind === MAP_ENTRY.ABSENT) return STORE_RESULT.FAULT;

@@ -2,8 +2,11 @@ import { randomBytes } from "node:crypto";
 import { EventEmitter } from "node:events";
 import { Duplex } from "node:stream";
 import { UserError } from "../base/errors.ts";
-import type { Inspection } from "../introspection/inspection.ts";
 import type { KernelSymbol } from "../introspection/kernel/kallsyms.ts";
+import type {
+  ProtectionDocument,
+  ProtectionRequest,
+} from "../introspection/protection/protection-document.ts";
 import type { ScanDocument, ScanRequest } from "../introspection/scan/scan-document.ts";
 import type {
   ExitReason,
@@ -221,8 +224,18 @@ export class VirtualMachine implements AsyncDisposable {
   }
 
   /** What the guest does at present, read from its memory: nothing runs in it for that. */
-  inspect(): Inspection {
+  inspect(): ReturnType<GuestIntrospection["inspect"]> {
     return this.#introspection.inspect();
+  }
+
+  /** Memory of its kernel's address space, as far as it can be read. */
+  readMemory(address: bigint, length: number): Uint8Array {
+    return this.#introspection.read(address, length);
+  }
+
+  /** Protects pages of the guest, and tells of writes to them. */
+  protect(request: ProtectionRequest): ProtectionDocument {
+    return this.#introspection.protect(request);
   }
 
   /** What is mapped in an address space of the guest. */

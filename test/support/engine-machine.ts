@@ -229,7 +229,7 @@ export class EngineMachine {
     const { log } = this.device;
     hooks.beforeMonitoredWrite = ({ first, length }) => {
       log.push(`monitored ${first} ${length}`);
-      return log.length % 3 !== 0;
+      return log.length % 3 !== 0 ? "allow" : "drop";
     };
     hooks.onTableWrite = ({ first, length }) => void log.push(`table ${first} ${length}`);
     hooks.onFirstWrite = () => void log.push("first write");

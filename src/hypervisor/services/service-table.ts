@@ -1,7 +1,21 @@
 import type { GuestInfo } from "./guest-info.ts";
 
+/** What guests may ask about pages that are protected for them; numbers are SERVICE_STATUS and results. */
+export interface IntegrityServices {
+  /** A tree whose root is the page at an address: a node that is there, or, where all is zero, a new one. */
+  create(root: bigint): ServiceResult;
+  /** Adds pages to a leaf of a tree that is not sealed. */
+  add(handle: bigint, address: bigint, pagesAndAction: bigint, cookie: bigint): ServiceResult;
+  /** Looks the tree through; from then on it is protected, and so are its pages. */
+  seal(handle: bigint): ServiceResult;
+  /** Forgets a tree that is not sealed. */
+  remove(handle: bigint): ServiceResult;
+  query(handle: bigint): ServiceResult;
+}
+
 /** What services do their work with. */
 export interface ServiceHost {
+  readonly integrity: IntegrityServices;
   readonly info: GuestInfo;
   /** Nanoseconds since 1970. */
   wallNanoseconds(): bigint;
@@ -56,7 +70,7 @@ export const STATUS_TEXTS: Readonly<Record<keyof typeof SERVICE_STATUS, string>>
 };
 
 /** Counts changes of the table; what is there keeps its meaning. */
-export const SERVICE_VERSION = 1n;
+export const SERVICE_VERSION = 2n;
 
 const { SUCCESS, INVALID, NOT_FOUND, TOO_MUCH } = SERVICE_STATUS;
 const KEY: ServiceArgument = { name: "key", kind: "input", most: 128 };
@@ -122,5 +136,58 @@ export const SERVICES: readonly Service[] = [
       if (key === undefined || value === undefined || key.length === 0) return { status: INVALID };
       return { status: host.info.set(text(key), value) ? SUCCESS : TOO_MUCH };
     },
+  },
+  {
+    number: 16,
+    name: "integrity-create",
+    description:
+      "Begins a tree of monitored pages in the page at a guest-physical address; answers its handle.",
+    privilege: "kernel",
+    arguments: [{ name: "root", kind: "number" }],
+    results: ["handle"],
+    serve: (host, [root = 0n]) => host.integrity.create(root),
+  },
+  {
+    number: 17,
+    name: "integrity-add",
+    description:
+      "Adds pages to a tree: the first one's guest-physical address, how many with the action's number in bits 47:32, and a cookie.",
+    privilege: "kernel",
+    arguments: [
+      { name: "handle", kind: "number" },
+      { name: "address", kind: "number" },
+      { name: "pages", kind: "number" },
+      { name: "cookie", kind: "number" },
+    ],
+    results: [],
+    serve: (host, [handle = 0n, address = 0n, pages = 0n, cookie = 0n]) =>
+      host.integrity.add(handle, address, pages, cookie),
+  },
+  {
+    number: 18,
+    name: "integrity-seal",
+    description: "Protects a tree's pages and the tree itself; from then on only the host can take it away.",
+    privilege: "kernel",
+    arguments: [{ name: "handle", kind: "number" }],
+    results: ["pages"],
+    serve: (host, [handle = 0n]) => host.integrity.seal(handle),
+  },
+  {
+    number: 19,
+    name: "integrity-remove",
+    description: "Forgets a tree that is not sealed.",
+    privilege: "kernel",
+    arguments: [{ name: "handle", kind: "number" }],
+    results: [],
+    serve: (host, [handle = 0n]) => host.integrity.remove(handle),
+  },
+  {
+    number: 20,
+    name: "integrity-query",
+    description: "Answers 1 for a sealed tree, else 0, and the writes that its pages have had.",
+    privilege: "kernel",
+    arguments: [{ name: "handle", kind: "number" }],
+    results: ["sealed", "writes"],
+    serve: (host, [handle = 0n]) => host.integrity.query(handle),
   },
 ];

@@ -1,9 +1,10 @@
 import type { ReadStream } from "node:tty";
-import type { Inspection } from "../../introspection/inspection.ts";
+import type { GuestIntrospection } from "../../machine/virtual-machine-interface.ts";
 import { RemoteMachine } from "../machines/control-client.ts";
 import { Registry, runtimeDirectory } from "../machines/registry.ts";
 import { Cleanups } from "./cleanups.ts";
 import type { Host } from "./host.ts";
+import { writeLine } from "./protect-command.ts";
 import { table } from "./table.ts";
 import { enterRawMode, onEndingSignal, TerminalModes } from "./terminal.ts";
 
@@ -25,8 +26,8 @@ export async function inspectCommand(name: string, options: InspectOptions, host
 }
 
 /** What a terminal shows of an inspection, line by line. */
-export function picture(name: string, inspection: Inspection): string[] {
-  const { kernel, elements, processes, modules, addressSpaces } = inspection;
+export function picture(name: string, inspection: ReturnType<GuestIntrospection["inspect"]>): string[] {
+  const { kernel, elements, processes, modules, addressSpaces, protection } = inspection;
   const used = new Map(addressSpaces.map(({ tables, elements: users }) => [tables, users]));
   return [
     `${name}: ${kernel.banner}`,
@@ -35,6 +36,10 @@ export function picture(name: string, inspection: Inspection): string[] {
       ({ index, level, pc, symbol }) =>
         `CPU ${index}: EL${level}, ${pc}${symbol === undefined ? "" : ` (${symbol})`}`,
     ),
+    ...protection.trees.map(
+      ({ handle, owner, pages }) => `Protected by tree ${handle} of the ${owner}: ${pages} pages`,
+    ),
+    ...protection.writes.slice(-SHOWN_WRITES).map(writeLine),
     "",
     ...table(
       ["PID", "PARENT", "THREADS", "TABLES", "CPU", "NAME"],
@@ -55,6 +60,8 @@ export function picture(name: string, inspection: Inspection): string[] {
   ].map(printable);
 }
 
+/** Writes to protected pages that are shown; elvisor protect has them all. */
+const SHOWN_WRITES = 5;
 const CLEAR = "\x1b[H\x1b[J";
 const [OTHER_SCREEN, HIDE_CURSOR] = ["\x1b[?1049h", "\x1b[?25l"];
 const CONTROL_C = 3;

@@ -1,5 +1,7 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import { ACTIONS, type ProtectionAction } from "../../introspection/protection/page-tree.ts";
 import type { Host } from "./host.ts";
+import type { ProtectOptions } from "./protect-command.ts";
 import type { ScanOptions } from "./scan-command.ts";
 import { parseCount, parseSeconds } from "./values.ts";
 
@@ -46,4 +48,39 @@ export function addIntrospectionCommands(program: Command, host: Host): void {
       const { scanCommand } = await import("./scan-command.ts");
       await scanCommand(name, options, host);
     });
+  program
+    .command("protect")
+    .summary("watch or forbid writes to a guest's kernel")
+    .description(
+      "Monitors every write to pages of a machine's guest before it happens, whoever writes: processors and devices. Without options it shows what is protected, and the writes so far.",
+    )
+    .argument("<NAME>", "the machine")
+    .option("--kernel", "protect the code and the read-only data of its Linux kernel")
+    .addOption(
+      new Option("--action <ACTION>", "what becomes of a write")
+        .choices(ACTIONS)
+        .default("log" satisfies ProtectionAction),
+    )
+    .option(
+      "--allow-from <FUNCTION>",
+      "a function of the kernel that may write there (may be repeated)",
+      collect,
+    )
+    .option("--remove [TREE]", "protect no longer: everything, or one tree")
+    .option("--resume", "let a machine go on that a write with the action pause has stopped")
+    .option("--follow", "show further writes as they come, until Ctrl-C")
+    .option("--json", "write everything in JSON; with --follow one write a line")
+    .addHelpText(
+      "after",
+      "\nActions: log (tell of it), deny (it does not happen), inject (the instruction takes an external abort), pause (the machine stops behind it), kill (the machine ends).\n" +
+        "\nExamples:\n  elvisor protect debian-12 --kernel --action deny\n  elvisor protect debian-12 --follow\n  elvisor protect debian-12 --remove\n",
+    )
+    .action(async (name: string, options: ProtectOptions) => {
+      const { protectCommand } = await import("./protect-command.ts");
+      await protectCommand(name, options, host);
+    });
+}
+
+function collect(value: string, values: readonly string[] = []): string[] {
+  return [...values, value];
 }

@@ -2,9 +2,12 @@ import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { UserError } from "../../base/errors.ts";
 import type { ToolsOrder } from "../../hypervisor/vmware/guest-tools.ts";
-import type { Inspection } from "../../introspection/inspection.ts";
+import type {
+  ProtectionDocument,
+  ProtectionRequest,
+} from "../../introspection/protection/protection-document.ts";
 import type { ScanDocument, ScanRequest } from "../../introspection/scan/scan-document.ts";
-import type { MachineStatistics } from "../../machine/virtual-machine-interface.ts";
+import type { GuestIntrospection, MachineStatistics } from "../../machine/virtual-machine-interface.ts";
 import { Command, type CommandOptions } from "../agent/command.ts";
 import { ConnectionRefused } from "../agent/socket-stream.ts";
 import type { ControlAnswer, ControlRequest, GuestDescription } from "./control-protocol.ts";
@@ -81,9 +84,9 @@ export class RemoteMachine {
   }
 
   /** What its guest does at present, seen from outside. */
-  async inspect(): Promise<Inspection> {
+  async inspect(): Promise<ReturnType<GuestIntrospection["inspect"]>> {
     // The other end is this program, too.
-    return (await this.#document({ kind: "inspect" })) as Inspection;
+    return (await this.#document({ kind: "inspect" })) as ReturnType<GuestIntrospection["inspect"]>;
   }
 
   /** Guest's seconds in a second of the host's; with `scale`, changed first. */
@@ -111,6 +114,12 @@ export class RemoteMachine {
 
   async syncTime(wanted: boolean): Promise<void> {
     await this.#once({ kind: "syncTime", wanted });
+  }
+
+  /** Protects pages of its guest, and tells of writes to them. */
+  async protect(request: ProtectionRequest): Promise<ProtectionDocument> {
+    // The other end is this program, too.
+    return (await this.#document({ kind: "protect", request })) as ProtectionDocument;
   }
 
   /** What is mapped in its guest. */

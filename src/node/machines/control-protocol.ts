@@ -1,6 +1,10 @@
 import { isTimeScale } from "../../base/time-scale.ts";
 import { TOOLS_ORDERS, type ToolsOrder } from "../../hypervisor/vmware/guest-tools.ts";
 import type { NetworkCard } from "../../hypervisor/vmware/nic-info.ts";
+import {
+  isProtectionRequest,
+  type ProtectionRequest,
+} from "../../introspection/protection/protection-document.ts";
 import type { ScanRequest } from "../../introspection/scan/scan-document.ts";
 import type { MachineStatistics } from "../../machine/virtual-machine-interface.ts";
 
@@ -24,6 +28,8 @@ export type ControlRequest =
   /** Gives the guest's tools an order. */
   | { readonly kind: "order"; readonly order: ToolsOrder }
   | { readonly kind: "syncTime"; readonly wanted: boolean }
+  /** The same with a ProtectionDocument. */
+  | { readonly kind: "protect"; readonly request: ProtectionRequest }
   /** The same with a ScanDocument. */
   | { readonly kind: "scan"; readonly request: ScanRequest }
   /** Ends the machine at once. */
@@ -93,11 +99,15 @@ export function parseRequest(line: string): ControlRequest | undefined {
       return "wanted" in value && typeof value.wanted === "boolean"
         ? { kind: "syncTime", wanted: value.wanted }
         : undefined;
-    case "guest":
+    case "protect":
+      return "request" in value && isProtectionRequest(value.request)
+        ? { kind: "protect", request: value.request }
+        : undefined;
     case "scan":
       return "request" in value && isScanRequest(value.request)
         ? { kind: "scan", request: value.request }
         : undefined;
+    case "guest":
     case "ready":
     case "console":
     case "statistics":

@@ -142,6 +142,9 @@ export class ControlServer {
       case "syncTime":
         this.#machine.guest.syncTime(request.wanted);
         break;
+      case "protect":
+        this.#document(client, () => introspectionOf(this.#machine).protect(request.request));
+        return;
       case "scan":
         this.#document(client, () => introspectionOf(this.#machine).scan(request.request));
         return;
