@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
@@ -82,4 +82,23 @@ test("an image that is being made does not hold up others", async () => {
   const [busybox] = await pullImages(["busybox"], settings);
   expect(busybox?.name).toBe("busybox");
   lock.release();
+});
+
+test("images can be removed; pruning leaves what is whole, and what somebody is making", async () => {
+  const { settings } = setUp([]);
+  const { cache } = settings;
+  await pullImages(["busybox"], settings);
+  const draft = await cache.draft("debian:12");
+  writeFileSync(join(draft, "disk.raw"), "under way");
+  const left = await cache.draft("web");
+  writeFileSync(join(left, "disk.raw"), Buffer.alloc(100_000, 1));
+  mkdirSync(cache.downloads, { recursive: true });
+  writeFileSync(join(cache.downloads, "old.deb.part"), Buffer.alloc(50_000, 1));
+  const lock = await cache.lock("debian:12", () => {});
+  expect(await cache.prune()).toBeGreaterThanOrEqual(150_000);
+  lock.release();
+  expect([existsSync(draft), existsSync(left), readdirSync(cache.downloads)]).toEqual([true, false, []]);
+  expect((await cache.list()).map(({ name }) => name)).toEqual(["busybox"]);
+  await cache.remove("busybox");
+  expect(await cache.list()).toEqual([]);
 });
