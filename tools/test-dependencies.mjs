@@ -15,7 +15,6 @@ const PACKAGES = {
   "dt-schema": "dt-validate",
   "acpica-tools": "iasl",
   "gdb-multiarch": "gdb-multiarch",
-  "openssh-client": "ssh",
   tmux: "tmux",
   chromium: "chromium",
   gpgv: "gpgv",
