@@ -65,6 +65,8 @@ export interface MachineParts {
   readonly onGuestLog?: ((text: string) => void) | undefined;
   /** Jumps to code before it is translated; undefined: only the interpreter runs. */
   readonly translationThreshold?: number | undefined;
+  /** False: translated code stores its registers after each block, to compare with. */
+  readonly tracksRegisters?: boolean;
   readonly memoryManagement?: MemoryManagement | undefined;
   /** Count dispatches by handler; see Interpreter.profile. */
   readonly profile?: boolean;
@@ -281,7 +283,11 @@ export class Machine implements PowerController {
       translator:
         translationThreshold === undefined
           ? undefined
-          : { threshold: translationThreshold, base: this.memory.allocate(REGION_MEMORY_SIZE, 16) },
+          : {
+              threshold: translationThreshold,
+              tracksRegisters: this.#parts.tracksRegisters ?? true,
+              base: this.memory.allocate(REGION_MEMORY_SIZE, 16),
+            },
     });
   }
 

@@ -135,6 +135,11 @@ export interface VirtualMachineOptions {
    */
   readonly engine?: "interpreter" | "translator";
   /**
+   * False: translated code stores its registers after each block of code instead of where it is left, to see what
+   * that is worth. The guest runs the same, only slower.
+   */
+  readonly registerTracking?: boolean;
+  /**
    * "shadow": misses of the soft TLB are answered from shadow tables, which follow the guest's tables by recorded
    * writes. "walk" (unless given): by walking the guest's tables. Both do exactly the same.
    */

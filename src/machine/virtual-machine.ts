@@ -278,6 +278,7 @@ function makeMachine(
         tlbi: options.tlbi ?? "full",
         check: options.mmuCheck ?? false,
       },
+      tracksRegisters: options.registerTracking ?? true,
       translationThreshold: options.engine === "interpreter" ? undefined : TRANSLATION_THRESHOLD,
     });
   } catch (error) {

@@ -5,6 +5,7 @@ import {
   translatorImports,
 } from "../../src/engine/interpreter/core-module.ts";
 import { HandlerSet } from "../../src/engine/interpreter/handler-set.ts";
+import { InstructionWords } from "../../src/engine/translator/instruction-words.ts";
 import { findRegion, type Region, type RegionSource } from "../../src/engine/translator/region.ts";
 import { RegionEmitter } from "../../src/engine/translator/region-emitter.ts";
 import type { EncodedInstruction } from "../../src/isa/decoder.ts";
@@ -27,14 +28,12 @@ function regionOf(row: EncodedInstruction, handlers: HandlerSet, random: Random)
     const word = randomWord(row, random);
     if (decode(word)?.instruction !== row.instruction) continue;
     const source: RegionSource = {
-      decode,
-      handlers,
+      words: new InstructionWords({ decode, handlers, onNewHandler: () => {} }),
       page: (delta) => (delta === 0 ? { delta, frame: 1, records: 0 } : undefined),
       word: (_, index) => (index === 500 ? word : 0),
       isKnown: () => true,
       isJumpedTo: () => true,
       isCalledOften: () => false,
-      onNewHandler: () => {},
     };
     return findRegion(source, 500 * 4);
   }
@@ -78,7 +77,7 @@ describe("every table row", () => {
     const used = translated.flatMap(({ region }) => region.blocks.get(region.entry)!.instructions);
     importRuntimeFunctions(
       imports,
-      used.map(({ handler }) => handler),
+      used.map(({ known }) => known.handler),
     );
     const sizes = translated.map(({ row, region }) => {
       const { body } = module.function(REGION_SIGNATURE);

@@ -94,6 +94,7 @@ export interface EngineOptions {
   readonly hotWords?: readonly number[];
   /** Without one only the interpreter runs. */
   readonly threshold?: number | undefined;
+  readonly tracksRegisters?: boolean | undefined;
 }
 
 /** Memory of the host besides guest RAM. */
@@ -147,7 +148,12 @@ export class ElementMachine {
   }
 
   /** An engine for the element; code that is written is forgotten. */
-  connectEngine({ recordPages, hotWords = [], threshold }: EngineOptions): Interpreter {
+  connectEngine({
+    recordPages,
+    hotWords = [],
+    threshold,
+    tracksRegisters = true,
+  }: EngineOptions): Interpreter {
     const { memory, store, mmu } = this;
     const interpreter = new Interpreter({
       memory: memory.memory,
@@ -161,7 +167,9 @@ export class ElementMachine {
       untrace: (frame) => store.trace.remove(frame, "TR_CODE"),
       banks: () => mmu.context.bankAddresses(),
       translator:
-        threshold === undefined ? undefined : { threshold, base: memory.allocate(REGION_MEMORY_SIZE, 16) },
+        threshold === undefined
+          ? undefined
+          : { threshold, tracksRegisters, base: memory.allocate(REGION_MEMORY_SIZE, 16) },
     });
     store.hooks.onCodeWrite = (frame, first, length) => interpreter.codeWritten(frame, first, length);
     return interpreter;

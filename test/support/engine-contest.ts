@@ -13,8 +13,8 @@ export class EngineContest {
   #program: RandomProgram | undefined;
   #comparedExceptions = 0;
 
-  constructor(threshold = 1) {
-    this.translated = new EngineMachine({ threshold });
+  constructor({ threshold = 1, tracksRegisters = true } = {}) {
+    this.translated = new EngineMachine({ threshold, tracksRegisters });
   }
 
   load(program: RandomProgram): void {

@@ -207,8 +207,8 @@ export class EngineMachine {
   readonly #memory: MachineMemory;
 
   /** Without a threshold only the interpreter runs. */
-  constructor(options: { threshold?: number; recordPages?: number } = {}) {
-    const { threshold, recordPages = 64 } = options;
+  constructor(options: { threshold?: number; recordPages?: number; tracksRegisters?: boolean } = {}) {
+    const { threshold, recordPages = 64, tracksRegisters } = options;
     const machine = new ElementMachine({
       ram: LAYOUT.ram,
       ramBytes: LAYOUT.ramBytes,
@@ -219,7 +219,12 @@ export class EngineMachine {
     this.ram = machine.ram;
     this.processor = machine.processor;
     machine.bus.attach(LAYOUT.device, this.device);
-    this.interpreter = machine.connectEngine({ recordPages, hotWords: HOT_WORDS, threshold });
+    this.interpreter = machine.connectEngine({
+      recordPages,
+      hotWords: HOT_WORDS,
+      threshold,
+      tracksRegisters,
+    });
     this.#connectHooks();
     this.#writeVectors();
   }

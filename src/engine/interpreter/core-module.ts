@@ -93,12 +93,17 @@ export function translatorImports(module: ModuleWriter, memoryPages: number): Ha
 
 /** Runtime functions must be imported before any function is added. */
 export function importRuntimeFunctions(imports: HandlerImports, handlers: readonly Handler[]): void {
-  for (const { block } of handlers) {
+  for (const { block } of new Set(handlers)) {
     for (const name of runtimeFunctionsOf(block)) imports.runtime(name);
   }
 }
 
-function runtimeFunctionsOf(block: Handler["block"]): Set<RuntimeFunctionName> {
+/** What {@link runtimeFunctionsOf} has found: the translator asks for the same handlers again and again. */
+const FOUND = new WeakMap<Handler["block"], ReadonlySet<RuntimeFunctionName>>();
+
+function runtimeFunctionsOf(block: Handler["block"]): ReadonlySet<RuntimeFunctionName> {
+  const found = FOUND.get(block);
+  if (found !== undefined) return found;
   const names = new Set<RuntimeFunctionName>();
   const visit = (inner: Handler["block"]): void => {
     for (const statement of inner.statements) {
@@ -117,6 +122,7 @@ function runtimeFunctionsOf(block: Handler["block"]): Set<RuntimeFunctionName> {
     }
   };
   visit(block);
+  FOUND.set(block, names);
   return names;
 }
 

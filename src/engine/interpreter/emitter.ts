@@ -64,9 +64,11 @@ export class HandlerEmitter {
     this.#push(node);
   }
 
-  /** Gives the temporaries back. */
+  /** Gives the temporaries back; another handler may follow. */
   finish(): void {
     for (const [type, local] of this.#taken) this.#body.release(type, local);
+    this.#taken.length = 0;
+    this.#locals.clear();
   }
 
   #temporary(type: ValueType): number {

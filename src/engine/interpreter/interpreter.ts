@@ -76,6 +76,8 @@ export interface InterpreterOptions {
 export interface TranslatorOptions {
   /** Jumps to a target before it is translated, 1 to 65535. */
   readonly threshold: number;
+  /** Guest registers stay in locals from block to block of a region (row P1); false is for comparison. */
+  readonly tracksRegisters: boolean;
   /** Address of REGION_MEMORY_SIZE bytes, 16-byte aligned. */
   readonly base: number;
 }
@@ -217,7 +219,7 @@ export class Interpreter {
     this.#element = element;
     const left = run();
     this.#element = undefined;
-    this.translator?.translateHot();
+    this.translator?.pause();
     view.setBigUint64(base + PE_LAYOUT.INSTRUCTIONS, before + BigInt(fuel - left), true);
     view.setInt32(base + PE_LAYOUT.FUEL, 0, true);
     return fuel - left;

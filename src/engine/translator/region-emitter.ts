@@ -10,7 +10,8 @@ import {
 import { analyse, type ControlFlow } from "./control-flow.ts";
 import { LocalOperands } from "./local-operands.ts";
 import type { BasicBlock, Edge, Region, RegionInstruction } from "./region.ts";
-import { after, RegisterFlow, type RegisterSet, type RegisterState } from "./register-flow.ts";
+import { after, NOTHING, RegisterFlow } from "./register-flow.ts";
+import type { RegisterSet } from "./register-use.ts";
 
 /** Parameters of a region's function: PE base, virtual address of its entry's page, fuel. It returns the fuel left. */
 const PE = 0;
@@ -37,6 +38,7 @@ export class RegionEmitter {
   readonly #flow: ControlFlow;
   readonly #operands: LocalOperands;
   readonly #registers: RegisterFlow;
+  readonly #tracked: boolean;
   readonly #bank: number;
   readonly #leave: number;
   readonly #place: number;
@@ -46,9 +48,15 @@ export class RegionEmitter {
   /** Where to leave with these registers unsaved. */
   readonly #exits = new Map<RegisterSet, { readonly label: Label; isUsed: boolean }>();
   #floatingPoint: Pick<HandlerFrame, "pushFpcr" | "pushInexact">;
-  #state: RegisterState = { valid: 0n, unsaved: 0n };
+  #state = NOTHING;
+  readonly #handler: HandlerEmitter;
+  /** The instruction that is being emitted, and how many were charged that have not happened, with it. */
+  #offset = 0;
+  #charged = 0;
 
-  constructor(body: FunctionBody, imports: HandlerImports, region: Region) {
+  /** `tracked`: registers stay in locals from block to block; see {@link RegisterFlow}. */
+  constructor(body: FunctionBody, imports: HandlerImports, region: Region, tracked = true) {
+    this.#tracked = tracked;
     this.#body = body;
     this.#imports = imports;
     this.#region = region;
@@ -59,17 +67,18 @@ export class RegionEmitter {
     this.#place = body.local("i64");
     this.#operands = new LocalOperands(body, PE);
     this.#floatingPoint = floatingPointControl(body, PE);
-    this.#registers = new RegisterFlow(region, this.#flow, (instruction) => this.#operands.use(instruction));
+    this.#registers = new RegisterFlow(region, this.#flow, tracked);
+    this.#handler = new HandlerEmitter(this.#frame());
   }
 
   emit(): void {
     const body = this.#body;
-    if (this.#some((instruction) => instruction.handler.simd)) {
+    if (this.#some(({ known }) => known.handler.simd)) {
       body.get(PE).memory("i32.load", PE_LAYOUT.FP_ENABLED).op("i32.eqz");
       body.if(undefined, "unlikely");
       body.get(FUEL).return().end();
     }
-    if (this.#some(({ handler }) => handler.usesFloatingPointControl)) this.#keepFloatingPointControl();
+    if (this.#some(({ known }) => known.handler.usesFloatingPointControl)) this.#keepFloatingPointControl();
     body.get(PE).memory("i32.load", PE_LAYOUT.TLB_BANK).set(this.#bank);
     const done = body.block();
     const exits = this.#unsavedSets();
@@ -122,8 +131,8 @@ export class RegionEmitter {
     for (const name of this.#flow.order) {
       let state = this.#registers.entry(name);
       sets.add(state.unsaved);
-      for (const instruction of this.#region.blocks.get(name)?.instructions ?? []) {
-        state = after(state, this.#operands.use(instruction));
+      for (const { known } of this.#region.blocks.get(name)?.instructions ?? []) {
+        state = after(state, known.use);
         sets.add(state.unsaved);
       }
     }
@@ -166,7 +175,7 @@ export class RegionEmitter {
     const body = this.#body;
     this.#state = this.#registers.entry(name);
     if (instructions.length > 0) body.get(FUEL).i32(instructions.length).op("i32.sub").set(FUEL);
-    const lastEmitter = this.#instructions(block);
+    this.#instructions(block);
     const end = this.#state;
     switch (terminator.kind) {
       case "leave":
@@ -177,11 +186,11 @@ export class RegionEmitter {
         break;
       case "indirect":
         body.get(PE);
-        this.#pushLast(block, lastEmitter);
+        this.#pushLast(block);
         this.#exitToComputed();
         break;
       case "return":
-        this.#pushLast(block, lastEmitter);
+        this.#pushLast(block);
         body.tee(this.#place);
         this.#pushAddress(terminator.to.offset);
         body.op("i64.eq").if(undefined, "likely");
@@ -192,7 +201,7 @@ export class RegionEmitter {
         this.#exitToComputed();
         break;
       case "conditional":
-        this.#pushLast(block, lastEmitter);
+        this.#pushLast(block);
         body.if();
         this.#edge(block, terminator.taken);
         body.else();
@@ -202,34 +211,32 @@ export class RegionEmitter {
         body.unreachable();
         break;
     }
-    lastEmitter?.finish();
   }
 
-  /** Emits all instructions; the last one's emitter stays open for the terminator. */
-  #instructions({ instructions }: BasicBlock): HandlerEmitter | undefined {
-    let open: HandlerEmitter | undefined;
+  /** Emits all instructions but what the terminator makes of the last one. */
+  #instructions({ instructions }: BasicBlock): void {
     instructions.forEach((instruction, position) => {
-      open?.finish();
-      const use = this.#operands.use(instruction);
+      this.#handler.finish();
+      const { use, handler } = instruction.known;
       this.#operands.load(use.reads & ~this.#state.valid);
       this.#state = { valid: this.#state.valid | use.reads, unsaved: this.#state.unsaved };
       this.#operands.begin(instruction);
-      open = new HandlerEmitter(this.#frame(instruction, instructions.length - position));
-      open.emitStraight(instruction.handler.block);
+      this.#offset = instruction.offset;
+      this.#charged = instructions.length - position;
+      this.#handler.emitStraight(handler.block);
       this.#state = after(this.#state, use);
     });
-    return open;
   }
 
   /** The condition or target that the block's last instruction computed. */
-  #pushLast({ instructions }: BasicBlock, emitter: HandlerEmitter | undefined): void {
-    const last = instructions.at(-1)?.handler.block.statements.at(-1);
-    if (last?.kind === "branch") emitter?.push(last.target);
-    else if (last?.kind === "branchRelativeIf") emitter?.push(last.condition);
+  #pushLast({ instructions }: BasicBlock): void {
+    const last = instructions.at(-1)?.known.handler.block.statements.at(-1);
+    if (last?.kind === "branch") this.#handler.push(last.target);
+    else if (last?.kind === "branchRelativeIf") this.#handler.push(last.condition);
     else throw new Bug("a block's last instruction computes no branch");
   }
 
-  #frame(instruction: RegionInstruction, charged: number): HandlerFrame {
+  #frame(): HandlerFrame {
     const body = this.#body;
     return {
       body,
@@ -238,12 +245,13 @@ export class RegionEmitter {
       pe: PE,
       leave: this.#leave,
       leavesSlowCases: true,
-      pushPc: () => this.#pushAddress(instruction.offset),
+      pushPc: () => this.#pushAddress(this.#offset),
       pushBank: () => body.get(this.#bank),
-      ...this.#floatingPoint,
+      pushFpcr: () => this.#floatingPoint.pushFpcr(),
+      pushInexact: () => this.#floatingPoint.pushInexact(),
       spill: () => {},
       // This instruction and those after it in the block did not happen.
-      exit: () => this.#exitTo(instruction.offset, charged),
+      exit: () => this.#exitTo(this.#offset, this.#charged),
       jumpInPage: undefined,
       next: () => {
         throw new Bug("a region places its own branches");
@@ -263,6 +271,10 @@ export class RegionEmitter {
     const isReturn = from.terminator.kind === "return";
     // A caller's page was found where it is when the region came through it.
     if (to.page !== from.page && !isReturn) this.#guardPage(to);
+    if (!this.#tracked) {
+      this.#operands.save(this.#state.unsaved);
+      this.#state = NOTHING;
+    }
     this.#operands.load(this.#registers.entry(block).valid & ~this.#state.valid);
     if ((position.get(block) ?? 0) <= (position.get(from.name) ?? 0)) {
       const header = this.#loops.get(block);

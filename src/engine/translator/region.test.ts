@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { assemble } from "../../isa/assembler.ts";
 import { DECODER, IMPLEMENTED_FEATURES } from "../../isa/table.ts";
 import { type Handler, HandlerSet } from "../interpreter/handler-set.ts";
+import { InstructionWords } from "./instruction-words.ts";
 import {
   type CodePage,
   type Edge,
@@ -15,21 +16,28 @@ import {
 const UNDEFINED = 0;
 
 /** A page with a program at its start, else undefined words. */
-function pageOf(source: string, at = 0): RegionSource & { readonly made: Handler[] } {
+function pageOf(
+  source: string,
+  at = 0,
+): RegionSource & { readonly made: Handler[]; readonly handlers: HandlerSet } {
   const { bytes } = assemble(source, { origin: BigInt(at * 4) });
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const made: Handler[] = [];
+  const handlers = new HandlerSet();
   return {
     made,
-    decode: (word) => DECODER.decode(word, IMPLEMENTED_FEATURES),
-    handlers: new HandlerSet(),
+    handlers,
+    words: new InstructionWords({
+      decode: (word) => DECODER.decode(word, IMPLEMENTED_FEATURES),
+      handlers,
+      onNewHandler: (handler) => made.push(handler),
+    }),
     page: (delta) => (delta === 0 ? PAGE : undefined),
     word: (_, index) =>
       index >= at && index < at + bytes.length / 4 ? view.getUint32((index - at) * 4, true) : UNDEFINED,
     isKnown: () => true,
     isJumpedTo: () => true,
     isCalledOften: () => false,
-    onNewHandler: (handler) => made.push(handler),
   };
 }
 

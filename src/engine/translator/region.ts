@@ -1,6 +1,4 @@
-import type { Decoded } from "../../isa/decoder.ts";
-import type { BranchKind } from "../../isa/semantics.ts";
-import type { Handler, HandlerSet } from "../interpreter/handler-set.ts";
+import type { InstructionWords, KnownWord } from "./instruction-words.ts";
 
 /** Instructions of one page. */
 const PAGE_WORDS = 1024;
@@ -21,11 +19,11 @@ export interface CodePage {
   readonly records: number;
 }
 
-/** One instruction of a region: bytes from the start of the entry's page, its handler and operands. */
+/** One instruction of a region. */
 export interface RegionInstruction {
+  /** Bytes from the start of the entry's page. */
   readonly offset: number;
-  readonly decoded: Decoded;
-  readonly handler: Handler;
+  readonly known: KnownWord;
 }
 
 /** Where control may go: a block by its name, which the region may lack, and the offset of its code. */
@@ -66,8 +64,7 @@ export interface Region {
 }
 
 export interface RegionSource {
-  decode(word: number): Decoded | undefined;
-  readonly handlers: HandlerSet;
+  readonly words: InstructionWords;
   /** The page `delta` bytes from the entry's, when code there was executed lately in this translation context. */
   page(delta: number): CodePage | undefined;
   /** The word at a place (0 to 1023) of a page. */
@@ -78,8 +75,6 @@ export interface RegionSource {
   isJumpedTo(page: CodePage, index: number): boolean;
   /** True where so much calls it that it should be part of its callers. */
   isCalledOften(page: CodePage, index: number): boolean;
-  /** Told of every handler made for the first time, so that the interpreter has it too. */
-  onNewHandler(handler: Handler): void;
 }
 
 /** One activation of a function in the region. */
@@ -164,16 +159,12 @@ class RegionFinder {
   }
 
   /** The instruction at an offset, where the interpreter has been. */
-  #read(offset: number): RegionInstruction | undefined {
+  #read(offset: number): KnownWord | undefined {
     const page = this.#page(offset);
     if (page === undefined) return undefined;
     const index = (offset - page.delta) / 4;
     if (!this.#source.isKnown(page, index)) return undefined;
-    const decoded = this.#source.decode(this.#source.word(page, index));
-    if (decoded === undefined) return undefined;
-    const { handler, isNew } = this.#source.handlers.handlerOf(decoded);
-    if (isNew) this.#source.onNewHandler(handler);
-    return { offset, decoded, handler };
+    return this.#source.words.of(this.#source.word(page, index));
   }
 
   /** What direct branches reach from `entry`, calls aside: their targets, and how many instructions there are. */
@@ -184,19 +175,18 @@ class RegionFinder {
     while (pending.length > 0 && count < limit) {
       let offset = pending.pop() ?? entry;
       for (; count < limit; offset += 4) {
-        const instruction = this.#read(offset);
-        if (instruction === undefined) break;
+        const flow = this.#read(offset)?.flow;
+        if (flow === undefined) break;
         count++;
-        const flow = flowOf(instruction);
         if (flow.kind === "next") {
           if (leaders.has(offset + 4)) break;
           continue;
         }
         const targets =
           flow.kind === "goto"
-            ? [flow.target]
+            ? [offset + flow.distance]
             : flow.kind === "conditional"
-              ? [flow.target, offset + 4]
+              ? [offset + flow.distance, offset + 4]
               : flow.kind === "call"
                 ? [offset + 4]
                 : [];
@@ -226,12 +216,11 @@ class RegionFinder {
       if (offset > start && (isBorder || activation.leaders.has(offset))) {
         return end({ kind: "goto", to: this.#edge(activation, offset) });
       }
-      const instruction = instructions.length < room ? this.#read(offset) : undefined;
-      const flow = instruction === undefined ? undefined : flowOf(instruction);
-      if (instruction === undefined || flow === undefined || flow.kind === "leave") {
-        return end({ kind: "leave", offset });
-      }
-      instructions.push(instruction);
+      const known = instructions.length < room ? this.#read(offset) : undefined;
+      if (known === undefined || known.flow.kind === "leave") return end({ kind: "leave", offset });
+      const { flow } = known;
+      const target = "distance" in flow ? offset + flow.distance : offset;
+      instructions.push({ offset, known });
       offset += 4;
       switch (flow.kind) {
         case "next":
@@ -240,16 +229,16 @@ class RegionFinder {
           if (flow.branch !== "return" || activation.parent === undefined) return end({ kind: "indirect" });
           return end({ kind: "return", to: this.#edge(activation.parent, activation.returnTo) });
         case "goto":
-          return end({ kind: "goto", to: this.#edge(activation, flow.target) });
+          return end({ kind: "goto", to: this.#edge(activation, target) });
         case "call":
-          return end(this.#call(activation, flow.target, offset));
+          return end(this.#call(activation, target, offset));
         case "conditional":
           // A branch to the next instruction has one way to go: two edges to a block would have it emitted twice.
-          return flow.target === offset
+          return target === offset
             ? end({ kind: "goto", to: this.#edge(activation, offset) })
             : end({
                 kind: "conditional",
-                taken: this.#edge(activation, flow.target, true),
+                taken: this.#edge(activation, target, true),
                 next: this.#edge(activation, offset),
               });
       }
@@ -283,33 +272,4 @@ class RegionFinder {
 /** Calls reach 128 MiB; a few of them in a row stay far below 2^33 bytes. */
 function nameOf({ number }: Activation, offset: number): number {
   return number * 2 ** 34 + offset + 2 ** 33;
-}
-
-type Flow =
-  | { readonly kind: "next" | "leave" }
-  | { readonly kind: "indirect"; readonly branch: BranchKind }
-  | { readonly kind: "goto" | "call" | "conditional"; readonly target: number };
-
-/** Where an instruction may go, from its meaning. */
-function flowOf({ offset, decoded, handler }: RegionInstruction): Flow {
-  const { statements } = handler.block;
-  const last = statements.at(-1);
-  for (const statement of statements) {
-    // System instructions belong to the interpreter; a stack alignment check sits inside a `when`.
-    if (statement.kind === "processor") return { kind: "leave" };
-  }
-  const target = (): number => {
-    const operand = decoded.operands["offset"];
-    return typeof operand === "object" && operand.kind === "immediate" ? offset + Number(operand.value) : -1;
-  };
-  switch (last?.kind) {
-    case "branch":
-      return { kind: "indirect", branch: last.branch };
-    case "branchRelative":
-      return last.branch === "call" ? { kind: "call", target: target() } : { kind: "goto", target: target() };
-    case "branchRelativeIf":
-      return { kind: "conditional", target: target() };
-    default:
-      return { kind: "next" };
-  }
 }

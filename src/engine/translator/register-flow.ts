@@ -1,15 +1,6 @@
 import { type ControlFlow, insideEdges } from "./control-flow.ts";
-import type { Region, RegionInstruction } from "./region.ts";
-
-/** A set of a region's guest registers, one bit each. */
-export type RegisterSet = bigint;
-
-/** What an instruction does to guest registers. */
-export interface RegisterUse {
-  /** What must be in locals before it; conditionally written registers are among them. */
-  readonly reads: RegisterSet;
-  readonly writes: RegisterSet;
-}
+import type { Region } from "./region.ts";
+import type { RegisterSet, RegisterUse } from "./register-use.ts";
 
 /** What is known of registers at one place (row P1). */
 export interface RegisterState {
@@ -26,17 +17,27 @@ export interface RegisterState {
 export class RegisterFlow {
   readonly #entries = new Map<number, RegisterState>();
 
-  constructor(region: Region, flow: ControlFlow, use: (instruction: RegionInstruction) => RegisterUse) {
+  /** Not `tracked`: no block knows of another; each loads what it reads, and stores what it has written at its end. */
+  constructor(region: Region, flow: ControlFlow, tracked: boolean) {
+    if (!tracked) return;
     const touched = new Map<number, RegisterUse>();
-    for (const [name, { instructions }] of region.blocks) touched.set(name, together(instructions.map(use)));
+    for (const [name, { instructions }] of region.blocks) {
+      touched.set(name, together(instructions.map(({ known }) => known.use)));
+    }
     const edges = insideEdges(region, flow);
+    const incoming = new Map<number, number[]>();
+    for (const { from, to } of edges) {
+      const known = incoming.get(to);
+      if (known === undefined) incoming.set(to, [from]);
+      else known.push(from);
+    }
     const leaving = new Map<number, RegisterState>();
     for (const block of flow.order) {
-      const before = edges
-        .filter(({ from, to }) => to === block && isForward(flow, from, to))
-        .map(({ from }) => leaving.get(from) ?? NOTHING);
+      const before = (incoming.get(block) ?? [])
+        .filter((from) => isForward(flow, from, block))
+        .map((from) => leaving.get(from) ?? NOTHING);
       const loop = flow.loopHeaders.has(block)
-        ? together(loopBlocks(flow, edges, block).map((inside) => touched.get(inside) ?? NO_USE))
+        ? together(loopBlocks(flow, incoming, block).map((inside) => touched.get(inside) ?? NO_USE))
         : NO_USE;
       const unsaved = before.reduce((all, state) => all | state.unsaved, loop.writes);
       const common = before.length === 0 ? 0n : before.reduce((all, state) => all & state.valid, ~0n);
@@ -52,7 +53,8 @@ export class RegisterFlow {
   }
 }
 
-const NOTHING: RegisterState = { valid: 0n, unsaved: 0n };
+/** Everything is in memory, and only there. */
+export const NOTHING: RegisterState = { valid: 0n, unsaved: 0n };
 const NO_USE: RegisterUse = { reads: 0n, writes: 0n };
 
 /** The state after an instruction. */
@@ -61,7 +63,12 @@ export function after({ valid, unsaved }: RegisterState, { reads, writes }: Regi
 }
 
 function together(uses: readonly RegisterUse[]): RegisterUse {
-  return uses.reduce((a, b) => ({ reads: a.reads | b.reads, writes: a.writes | b.writes }), NO_USE);
+  let [reads, writes] = [0n, 0n];
+  for (const use of uses) {
+    reads |= use.reads;
+    writes |= use.writes;
+  }
+  return { reads, writes };
 }
 
 function isForward({ position }: ControlFlow, from: number, to: number): boolean {
@@ -71,17 +78,15 @@ function isForward({ position }: ControlFlow, from: number, to: number): boolean
 /** The natural loop of a header: what reaches one of its back edges without passing it, and itself. */
 function loopBlocks(
   flow: ControlFlow,
-  edges: readonly { from: number; to: number }[],
+  incoming: ReadonlyMap<number, readonly number[]>,
   header: number,
 ): number[] {
   const inside = new Set([header]);
-  const pending = edges
-    .filter(({ from, to }) => to === header && !isForward(flow, from, to))
-    .map((e) => e.from);
+  const pending = (incoming.get(header) ?? []).filter((from) => !isForward(flow, from, header));
   for (let block = pending.pop(); block !== undefined; block = pending.pop()) {
     if (inside.has(block)) continue;
     inside.add(block);
-    for (const { from, to } of edges) if (to === block) pending.push(from);
+    pending.push(...(incoming.get(block) ?? []));
   }
   return [...inside];
 }

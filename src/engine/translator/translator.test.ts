@@ -42,7 +42,15 @@ function setUp(source: string, recordPages = PAGES) {
     { get: (known, name: string) => known[name] ?? (() => 0) },
   );
   translator = new Translator({
-    ...{ threshold: 2, base: REGIONS, memory, table, firstTableIndex: FIRST_SLOT, records },
+    ...{
+      threshold: 2,
+      tracksRegisters: true,
+      base: REGIONS,
+      memory,
+      table,
+      firstTableIndex: FIRST_SLOT,
+      records,
+    },
     imports: { host },
     decode: (word) => DECODER.decode(word, IMPLEMENTED_FEATURES),
     handlers: new HandlerSet(),

@@ -1,5 +1,4 @@
 import { Bug } from "../../base/errors.ts";
-import type { Decoded } from "../../isa/decoder.ts";
 import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
 import { ModuleWriter } from "../../wasm/module-writer.ts";
 import {
@@ -8,9 +7,9 @@ import {
   type RegionLayout,
   translatorImports,
 } from "../interpreter/core-module.ts";
-import type { Handler, HandlerSet } from "../interpreter/handler-set.ts";
 import { HANDLER_REGION, HANDLER_UNDECODED, RECORD_SIZE, REGION_SLOT } from "../interpreter/record.ts";
 import type { RecordCache } from "../interpreter/record-cache.ts";
+import { InstructionWords, type WordSource } from "./instruction-words.ts";
 import { type CodePage, findRegion, type Region } from "./region.ts";
 import { RegionEmitter } from "./region-emitter.ts";
 import { REGION_MEMORY, REGION_SLOTS } from "./region-memory.ts";
@@ -19,6 +18,9 @@ const PAGE_WORDS = 1024;
 const PAGE_BYTES = 4096;
 /** Regions of one module: enough to spread a module's cost, few enough to keep a pause short. */
 const BATCH = 32;
+/** A module costs as much as several regions, so that requests wait for each other, but not longer than this many runs. */
+const ENOUGH = 8;
+const PATIENCE = 16;
 /** Below this threshold what runs rarely cannot be told from what never ran. */
 const LEAST_TELLING_THRESHOLD = 64;
 /** A function that is called this much less than the region's entry is jumped to is not worth a copy. */
@@ -27,18 +29,16 @@ const CALL_SHARE = 16;
 /** After so many modules that the host did not compile nothing more is tried. */
 const FAILURES = 8;
 
-export interface TranslatorHost {
+export interface TranslatorHost extends WordSource {
   readonly threshold: number;
+  readonly tracksRegisters: boolean;
   readonly base: number;
   readonly memory: WebAssembly.Memory;
   readonly table: WebAssembly.Table;
   readonly firstTableIndex: number;
   readonly imports: Record<string, Record<string, WebAssembly.ImportValue>>;
-  decode(word: number): Decoded | undefined;
-  readonly handlers: HandlerSet;
   readonly records: RecordCache;
   trace(frame: number, first: number, length: number): void;
-  onNewHandler(handler: Handler): void;
 }
 
 /** An entry to translate: its frame and place, the page's virtual address, and the soft-TLB bank it was reached by. */
@@ -70,11 +70,14 @@ export class Translator {
   readonly layout: RegionLayout;
   readonly #host: TranslatorHost;
   readonly #view: DataView;
+  readonly #words: InstructionWords;
   /** By each frame that a region was made from. */
   readonly #installed = new Map<number, Set<Installed>>();
   readonly #free: number[] = [];
   #nextSlot = 0;
   readonly #requests: Request[] = [];
+  /** Runs since the first of them. */
+  #waited = 0;
   regions = 0;
   invalidations = 0;
   modules = 0;
@@ -84,6 +87,7 @@ export class Translator {
 
   constructor(host: TranslatorHost) {
     this.#host = host;
+    this.#words = new InstructionWords(host);
     this.#view = new DataView(host.memory.buffer);
     this.layout = {
       table: host.firstTableIndex,
@@ -117,8 +121,16 @@ export class Translator {
     });
   }
 
+  /** Called after each run: translates what was requested once that makes a batch, or has waited for some runs. */
+  pause(): void {
+    if (this.#requests.length === 0) return;
+    const isEnough = this.#requests.length >= ENOUGH || this.#host.threshold < LEAST_TELLING_THRESHOLD;
+    if (isEnough || ++this.#waited >= PATIENCE) this.translateHot();
+  }
+
   /** Translates what was requested. Called between runs, when no record is at hand. */
   translateHot(): void {
+    this.#waited = 0;
     while (this.#requests.length > 0) this.#translate(this.#requests.splice(0, BATCH));
   }
 
@@ -133,11 +145,18 @@ export class Translator {
     importRuntimeFunctions(
       imports,
       regions.flatMap(({ region }) =>
-        [...region.blocks.values()].flatMap(({ instructions }) => instructions.map(({ handler }) => handler)),
+        [...region.blocks.values()].flatMap(({ instructions }) =>
+          instructions.map(({ known }) => known.handler),
+        ),
       ),
     );
     regions.forEach(({ region }, index) => {
-      new RegionEmitter(module.function(REGION_SIGNATURE, `r${index}`).body, imports, region).emit();
+      new RegionEmitter(
+        module.function(REGION_SIGNATURE, `r${index}`).body,
+        imports,
+        region,
+        this.#host.tracksRegisters,
+      ).emit();
     });
     const bytes = module.finish();
     const instance = this.#compile(bytes);
@@ -161,7 +180,7 @@ export class Translator {
 
   #find(request: Request): Region | undefined {
     const { frame, entry } = request;
-    const { decode, handlers, records, onNewHandler, threshold } = this.#host;
+    const { records, threshold } = this.#host;
     const view = this.#view;
     if (records.recordAt(frame, entry) === undefined) return undefined;
     for (const installed of this.#installed.get(frame) ?? []) {
@@ -174,14 +193,12 @@ export class Translator {
       handlerAt(record) === HANDLER_REGION ? threshold : view.getUint16(this.#counter(record), true);
     const region = findRegion(
       {
-        decode,
-        handlers,
+        words: this.#words,
         page: (delta) => this.#page(request, delta),
         word: (page, index) => view.getUint32(page.frame * PAGE_BYTES + index * 4, true),
         isKnown: (page, index) => handlerAt(recordOf(page, index)) !== HANDLER_UNDECODED,
         isJumpedTo: (page, index) => !isTelling || jumps(recordOf(page, index)) > 0,
         isCalledOften: (page, index) => !isTelling || jumps(recordOf(page, index)) >= threshold / CALL_SHARE,
-        onNewHandler,
       },
       entry * 4,
     );

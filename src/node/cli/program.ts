@@ -127,6 +127,14 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
         .default("translator"),
     )
     .addOption(
+      new Option(
+        "--dbt-regtrack <MODE>",
+        "off: translated code stores its registers after each block, for comparison",
+      )
+        .choices(["on", "off"])
+        .default("on"),
+    )
+    .addOption(
       new Option("--mmu <MODE>", "how addresses are translated: by shadow tables or by walking the guest's")
         .choices(["walk", "shadow"])
         .default(DEFAULT_MMU),

@@ -55,6 +55,7 @@ export interface RunOptions extends GuestChoice {
   readonly mmu: "walk" | "shadow";
   readonly tlbi: "full" | "incremental";
   readonly mmuCheck?: boolean;
+  readonly dbtRegtrack: "on" | "off";
   readonly deterministic?: boolean;
   readonly compat?: "vmware" | undefined;
   readonly timeScale?: GuestTimeChoice | undefined;
@@ -214,6 +215,7 @@ async function runWith(
     mmu: options.mmu,
     tlbi: options.tlbi,
     mmuCheck: options.mmuCheck ?? false,
+    registerTracking: options.dbtRegtrack !== "off",
     acpi: options.acpi,
     aliases: await readAliases(options.aliases, guest.deviceTree),
     files: await readFiles(options.load),
