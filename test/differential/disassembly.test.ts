@@ -38,7 +38,7 @@ function shouldBeOne({ pattern }: EncodedInstruction, word: number): number {
 }
 
 test("disassemble() prints what GNU objdump prints, with or without its aliases", {
-  timeout: 600_000,
+  timeout: 1_800_000,
 }, () => {
   const cases = wordsOfTable(Random.ofThisRun());
   const words = cases.map(({ word }) => word);
@@ -68,7 +68,7 @@ const REDUNDANT: readonly { readonly row: RegExp; readonly reason: string }[] = 
   { row: /^INS_asimdins_IV_v$/, reason: "bits of imm4 below the element's index are ignored" },
 ];
 
-test("assembleInstruction() rebuilds the word from our text", { timeout: 600_000 }, () => {
+test("assembleInstruction() rebuilds the word from our text", { timeout: 1_800_000 }, () => {
   const wrong = wordsOfTable(Random.ofThisRun()).flatMap(({ row, word }) => {
     const text = disassemble(word, PC);
     const { name } = row.instruction;
@@ -85,7 +85,7 @@ test("assembleInstruction() rebuilds the word from our text", { timeout: 600_000
 });
 
 test("assembleInstruction() gives the word for GNU objdump's text, with and without its aliases", {
-  timeout: 600_000,
+  timeout: 1_800_000,
 }, () => {
   const cases = wordsOfTable(Random.ofThisRun());
   const words = cases.map(({ word }) => word);
