@@ -125,7 +125,7 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
     LIMIT,
   );
 
-  test(
+  test.runIf(FULL)(
     "has the pages mapped that its kernel says, program by program",
     async () => {
       // Each fills its buffer, and then waits for a reader that never reads.
@@ -157,7 +157,7 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
     LIMIT,
   );
 
-  test(
+  test.runIf(FULL)(
     "has the kernel's half mapped as the kernel says",
     async () => {
       const [scan] = machine.scan({ space: "current", half: "kernel" }).scans;
@@ -209,7 +209,7 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
     LIMIT,
   );
 
-  test(
+  test.runIf(FULL)(
     "tells of every patch of its kernel's code, and can forbid them",
     async () => {
       const random = Random.ofThisRun();

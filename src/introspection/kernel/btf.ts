@@ -38,8 +38,12 @@ const UNION = 5;
 const ARRAY = 3;
 /** Types that only stand for another. */
 const TRANSPARENT: ReadonlySet<number> = new Set([8, 9, 10, 11, 18]);
-/** Depth of nested types that is followed. */
+/** Depth of nested types that is followed, and members that one look-up may pass. */
 const DEEPEST = 16;
+const MOST_MEMBERS = 100_000;
+const MOST_TYPES = 1_000_000;
+const MOST_TRIES = 32;
+const LONGEST_NAME = 256;
 
 /** The types of one kernel. */
 export class TypeInformation {
@@ -50,28 +54,34 @@ export class TypeInformation {
   /** Offset of each type by its number; 0 is void. */
   readonly #types: number[] = [0];
   readonly #structures = new Map<string, number>();
+  /** Members that the look-up under way may still pass: types of a guest's may nest without end. */
+  #left = 0;
 
   private constructor(bytes: Uint8Array, types: number, typesEnd: number, strings: number, end: number) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#strings = strings;
     this.#stringsEnd = end;
-    for (let at = types; at + TYPE_SIZE <= typesEnd; ) {
+    for (let at = types; at + TYPE_SIZE <= typesEnd && this.#types.length < MOST_TYPES; ) {
       const { kind, count } = this.#header(at);
       const following = KINDS[kind];
       if (following === undefined) break;
+      const next = at + TYPE_SIZE + following.fixed + following.each * count;
+      if (next > typesEnd) break;
       if (kind === STRUCT) {
         const name = this.#string(this.#view.getUint32(at, true));
         if (name !== "" && !this.#structures.has(name)) this.#structures.set(name, this.#types.length);
       }
       this.#types.push(at);
-      at += TYPE_SIZE + following.fixed + following.each * count;
+      at = next;
     }
   }
 
   /** The first type information in an image that knows processes. */
   static find(image: Uint8Array): TypeInformation | undefined {
+    let tries = 0;
     for (let at = findBytes(image, START); at >= 0; at = findBytes(image, START, at + 1)) {
+      if (++tries > MOST_TRIES) return undefined;
       const types = TypeInformation.parse(image.subarray(at));
       if (types?.sizeOf("task_struct") !== undefined) return types;
     }
@@ -100,6 +110,7 @@ export class TypeInformation {
     const number = this.#structures.get(structure);
     if (number === undefined) return undefined;
     let [type, offset] = [number, 0];
+    this.#left = MOST_MEMBERS;
     for (const part of path.split(".")) {
       const [, name = "", index] = /^(\w+)(?:\[(\d+)\])?$/.exec(part) ?? [];
       const member = this.#member(type, name, 0);
@@ -131,7 +142,7 @@ export class TypeInformation {
     if (at === undefined || depth > DEEPEST) return undefined;
     const { kind, count, flag } = this.#header(at);
     if (kind !== STRUCT && kind !== UNION) return undefined;
-    for (let index = 0; index < count; index++) {
+    for (let index = 0; index < count && this.#left-- > 0; index++) {
       const member = at + TYPE_SIZE + index * 12;
       const memberName = this.#string(this.#view.getUint32(member, true));
       const type = this.#view.getUint32(member + 4, true);
@@ -173,7 +184,7 @@ export class TypeInformation {
   #string(offset: number): string {
     const start = this.#strings + offset;
     if (start >= this.#stringsEnd) return "";
-    const end = this.#bytes.indexOf(0, start);
+    const end = Math.min(this.#bytes.indexOf(0, start), start + LONGEST_NAME);
     let text = "";
     for (let at = start; at < end; at++) text += String.fromCharCode(this.#bytes[at]!);
     return text;

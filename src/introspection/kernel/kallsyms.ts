@@ -28,7 +28,11 @@ const MARKER_STEP = 256;
 /** Bytes of the longest symbol's record. */
 const LONGEST_RECORD = 514;
 const FEWEST_SYMBOLS = 1000;
-const MOST_SYMBOLS = 4_000_000;
+const MOST_SYMBOLS = 1_000_000;
+/** Places that look like a table at first sight and are looked at closely; kernels have one or two. */
+const MOST_TRIES = 32;
+/** Letters of a name that are kept (Linux, KSYM_NAME_LEN). */
+const LONGEST_NAME = 512;
 /** The tokens of the digits, which every kernel has as they are. */
 const DIGITS = new TextEncoder().encode("0\x001\x002\x003\x004\x005\x006\x007\x008\x009\x00");
 const FIRST_DIGIT = "0".charCodeAt(0);
@@ -37,7 +41,9 @@ const FIRST_KERNEL_ADDRESS = 0xffff_0000_0000_0000n;
 /** Finds the table in a kernel's memory; undefined where there is none. `image` starts 8-byte aligned. */
 export function findKallsyms(image: Uint8Array): KallsymsLayout | undefined {
   const view = new DataView(image.buffer, image.byteOffset, image.length);
+  let tries = 0;
   for (let at = findBytes(image, DIGITS); at >= 0; at = findBytes(image, DIGITS, at + 1)) {
+    if (++tries > MOST_TRIES) return undefined;
     const found = layoutAround(image, view, at);
     if (found !== undefined) return found;
   }
@@ -51,7 +57,9 @@ export function* kernelSymbols(image: Uint8Array, layout: KallsymsLayout): Gener
   for (let index = 0; index < layout.count; index++) {
     const record = recordAt(image, at);
     let text = "";
-    for (let place = record.first; place < record.end; place++) text += layout.tokens[image[place]!];
+    for (let place = record.first; place < record.end && text.length < LONGEST_NAME; place++) {
+      text += layout.tokens[image[place]!];
+    }
     at = record.end;
     const address = layout.base + BigInt(view.getUint32(layout.offsets + index * 4, true));
     yield { address, type: text.slice(0, 1), name: text.slice(1) };

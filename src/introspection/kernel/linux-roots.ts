@@ -13,6 +13,8 @@ export interface KernelRoots {
 /** Name of the task that the kernel starts as. */
 const FIRST_TASK = new TextEncoder().encode("swapper");
 const NAME = /^[a-z0-9_]{2,55}$/;
+/** Places that are looked at closely. */
+const MOST_TRIES = 200_000;
 /** Bytes at the start of a module's name that are read. */
 const NAME_LENGTH = 56;
 
@@ -47,7 +49,9 @@ function findFirstTask(view: GuestView, image: KernelImage, types: TypeInformati
     types.offsetOf("task_struct", name),
   );
   if (comm === undefined || parent === undefined || tasks === undefined) return undefined;
+  let tries = 0;
   for (let at = findBytes(data.bytes, FIRST_TASK); at >= 0; at = findBytes(data.bytes, FIRST_TASK, at + 1)) {
+    if (++tries > MOST_TRIES) return undefined;
     const task = data.base + BigInt(at - comm);
     if (reader.u64(space, task + BigInt(parent)) !== task) continue;
     const node = task + BigInt(tasks);
@@ -66,11 +70,13 @@ function findModules(view: GuestView, image: KernelImage, types: TypeInformation
   const words = new DataView(data.bytes.buffer, data.bytes.byteOffset, data.bytes.length);
   const end = data.base + BigInt(data.bytes.length);
   const upper = Number(image.base >> 32n);
+  let tries = 0;
   for (let at = 0; at + 16 <= data.bytes.length; at += 8) {
     // Modules are loaded within 2 GiB of the kernel.
     if (Math.abs(words.getUint32(at + 4, true) - upper) > 1) continue;
     const next = words.getBigUint64(at, true);
     if ((next & 7n) !== 0n || (next >= image.base && next < end)) continue;
+    if (++tries > MOST_TRIES) return undefined;
     const head = data.base + BigInt(at);
     if (reader.u64(space, next + 8n) !== head) continue;
     const previous = words.getBigUint64(at + 8, true);

@@ -7,6 +7,9 @@ const TABLE_ADDRESS = 0xffff_ffff_f000n;
 /** Pages that one entry of a tree can name. */
 const LONGEST_SPAN = 65_535;
 
+/** Kernels are smaller. */
+const MOST_BYTES = 128n << 20n;
+
 /** Numbers by which the entries of a kernel's tree are known. */
 export const KERNEL_COOKIE = { TEXT: 1, READ_ONLY: 2 } as const;
 
@@ -26,6 +29,8 @@ export interface KernelPages {
 export function kernelPages(kernel: LinuxKernel, action: ProtectionAction): KernelPages | undefined {
   const [text, textEnd, end] = ["_stext", "_etext", "__init_begin"].map((name) => kernel.address(name));
   if (text === undefined || textEnd === undefined || end === undefined) return undefined;
+  // Symbols are the guest's word.
+  if (textEnd < text || end < textEnd || end - text > MOST_BYTES) return undefined;
   const root = Number(kernel.element.upperTables & TABLE_ADDRESS) / PAGE;
   const entries: TreeEntry[] = [];
   const virtual = new Map<number, bigint>();

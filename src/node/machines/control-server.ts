@@ -162,8 +162,12 @@ export class ControlServer {
     try {
       document = make();
     } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      client.end(`${JSON.stringify({ error: error.message } satisfies ControlAnswer)}\n`);
+      // A machine must not end because somebody looked at it.
+      const sentence =
+        error instanceof UserError
+          ? error.message
+          : `This is a defect of elvisor; please report it with this text: ${String(error)}`;
+      client.end(`${JSON.stringify({ error: sentence } satisfies ControlAnswer)}\n`);
       return;
     }
     client.end(`${JSON.stringify({} satisfies ControlAnswer)}\n${JSON.stringify(document)}`);
