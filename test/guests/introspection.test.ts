@@ -157,7 +157,7 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
     LIMIT,
   );
 
-  test.runIf(FULL)(
+  test(
     "has the kernel's half mapped as the kernel says",
     async () => {
       const [scan] = machine.scan({ space: "current", half: "kernel" }).scans;
@@ -190,7 +190,8 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
       expect(wx.scans.flatMap((half) => half.ranges)).toEqual([]);
       const named = new Map(machine.kernelSymbols().map(({ name, address }) => [name, address]));
       const [text, end] = [named.get("_stext")!, named.get("_etext")!];
-      expect(mapped(text, end).map(({ kernel, user }) => `${kernel} ${user}`)).toEqual(["r-x ---"]);
+      const rights = new Set(mapped(text, end).map(({ kernel, user }) => `${kernel} ${user}`));
+      expect([...rights]).toEqual(["r-x ---"]);
       expect(size(text, end)).toBe(Number(end - text));
       const code = /^ *([0-9a-f]+)-([0-9a-f]+) : Kernel code$/m.exec(await output("cat /proc/iomem"));
       expect(Number(mapped(text, end)[0]!.physical)).toBeGreaterThanOrEqual(Number(`0x${code![1]}`));
@@ -244,7 +245,7 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
         }));
       };
       const isCall = (word: number) => word >>> 26 === 0b100101;
-      for (let round = 0; round < (FULL ? 20 : 3); round++) {
+      for (let round = 0; round < (FULL ? 20 : 1); round++) {
         const wanted = Array.from({ length: 20 }, () => functions[random.below(functions.length)]!);
         const filter = `for f in ${wanted.join(" ")}; do echo $f; done > /t/set_ftrace_filter`;
         await output(`${filter}; echo function > /t/current_tracer`);
