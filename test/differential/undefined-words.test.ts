@@ -34,7 +34,7 @@ function isUntried(word: number): boolean {
 }
 
 test(`${COUNT} random words are UNDEFINED where QEMU's Neoverse N1 raises SIGILL`, {
-  timeout: 900_000,
+  timeout: 1_800_000,
 }, () => {
   const random = Random.ofThisRun();
   console.log(`seed ${random.seed}`);
