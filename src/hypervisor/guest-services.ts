@@ -12,6 +12,8 @@ import { MessageChannels } from "./vmware/message-channels.ts";
 export type Compatibility = "vmware";
 
 export interface GuestServicesOptions {
+  /** Whether calls are answered at first. */
+  readonly enabled?: boolean;
   readonly compatibility: Compatibility | undefined;
   readonly facts: Omit<BackdoorFacts, "syncsTime" | "wallMicroseconds">;
   /** Seconds since 1970, and a clock for limits, in seconds. */
@@ -24,6 +26,8 @@ export interface GuestServicesOptions {
 /** What a guest may ask of its hypervisor, through all doors (spec 2.4.4), and what it has left there. */
 export class GuestServices {
   readonly info: GuestInfo = new GuestInfo();
+  /** Whether calls are answered; otherwise the instructions do what the architecture says. */
+  enabled: boolean;
   readonly #host: ServiceHost;
   readonly #limit: RateLimit;
   readonly #doors: RegisterDoors;
@@ -31,6 +35,7 @@ export class GuestServices {
   readonly #channels: MessageChannels;
 
   constructor(options: GuestServicesOptions) {
+    this.enabled = options.enabled ?? true;
     const { info } = this;
     const { compatibility, facts, log } = options;
     const wallMicroseconds = (): bigint => BigInt(Math.floor(options.wallSeconds() * 1e6));
@@ -60,12 +65,12 @@ export class GuestServices {
 
   /** MRS XZR, MDCCSR_EL0 or BRK #0x5658 was executed. */
   registerCall(caller: GuestCaller): CallOutcome {
-    return this.#doors.call(caller);
+    return this.enabled ? this.#doors.call(caller) : "not ours";
   }
 
   /** HVC with a function identifier of the vendor's range. */
   smcccCall(caller: GuestCaller): CallOutcome {
-    return callSmccc(this.#host, this.#limit, caller);
+    return this.enabled ? callSmccc(this.#host, this.#limit, caller) : "not ours";
   }
 
   tools(): ToolsState {

@@ -59,6 +59,10 @@ export interface MachineParts {
   readonly onVariablesWritten?: FlashWritten | undefined;
   /** Another hypervisor's guest interface to answer besides our own. */
   readonly compatibility?: Compatibility | undefined;
+  /** 16 bytes by which the hypervisor knows the machine; zeros unless given. */
+  readonly uuid?: Uint8Array | undefined;
+  /** Whether the guest may call the hypervisor, at first; it may unless given. */
+  readonly guestServices?: boolean | undefined;
   /** How fast the guest's counters run, and by which means; at the machine's pace unless given. */
   readonly time?: GuestTimeChoice | undefined;
   /** Lines that the guest logs with its host. */
@@ -238,8 +242,9 @@ export class Machine implements PowerController {
     });
     this.guestTrees = new GuestTrees(this.guest, this.monitor);
     this.services = new GuestServices({
+      enabled: parts.guestServices ?? true,
       compatibility: parts.compatibility,
-      facts: { memoryBytes, counterFrequency: COUNTER_FREQUENCY, uuid: new Uint8Array(16) },
+      facts: { memoryBytes, counterFrequency: COUNTER_FREQUENCY, uuid: parts.uuid ?? new Uint8Array(16) },
       wallSeconds: () => clock.wallSeconds(),
       seconds: () => clock.ticks() / COUNTER_FREQUENCY,
       log: (text) => parts.onGuestLog?.(text),

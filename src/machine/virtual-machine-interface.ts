@@ -160,6 +160,8 @@ export interface VirtualMachineOptions {
    * How fast the guest's counters and timers run, and how that is done: unless given at the host's pace, and "scaled".
    */
   readonly time?: GuestTimeChoice | undefined;
+  /** Whether the guest may call its hypervisor (docs/reference/services.md), at first; it may unless given. */
+  readonly guestServices?: boolean | undefined;
   /** Lines that the guest logs with its host (service "log", VMware's "log"). */
   readonly onGuestLog?: ((text: string) => void) | undefined;
   /** Where virtio devices sit for which nothing else is said. "mmio" unless given. */
@@ -219,6 +221,8 @@ export interface MemoryBalloon {
 
 /** What the guest's tools and its hypervisor tell each other. */
 export interface GuestTools {
+  /** Whether calls are answered. While not, their instructions do what the architecture says. */
+  services: boolean;
   /** Named values that the guest or the host has set; bytes. */
   readonly info: ReadonlyMap<string, Uint8Array>;
   /** Sets a named value for the guest to read. A key or value that is too long is a UserError. */

@@ -12,6 +12,7 @@ import { InstructionTime } from "./instruction-time.ts";
 import { Introspection } from "./introspection.ts";
 import { Machine } from "./machine.ts";
 import { MachineClock, type TimeSource } from "./machine-clock.ts";
+import { machineIdentity, machineUuid } from "./machine-identity.ts";
 import type { OrderedDrives } from "./ordered-drives.ts";
 import { OutputQueue } from "./output-queue.ts";
 import { Peripherals } from "./peripherals.ts";
@@ -55,11 +56,12 @@ export async function createVirtualMachine(
       { exitStatus: 2 },
     );
   }
-  const plan = await prepareBoot(options);
+  const identity = machineIdentity(options);
+  const plan = await prepareBoot({ ...options, identity });
   let machine: RunningMachine | undefined;
   const network = await openGuestNetwork(options, hostNetwork, () => machine?.wake());
   try {
-    machine = new RunningMachine(options, plan, host, network);
+    machine = new RunningMachine({ ...options, identity }, plan, host, network);
     return machine;
   } catch (error) {
     await network?.network.close();
@@ -69,6 +71,12 @@ export async function createVirtualMachine(
 
 function guestTools(services: GuestServices): GuestTools {
   return {
+    get services() {
+      return services.enabled;
+    },
+    set services(wanted) {
+      services.enabled = wanted;
+    },
     info: services.info.entries(),
     set(key, value) {
       if (services.info.set(key, value)) return;
@@ -271,6 +279,8 @@ function makeMachine(
       onSignal,
       compatibility: options.compatibility,
       time: options.time,
+      guestServices: options.guestServices,
+      uuid: machineUuid(options.identity),
       onGuestLog: options.onGuestLog,
       onVariablesWritten: options.variables?.write,
       memoryManagement: {

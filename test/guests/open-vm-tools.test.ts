@@ -1,11 +1,10 @@
-import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CpioEntry } from "../../src/node/images/cpio.ts";
 import { BOOT_LIMIT, type Guest, startGuest } from "../support/guest.ts";
+import { compileForGuest } from "../support/guest-c.ts";
 import { unpackedPackages } from "../support/guest-packages.ts";
 import { Random } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary-directory.ts";
@@ -65,11 +64,9 @@ function valuesProgram(files: readonly CpioEntry[]): Uint8Array {
   if (library?.kind !== "file") throw new Error("open-vm-tools has no libvmtools.so");
   const { content } = library;
   return withTemporaryDirectory((directory) => {
-    const [so, program] = [join(directory, "libvmtools.so.0"), join(directory, "values")];
+    const so = join(directory, "libvmtools.so.0");
     writeFileSync(so, content);
-    const source = fileURLToPath(new URL("../support/guestinfo-values.c", import.meta.url));
-    execFileSync("aarch64-linux-gnu-gcc", ["-O1", "-o", program, source, so, "-Wl,--allow-shlib-undefined"]);
-    return readFileSync(program);
+    return compileForGuest("guestinfo-values.c", [so, "-Wl,--allow-shlib-undefined"]);
   });
 }
 
@@ -94,7 +91,7 @@ beforeAll(async () => {
       file("etc/vmware-tools/tools.conf", TOOLS_CONFIGURATION),
     ],
   });
-  await guest.ready();
+  await guest.ready(BOOT_LIMIT * 3);
   await guest.output(
     `cd /debian; mkdir -p proc sys dev tmp run var/log; for d in proc sys dev tmp run; do mount --bind /$d $d; done
     for name in sh echo reboot poweroff; do ln -s /bin/busybox usr/bin/$name; done; cp /bin/busybox usr/bin/busybox

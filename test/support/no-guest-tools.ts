@@ -2,6 +2,7 @@ import type { GuestPace, GuestTools } from "../../src/machine/virtual-machine-in
 
 /** Of a machine whose guest has no tools. */
 export const NO_GUEST_TOOLS: GuestTools = {
+  services: false,
   info: new Map(),
   set: () => {},
   state: () => ({

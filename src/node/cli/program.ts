@@ -151,6 +151,7 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
         "also answer another hypervisor's guest interface: vmware, for open-vm-tools",
       ).choices(["vmware"]),
     )
+    .option("--no-guest-services", "answer no calls of the guest's to its hypervisor")
     .option(
       "--time-scale <FACTOR[,trap]>",
       "let the guest's clock run slower or faster, such as 0.5x; trap: by converting at each access (default: 1x)",

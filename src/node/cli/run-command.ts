@@ -58,6 +58,7 @@ export interface RunOptions extends GuestChoice {
   readonly dbtRegtrack: "on" | "off";
   readonly deterministic?: boolean;
   readonly compat?: "vmware" | undefined;
+  readonly guestServices?: boolean;
   readonly timeScale?: GuestTimeChoice | undefined;
   readonly secure?: boolean;
   readonly virtualization?: boolean;
@@ -210,6 +211,7 @@ async function runWith(
     balloon: options.balloon === undefined ? undefined : { bytes: options.balloon },
     compatibility: options.compat,
     time: options.timeScale,
+    guestServices: options.guestServices ?? true,
     onGuestLog: (text) => void host.stderr.write(`elvisor: The guest logs: ${printable(text)}\n`),
     engine: options.engine,
     mmu: options.mmu,
