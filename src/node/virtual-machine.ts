@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { EventEmitter } from "node:events";
 import { Duplex } from "node:stream";
 import { UserError } from "../base/errors.ts";
+import type { Compatibility } from "../hypervisor/guest-services.ts";
 import type { KernelSymbol } from "../introspection/kernel/kallsyms.ts";
 import type {
   ProtectionDocument,
@@ -42,6 +43,8 @@ export interface CreateOptions {
   readonly drives?: readonly string[] | undefined;
   /** The user-mode network; without, the guest has no network card. */
   readonly net?: NetworkOptions | undefined;
+  /** Another hypervisor's guest interface, answered besides our own: "vmware" for open-vm-tools. */
+  readonly compatibility?: Compatibility | undefined;
   /** The size of the console's terminal. */
   readonly terminal?: { readonly columns: number; readonly rows: number } | undefined;
   /** Where images come from and go to; this user's settings unless given. */
@@ -161,6 +164,7 @@ export class VirtualMachine implements AsyncDisposable {
         decompressors: KERNEL_DECOMPRESSORS,
         drives,
         net: options.net,
+        compatibility: options.compatibility,
         serial: (bytes) => void self?.events.emit("serial", bytes),
         console: hvc,
         sockets: true,

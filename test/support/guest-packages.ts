@@ -17,7 +17,7 @@ const ORIGIN = "the mirror";
  * directory that holds them, which is kept between runs.
  */
 export async function packagesBesideSystem(names: readonly string[]): Promise<string> {
-  const { directory } = await fetchPackages(names, (universe) => {
+  const { directory } = await fetchPackages(names, "beside-system", (universe) => {
     const system = systemPackages(universe);
     const there = new Set(resolvePackages(universe, system, ORIGIN).map(({ name }) => name));
     return resolvePackages(universe, [...system, ...names], ORIGIN).filter(({ name }) => !there.has(name));
@@ -34,7 +34,9 @@ export async function unpackedPackages(
   root: string,
   isWanted: (path: string) => boolean,
 ): Promise<CpioEntry[]> {
-  const { files } = await fetchPackages(names, (universe) => resolvePackages(universe, names, ORIGIN));
+  const { files } = await fetchPackages(names, "all", (universe) =>
+    resolvePackages(universe, names, ORIGIN),
+  );
   const entries: CpioEntry[] = [];
   const directories = new Set<string>();
   const addDirectory = (path: string): void => {
@@ -62,6 +64,7 @@ export async function unpackedPackages(
 
 async function fetchPackages(
   names: readonly string[],
+  kind: "all" | "beside-system",
   choose: (universe: PackageUniverse) => readonly SystemPackage[],
 ): Promise<{ directory: string; files: string[] }> {
   const cache = new ImageCache(cacheDirectory(process.env));
@@ -70,7 +73,7 @@ async function fetchPackages(
   try {
     const archive = new Archive(await findMirror(settings), {}, cache.lists, SILENT_PROGRESS);
     const universe = await archive.universe("bookworm");
-    const directory = join(cache.downloads, `test-${names.join("-")}`);
+    const directory = join(cache.downloads, `test-${kind}-${names.join("-")}`);
     await mkdir(directory, { recursive: true });
     const files: string[] = [];
     for (const { url, size, sha256, name, version } of choose(universe)) {
