@@ -34,9 +34,7 @@ export async function unpackedPackages(
   root: string,
   isWanted: (path: string) => boolean,
 ): Promise<CpioEntry[]> {
-  const { files } = await fetchPackages(names, "all", (universe) =>
-    resolvePackages(universe, names, ORIGIN),
-  );
+  const { files } = await fetchPackages(names, "all", (universe) => resolvePackages(universe, names, ORIGIN));
   const entries: CpioEntry[] = [];
   const directories = new Set<string>();
   const addDirectory = (path: string): void => {
