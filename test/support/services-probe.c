@@ -1,0 +1,221 @@
+/*
+ * What programs see of the hypervisor's doors and of the guest's time; a static program for the guest. The first
+ * argument says what is looked at; one line of results is printed.
+ */
+#define _GNU_SOURCE
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include <elf.h>
+
+#define MAGIC 0x454c5649UL
+#define CALL (0x86UL << 32)
+
+static volatile int caught, caught_code;
+static volatile uintptr_t caught_address, caught_pc;
+
+static void on_signal(int number, siginfo_t *info, void *context) {
+  ucontext_t *user = context;
+  caught = number;
+  caught_code = info->si_code;
+  caught_address = (uintptr_t)info->si_addr;
+  caught_pc = user->uc_mcontext.pc;
+  user->uc_mcontext.pc += 4;
+}
+
+static void catch_all(void) {
+  struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
+  sigaction(SIGTRAP, &action, NULL);
+  sigaction(SIGILL, &action, NULL);
+}
+
+/* Calls code with the registers of a call to service 0, or with others. Returns X0 and X1. */
+static uint64_t run_code(void *code, uint64_t magic, uint64_t call, uint64_t *second) {
+  register uint64_t x0 asm("x0") = magic;
+  register uint64_t x1 asm("x1") = 0x1111;
+  register uint64_t x2 asm("x2") = 0;
+  register uint64_t x3 asm("x3") = 0;
+  register uint64_t x7 asm("x7") = call;
+  register void *x16 asm("x16") = code;
+  asm volatile("blr %5" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3), "+r"(x7), "+r"(x16)
+               : : "x30", "x4", "x5", "x6", "memory");
+  *second = x1;
+  return x0;
+}
+
+/* Words and a RET behind each. */
+static uint32_t *make_code(int count, uint32_t (*word)(int)) {
+  size_t bytes = (size_t)count * 8;
+  uint32_t *code = mmap(NULL, bytes, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  for (int index = 0; index < count; index++) {
+    code[index * 2] = word(index);
+    code[index * 2 + 1] = 0xd65f03c0;
+  }
+  __builtin___clear_cache((char *)code, (char *)code + bytes);
+  return code;
+}
+
+static uint32_t brk_word(int immediate) { return 0xd4200000u | (uint32_t)immediate << 5; }
+static uint32_t channel_word(int rt) { return 0xd5330100u | (uint32_t)rt; }
+
+/* Every so many-th immediate of BRK and 0x5658, with (`calling`) the registers of a call or without. */
+static void breakpoints(int every, int calling) {
+  uint32_t *code = make_code(65536, brk_word);
+  int trapped = 0, served = 0, wrong = 0, last = -1;
+  for (int immediate = 0; immediate < 65536; immediate++) {
+    uint64_t second;
+    if (immediate % every != 0 && immediate != 0x5658) continue;
+    caught = 0;
+    uint64_t first = run_code(code + immediate * 2, calling ? MAGIC : 1, calling ? CALL : 0, &second);
+    uintptr_t here = (uintptr_t)(code + immediate * 2);
+    if (caught == SIGTRAP && caught_code == 1 && caught_address == here && caught_pc == here && second == 0x1111)
+      trapped++;
+    else if (caught == 0 && first == 0 && second == 1) served++, last = immediate;
+    else wrong++;
+  }
+  printf("trapped %d, served %d, wrong %d, last %#x\n", trapped, served, wrong, last);
+}
+
+/* MRS Xt, MDCCSR_EL0 for every register but the stack's; then XZR with a call's registers. */
+static void channel(void) {
+  uint32_t *code = make_code(32, channel_word);
+  int ill = 0, other = 0;
+  uint64_t second;
+  for (int rt = 0; rt < 32; rt++) {
+    caught = 0;
+    if (rt == 30) { ill++; continue; } /* The RET behind it needs X30. */
+    run_code(code + rt * 2, rt == 31 ? 1 : MAGIC, CALL, &second);
+    if (caught == SIGILL && caught_code == ILL_ILLOPC) ill++;
+    else other++;
+  }
+  caught = 0;
+  uint64_t first = run_code(code + 62, MAGIC, CALL, &second);
+  printf("ill %d, other %d, call %s\n", ill, other, caught == SIGILL ? "ill" : first == 0 && second == 1 ? "served" : "wrong");
+}
+
+/* Calls by one door from one element. */
+static void calls(const char *door, int count) {
+  uint32_t *code = strcmp(door, "channel") == 0 ? make_code(32, channel_word) + 62 : make_code(65536, brk_word) + 0x5658 * 2;
+  int served = 0, refused = 0;
+  uint64_t second;
+  while (served < count) {
+    caught = 0;
+    if (run_code(code, MAGIC, CALL, &second) == 0 && caught == 0) served++;
+    else if (++refused % 1000 == 0) usleep(1000);
+  }
+  printf("served %d\n", served);
+}
+
+static int64_t raw_nanoseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC_RAW, &now);
+  return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+/* Service 1, the host's time; 0 where it is not served. */
+static int64_t host_nanoseconds(void) {
+  register uint64_t x0 asm("x0") = MAGIC;
+  register uint64_t x1 asm("x1") = 0;
+  register uint64_t x2 asm("x2") = 1;
+  register uint64_t x3 asm("x3") = 0;
+  register uint64_t x7 asm("x7") = CALL;
+  asm volatile("mrs xzr, mdccsr_el0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3), "+r"(x7) : : "x4", "x5", "x6", "memory");
+  return x0 == 0 ? (int64_t)x1 : 0;
+}
+
+/* Both clocks at one moment: of some readings those that are closest together. */
+static void both_clocks(int64_t *guest, int64_t *host) {
+  int64_t best = INT64_MAX;
+  for (int reading = 0; reading < 200; reading++) {
+    int64_t before = host_nanoseconds(), now = raw_nanoseconds(), after = host_nanoseconds();
+    if (after - before >= best) continue;
+    best = after - before;
+    *guest = now;
+    *host = before + best / 2;
+  }
+}
+
+/* Guest's time in the host's, over so many milliseconds of the host's. */
+static void ratio(int milliseconds) {
+  int64_t guest0, host0, guest1, host1;
+  both_clocks(&guest0, &host0);
+  do usleep(2000);
+  while (host_nanoseconds() - host0 < milliseconds * 1000000LL);
+  both_clocks(&guest1, &host1);
+  printf("%.6f\n", (double)(guest1 - guest0) / (double)(host1 - host0));
+}
+
+/* Four processes look at the clock in turn, for so many milliseconds of the host's: it must not go back. */
+static void monotonic(int milliseconds) {
+  struct { atomic_int lock; int64_t last; int back; int64_t readings; } *shared =
+      mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  int64_t end = host_nanoseconds() + milliseconds * 1000000LL;
+  for (int cpu = 0; cpu < 4; cpu++) {
+    if (fork() != 0) continue;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    sched_setaffinity(0, sizeof set, &set);
+    for (int round = 0; round % 256 != 0 || host_nanoseconds() < end; round++) {
+      int zero = 0;
+      while (!atomic_compare_exchange_weak(&shared->lock, &zero, 1)) zero = 0, sched_yield();
+      int64_t now = raw_nanoseconds();
+      if (now < shared->last) shared->back++;
+      shared->last = now;
+      shared->readings++;
+      atomic_store(&shared->lock, 0);
+    }
+    _exit(0);
+  }
+  while (wait(NULL) > 0);
+  printf("back %d of %s\n", shared->back, shared->readings > 1000 ? "many" : "few");
+}
+
+/* Steps through a program and mixes every PC and signal into one number. */
+static void steps(int count, char **command) {
+  pid_t child = fork();
+  if (child == 0) {
+    personality(ADDR_NO_RANDOMIZE);
+    ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+    execv(command[0], command);
+    _exit(127);
+  }
+  uint64_t hash = 0;
+  int status, done = 0;
+  waitpid(child, &status, 0);
+  for (; done < count && WIFSTOPPED(status); done++) {
+    struct { uint64_t x[31], sp, pc, pstate; } registers;
+    struct iovec vector = {&registers, sizeof registers};
+    ptrace(PTRACE_GETREGSET, child, NT_PRSTATUS, &vector);
+    hash = (hash ^ registers.pc ^ WSTOPSIG(status)) * 0x100000001b3UL;
+    ptrace(PTRACE_SINGLESTEP, child, NULL, NULL);
+    waitpid(child, &status, 0);
+  }
+  kill(child, SIGKILL);
+  printf("%d steps, %016lx\n", done, hash);
+}
+
+int main(int argc, char **argv) {
+  const char *what = argc > 1 ? argv[1] : "";
+  catch_all();
+  if (strcmp(what, "breakpoints") == 0) breakpoints(atoi(argv[2]), argc > 3);
+  else if (strcmp(what, "channel") == 0) channel();
+  else if (strcmp(what, "calls") == 0) calls(argv[2], atoi(argv[3]));
+  else if (strcmp(what, "ratio") == 0) ratio(atoi(argv[2]));
+  else if (strcmp(what, "monotonic") == 0) monotonic(atoi(argv[2]));
+  else if (strcmp(what, "steps") == 0) steps(atoi(argv[2]), argv + 3);
+  else return 2;
+  return 0;
+}
