@@ -11,7 +11,10 @@ import { VIRT_MAP } from "../platform/virt-map.ts";
  */
 function image(words: readonly number[], mdscr: number, expectedClass: number): Uint8Array {
   // The vectors' 16 entries of 128 bytes; only "current level with SP_ELx, synchronous" is right.
-  const entries = Array.from({ length: 16 }, (_, at) => `${at === 4 ? "b taken" : "b lost"}\n        .balign 128`);
+  const entries = Array.from(
+    { length: 16 },
+    (_, at) => `${at === 4 ? "b taken" : "b lost"}\n        .balign 128`,
+  );
   const source = `
         b start
         .balign 2048
@@ -124,7 +127,13 @@ describe("the doors from EL1", () => {
   });
 
   test("the debug channel's status is 0, except for a call", () => {
-    expect(run([CHANNEL_READ, CHANNEL_CALL])).toMatchObject({ done: 1n, wrong: 0, served: 1, last: 1, values: 0 });
+    expect(run([CHANNEL_READ, CHANNEL_CALL])).toMatchObject({
+      done: 1n,
+      wrong: 0,
+      served: 1,
+      last: 1,
+      values: 0,
+    });
     const closed = run([CHANNEL_READ, CHANNEL_CALL], { open: false });
     expect(closed).toMatchObject({ done: 1n, taken: 0, wrong: 0, served: 0, values: 0 });
   });

@@ -37,7 +37,10 @@ describe("wrong usage ends with status 2", () => {
     [["run", "--timeout", "soon"], /'soon' is invalid. It must be a number of seconds/],
     [["run", "--engine", "warp"], /'warp' is invalid. Allowed choices are translator, interpreter/],
     [["run", "--time-scale", "0"], /A guest whose time stands still does not start/],
-    [["run", "--time-scale", "1e9x"], /"1e9x" is no time scale; give a factor from 0.001 to 100 such as 0.5x/],
+    [
+      ["run", "--time-scale", "1e9x"],
+      /"1e9x" is no time scale; give a factor from 0.001 to 100 such as 0.5x/,
+    ],
     [["run", "--time-scale", "2x,warp"], /"2x,warp" is no time scale/],
     [["time", "work", "-1"], /"-1" is no time scale/],
     [["time", "work", "200x"], /"200x" is no time scale/],
