@@ -125,7 +125,7 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
     LIMIT,
   );
 
-  test.runIf(FULL)(
+  test(
     "has the pages mapped that its kernel says, program by program",
     async () => {
       // Each fills its buffer, and then waits for a reader that never reads.
@@ -210,7 +210,7 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
     LIMIT,
   );
 
-  test.runIf(FULL)(
+  test(
     "tells of every patch of its kernel's code, and can forbid them",
     async () => {
       const random = Random.ofThisRun();
