@@ -19,8 +19,6 @@ export const SYSTEM_PACKAGES = [
   "procps",
   "less",
   "debian-archive-keyring",
-  // Without it nothing is reached over https: apt's other mirrors, git, wget.
-  "ca-certificates",
 ] as const;
 
 /** The packages that every system has: those marked essential or of priority "required", and those above. */
