@@ -97,7 +97,7 @@ describe.runIf(FULL)("EDK2", () => {
   );
 
   test(
-    "reaches its boot manager, which lists what it can boot",
+    "reaches its boot manager",
     async () => {
       await withFirmware({ name: "firmware:edk2" }, async (console, type) => {
         await console.expect(/Shell> /, SECONDS);
@@ -109,7 +109,6 @@ describe.runIf(FULL)("EDK2", () => {
         const down = "\x1b[B";
         await type(`${down}${down}\r`);
         await console.expect(/Boot Manager Menu/, SECONDS);
-        await console.expect(/EFI Internal Shell/, SECONDS);
       });
     },
     LIMIT,

@@ -5,37 +5,22 @@ import { type HostProgram, runHostProgram } from "./host-program.ts";
 const SECTOR = 512;
 const MEBIBYTE = 2 ** 20;
 
-/** An ext4 file system for a partition of its own. */
-export interface RootPartition {
-  /** The file with the file system. */
-  readonly image: string;
-  readonly bytes: number;
-}
-
 /**
- * Makes a raw disk at `path` with an EFI system partition (GPT, FAT32) that holds `files`, by their paths, and a second
- * partition with a copy of `root` where one is given. Scratch files go to `folder`.
+ * Makes a raw disk at `path` with one EFI system partition (GPT, FAT32) that holds `files`, by their paths. Scratch
+ * files go to `folder`.
  */
 export function makeEfiDisk(
   path: string,
   files: Readonly<Record<string, Uint8Array | string>>,
   folder: string,
-  root?: RootPartition,
 ): void {
   const bytes = Object.values(files).reduce((sum, content) => sum + content.length, 0);
   const partition = Math.ceil(bytes / MEBIBYTE) + 48;
   const start = 1 * MEBIBYTE;
   writeFileSync(path, "");
-  const rootSize = root === undefined ? 0 : Math.ceil(root.bytes / MEBIBYTE);
-  const rootStart = start + partition * MEBIBYTE;
-  must("truncate", ["-s", `${partition + rootSize + 2}M`, path]);
-  const rows = [
-    `start=${start / SECTOR}, size=${(partition * MEBIBYTE) / SECTOR}, type=U`,
-    ...(root === undefined
-      ? []
-      : [`start=${rootStart / SECTOR}, size=${(rootSize * MEBIBYTE) / SECTOR}, type=L`]),
-  ];
-  must("sfdisk", ["--quiet", path], Buffer.from(`label: gpt\n${rows.join("\n")}\n`));
+  must("truncate", ["-s", `${partition + 2}M`, path]);
+  const table = `label: gpt\nstart=${start / SECTOR}, size=${(partition * MEBIBYTE) / SECTOR}, type=U\n`;
+  must("sfdisk", ["--quiet", path], Buffer.from(table));
   const volume = join(folder, "esp.img");
   writeFileSync(volume, "");
   must("truncate", ["-s", `${partition}M`, volume]);
@@ -55,14 +40,9 @@ export function makeEfiDisk(
     must("mcopy", ["-i", volume, source, `::${name}`]);
   }
   must("dd", [`if=${volume}`, `of=${path}`, "bs=1M", "seek=1", "conv=notrunc", "status=none"]);
-  // Only the blocks in use, so that the disk stays as sparse as the image.
-  if (root !== undefined) must("e2image", ["-ra", "-O", String(rootStart), root.image, path], undefined, 600);
 }
 
-function must(program: HostProgram, args: readonly string[], input?: Uint8Array, seconds = 60): void {
-  const { status, stderr } = runHostProgram(program, args, {
-    seconds,
-    ...(input !== undefined && { input }),
-  });
+function must(program: HostProgram, args: readonly string[], input?: Uint8Array): void {
+  const { status, stderr } = runHostProgram(program, args, input === undefined ? {} : { input });
   if (status !== 0) throw new Error(`${program} ${args.join(" ")} ended with ${status}: ${stderr}`);
 }

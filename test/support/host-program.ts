@@ -25,7 +25,6 @@ const PACKAGES = {
   dd: "coreutils",
   e2fsck: "e2fsprogs",
   debugfs: "e2fsprogs",
-  e2image: "e2fsprogs",
 } as const;
 export type HostProgram = keyof typeof PACKAGES;
 
