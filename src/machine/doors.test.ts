@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { smallMachine } from "../../test/support/small-machine.ts";
 import { REGISTER_DOOR, SERVICE_MAGIC } from "../hypervisor/services/register-doors.ts";
+import { SERVICE_VERSION } from "../hypervisor/services/service-table.ts";
 import { assemble } from "../isa/assembler.ts";
 import { VIRT_MAP } from "../platform/virt-map.ts";
 
@@ -61,7 +62,7 @@ next:   mov x21, #0
         ldr x7, =${REGISTER_DOOR.call}
         blr x22
         cbnz x21, done
-        cmp x1, #1
+        cmp x1, #${SERVICE_VERSION}
         b.ne status
         cbnz x0, status
         add x27, x27, #1

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { SERVICE_VERSION } from "../../src/hypervisor/services/service-table.ts";
 import { BOOT_LIMIT, type Guest, startGuest } from "../support/guest.ts";
 import { compileForGuest } from "../support/guest-c.ts";
 import { Random } from "../support/random.ts";
@@ -31,7 +32,12 @@ beforeAll(async () => {
     engine: "translator",
     onGuestLog: (text) => logged.push(text),
     initialFiles: [
-      { kind: "file", path: "bin/probe", content: compileForGuest("services-probe.c"), mode: 0o755 },
+      {
+        kind: "file",
+        path: "bin/probe",
+        content: compileForGuest("services-probe.c", ["-static", `-DSERVICE_VERSION=${SERVICE_VERSION}`]),
+        mode: 0o755,
+      },
     ],
   });
   await guest.ready(PATIENCE);
@@ -60,7 +66,7 @@ describe.sequential("hvcall", () => {
     async () => {
       for (const door of ["", "--door channel", "--door breakpoint"]) {
         const hvcall = (words: string) => guest.output(`hvcall ${door} ${words}`, PATIENCE);
-        expect(await hvcall("version")).toBe("1\n");
+        expect(await hvcall("version")).toBe(`${SERVICE_VERSION}\n`);
         expect(Math.abs(Number(await hvcall("clock")) / 1e6 - Date.now())).toBeLessThan(60_000);
         await hvcall("log 'said by hvcall'");
         await hvcall("guestinfo-set key 'some value'");
@@ -143,7 +149,9 @@ describe.sequential("the doors", () => {
       expect(open).toMatch(/^\d+ steps, [0-9a-f]{16}$/m);
       expect(closed).toBe(open);
       // Stepping does not close the debug channel's door.
-      expect(await guest.output("probe steps 100000 /bin/hvcall version", PATIENCE)).toMatch(/^1\n\d+ steps/);
+      expect(await guest.output("probe steps 100000 /bin/hvcall version", PATIENCE)).toMatch(
+        new RegExp(`^${SERVICE_VERSION}\n\\d+ steps`),
+      );
     },
     LIMIT,
   );

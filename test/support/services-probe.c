@@ -82,7 +82,7 @@ static void breakpoints(int every, int calling) {
     uintptr_t here = (uintptr_t)(code + immediate * 2);
     if (caught == SIGTRAP && caught_code == 1 && caught_address == here && caught_pc == here && second == 0x1111)
       trapped++;
-    else if (caught == 0 && first == 0 && second == 1) served++, last = immediate;
+    else if (caught == 0 && first == 0 && second == SERVICE_VERSION) served++, last = immediate;
     else wrong++;
   }
   printf("trapped %d, served %d, wrong %d, last %#x\n", trapped, served, wrong, last);
@@ -102,7 +102,7 @@ static void channel(void) {
   }
   caught = 0;
   uint64_t first = run_code(code + 62, MAGIC, CALL, &second);
-  printf("ill %d, other %d, call %s\n", ill, other, caught == SIGILL ? "ill" : first == 0 && second == 1 ? "served" : "wrong");
+  printf("ill %d, other %d, call %s\n", ill, other, caught == SIGILL ? "ill" : first == 0 && second == SERVICE_VERSION ? "served" : "wrong");
 }
 
 /* Calls by one door from one element. */
