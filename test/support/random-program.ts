@@ -361,8 +361,10 @@ export class ProgramMaker {
   #armed(word: number, name: string): number[] {
     if (!/^STX[RP]_/.test(name) || this.#random.below(4) === 0) return [];
     const status = 31 << 16;
-    const load = (word | 0x0040_0000 | status) & ~31;
-    return [(load | this.#random.below(25)) >>> 0];
+    const target = this.#random.below(24);
+    const load = ((word | 0x0040_0000 | status) & ~31) | target;
+    // The pair's second register may be the base, which the store still needs.
+    return [(name.startsWith("STXP") ? (load & ~(31 << 10)) | ((target + 1) << 10) : load) >>> 0];
   }
 }
 
