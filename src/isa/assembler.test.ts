@@ -15,6 +15,8 @@ test.each([
   ["mov w1, #-1", "movn w1, #0x0"],
   ["mov x1, 0xff00ff00ff00ff00", "orr x1, xzr, #0xff00ff00ff00ff00"],
   ["mov sp, x3", "add sp, x3, #0x0"],
+  ["mov wsp, #0x400000", "orr wsp, wzr, #0x400000"],
+  ["mov sp, #0xff000000000000", "orr sp, xzr, #0xff000000000000"],
   ["mov x3, x4", "orr x3, xzr, x4"],
   ["cmp w0, w1, uxtb #2", "subs wzr, w0, w1, uxtb #2"],
   ["cmn x0, #4, lsl #12", "adds xzr, x0, #0x4, lsl #12"],

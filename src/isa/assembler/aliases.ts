@@ -101,7 +101,8 @@ function move([d, source]: readonly string[]): string | undefined {
     ["movz", value],
     ["movn", BigInt.asUintN(size, ~value)],
   ] as const) {
-    for (let shift = 0; shift < size; shift += 16) {
+    // The stack pointer is ORR's destination only.
+    for (let shift = isStack(d) ? size : 0; shift < size; shift += 16) {
       if ((pattern >> BigInt(shift)) << BigInt(shift) === pattern && pattern >> BigInt(shift) < 0x10000n) {
         return `${mnemonic} ${d}, #${pattern >> BigInt(shift)}, lsl #${shift}`;
       }
