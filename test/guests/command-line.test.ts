@@ -115,6 +115,9 @@ describe("elvisor run on a terminal", { timeout: 4 * BOOT * 1000 }, () => {
     truncateSync(drive, 8 * 2 ** 20);
     const terminal = start(`--drive ${drive}`);
     await terminal.waitFor(PROMPT, BOOT);
+    // Drivers and the network come up later: only warnings and worse may stand on the prompt.
+    terminal.type("cat /proc/sys/kernel/printk", "Enter");
+    await terminal.waitFor(/^5\s+\d/m, 20);
     terminal.type("stty size; printf '\\033[31mred\\033[0m\\n'", "Enter");
     await terminal.waitFor(/^30 100$/m, 20);
     await terminal.waitFor(/^red$/m, 20);

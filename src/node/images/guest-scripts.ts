@@ -97,7 +97,12 @@ else
   for console in /dev/hvc0 /dev/ttyAMA0 /dev/console; do [ -c "$console" ] && break; done
   exec <"$console" >"$console" 2>&1
   [ "$ROWS" ] && stty rows "$ROWS" cols "$COLUMNS"
-  unset MODE ROWS COLUMNS
+  # Drivers and the network are still coming up: what the kernel says of them is in dmesg, not on the prompt.
+  # Another level than the default was asked for on the command line, and stays. Only one byte can be read: the
+  # shell reads byte by byte, and the file ends after the first read.
+  read -r level </proc/sys/kernel/printk
+  [ "$level" = 7 ] && echo 5 >/proc/sys/kernel/printk
+  unset MODE ROWS COLUMNS level
   export TERM
   sh -l
 fi
