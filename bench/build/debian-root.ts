@@ -5,9 +5,9 @@ import { UserError } from "../../src/base/errors.ts";
 import { stderrProgress } from "../../src/node/cli/progress.ts";
 import { Archive } from "../../src/node/images/archive.ts";
 import { cacheDirectory, ImageCache } from "../../src/node/images/cache.ts";
-import { type CpioEntry, writeCpio } from "../../src/node/images/cpio.ts";
 import { readPackage } from "../../src/node/images/deb.ts";
 import { download } from "../../src/node/images/download.ts";
+import { InitramfsTree } from "../../src/node/images/initramfs-tree.ts";
 import { findMirror } from "../../src/node/images/mirror.ts";
 import type { PullSettings } from "../../src/node/images/pull.ts";
 import { BUILD } from "../paths.ts";
@@ -47,7 +47,7 @@ export async function debianRoot(): Promise<string> {
   if (exists) return path;
   const files = await fetchFiles();
   await mkdir(BUILD, { recursive: true });
-  await writeFile(`${path}.${process.pid}`, writeCpio(rootEntries(files)));
+  await writeFile(`${path}.${process.pid}`, packRoot(files));
   await rename(`${path}.${process.pid}`, path);
   return path;
 }
@@ -94,39 +94,24 @@ function merged(path: string): string {
   return path.startsWith("usr/") ? path : `usr/${path}`;
 }
 
-function rootEntries(files: ReadonlyMap<string, Uint8Array>): CpioEntry[] {
+function packRoot(files: ReadonlyMap<string, Uint8Array>): Uint8Array {
   if (!files.has("usr/lib/ld-linux-aarch64.so.1") && !hasLoader(files)) {
     throw new UserError("The package libc6 has no dynamic linker; pull from another mirror.");
   }
-  const entries: CpioEntry[] = [];
-  const directories = new Set<string>();
-  const addDirectory = (path: string): void => {
-    if (path === "" || directories.has(path)) return;
-    addDirectory(path.slice(0, Math.max(0, path.lastIndexOf("/"))));
-    directories.add(path);
-    entries.push({ kind: "directory", path });
-  };
-  for (const path of ["dev", "proc", "tmp", "work", "usr/bin", "usr/include"]) addDirectory(path);
+  const tree = new InitramfsTree();
+  for (const path of ["dev", "proc", "tmp", "work", "usr/bin", "usr/include"]) tree.directory(path);
   for (const [path, content] of files) {
-    addDirectory(path.slice(0, path.lastIndexOf("/")));
-    const mode = /^usr\/(bin|lib\/gcc)\/|\.so/.test(path) ? 0o755 : 0o644;
-    entries.push({ kind: "file", path, content, mode });
+    tree.file(path, content, /^usr\/(bin|lib\/gcc)\/|\.so/.test(path) ? 0o755 : 0o644);
     // The loader asks for libraries by the first number of their version; packages have links for that.
     const library = /^(.*\/)(([^/]*\.so\.\d+)\..*)$/.exec(path);
-    if (library !== null) {
-      entries.push({ kind: "link", path: `${library[1]}${library[3]}`, target: library[2]! });
-    }
+    if (library !== null) tree.link(`${library[1]}${library[3]}`, library[2]!);
   }
   const links = { bin: "usr/bin", sbin: "usr/bin", lib: "usr/lib", "usr/bin/as": "aarch64-linux-gnu-as" };
-  for (const [path, target] of Object.entries(links)) entries.push({ kind: "link", path, target });
+  for (const [path, target] of Object.entries(links)) tree.link(path, target);
   if (!files.has("usr/lib/ld-linux-aarch64.so.1")) {
-    entries.push({
-      kind: "link",
-      path: "usr/lib/ld-linux-aarch64.so.1",
-      target: "aarch64-linux-gnu/ld-linux-aarch64.so.1",
-    });
+    tree.link("usr/lib/ld-linux-aarch64.so.1", "aarch64-linux-gnu/ld-linux-aarch64.so.1");
   }
-  return entries;
+  return tree.pack();
 }
 
 function hasLoader(files: ReadonlyMap<string, Uint8Array>): boolean {

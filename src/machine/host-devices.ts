@@ -33,8 +33,9 @@ const IDLE_PROGRAM = Uint8Array.of(0x00, 0x00, 0x00, 0x14);
 const START = 1_704_067_200;
 
 /**
- * Puts a machine together and binds the hypervisor's own drivers to the devices that it finds as any system software
- * does: by the description that lies in the machine's memory.
+ * Puts a machine together and binds the hypervisor's own drivers to its devices. Which devices there are is read from
+ * the description in the machine's memory (device tree or ACPI tables), the same that a guest reads; nothing is taken
+ * from the board's own objects, so that a wrong description shows.
  */
 export function openHostDevices({ serial, ...inputs }: HostDevicesOptions): HostDevices {
   const plan = planBoot({ ...inputs, kernel: { kind: "flat", name: "idle", bytes: IDLE_PROGRAM } });

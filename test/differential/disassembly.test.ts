@@ -118,8 +118,9 @@ test("assembleInstruction() gives the word for GNU objdump's text, with and with
 const SYSTEM_OPERATIONS = new Set(SYSTEM_INSTRUCTIONS.map(({ name }) => name.toLowerCase()));
 
 /**
- * objdump's text has the name of a register or of a SYS operation that is not implemented here, or leaves out the
- * register of an operation that takes none, whatever it is.
+ * Texts that cannot be compared: objdump has a name for a register or a SYS operation that is not implemented here,
+ * where we write the generic form (`s3_0_c15_c0_0`, `sys #0, ...`); or the SYS operation takes no register and objdump
+ * prints none, whatever the register field holds, while our generic form prints it.
  */
 function namesUnknown(row: string, theirs: string, ours: string): boolean {
   if (row === "SYS_systeminstrs") {

@@ -1,9 +1,9 @@
-import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openDrive } from "../../src/node/disks/drive-file.ts";
 import { bundleProgram } from "../support/bundle.ts";
 import { checkImage, contentByQemu, qemuImg } from "../support/image-files.ts";
+import { runUntilKilled } from "../support/killed-process.ts";
 import { plannedWrites, sequenceOf } from "../support/planned-writes.ts";
 import { Random } from "../support/random.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -12,35 +12,20 @@ const FULL = process.env["ELVISOR_FULL"] === "1";
 const KILLS = FULL ? 100 : 5;
 const SECTORS = 64 * 2048;
 
-/** Runs the writer, kills it some time after its first flush, and returns the last write that it knew to be durable. */
+/** Kills the writer some time after its first flush; returns the last write that it knew to be durable. */
 async function writeUntilKilled(
   program: string,
   path: string,
   seed: number,
   random: Random,
 ): Promise<number> {
-  const child = spawn(process.execPath, [program, path, `${seed}`, `${SECTORS}`]);
-  let output = "";
-  let errors = "";
-  child.stderr.on("data", (bytes) => {
-    errors += bytes;
-  });
-  const ended = new Promise((resolve) => child.once("close", resolve));
-  await new Promise<void>((resolve, reject) => {
-    const early = (): void => reject(new Error(`the writer ended by itself: ${errors}`));
-    child.once("close", early);
-    child.stdout.on("data", (bytes) => {
-      output += bytes;
-      if (!/\n\d+\n/.test(output)) return;
-      child.off("close", early);
-      resolve();
-    });
-  });
-  await new Promise((resolve) => setTimeout(resolve, random.below(400)));
-  child.kill("SIGKILL");
-  await ended;
+  const words = [program, path, `${seed}`, `${SECTORS}`];
+  const { said, errors } = await runUntilKilled(
+    { name: "the writer", words, ready: /\n\d+\n/, longest: 400 },
+    random,
+  );
   expect(errors).toBe("");
-  return Number(/(\d+)\n[^\n]*$/.exec(output)?.[1]);
+  return said;
 }
 
 /** Every sector holds its last flushed write, or one that came later. */

@@ -1,9 +1,10 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { bundleProgram } from "../support/bundle.ts";
 import { checkImage, qemuImg } from "../support/image-files.ts";
+import { runUntilKilled } from "../support/killed-process.ts";
 import { Random } from "../support/random.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -30,28 +31,6 @@ function run(program: string, ...words: string[]): { status: number | null; stdo
   return { status, stdout, output: stdout + stderr };
 }
 
-/** Runs the load in a guest and kills its process; returns the last number that the guest said. */
-async function killUnderLoad(program: string, image: string, random: Random): Promise<number> {
-  const child = spawn(process.execPath, [program, "run", "--drive", image, "--exec", LOAD]);
-  let output = "";
-  let errors = "";
-  child.stderr.on("data", (bytes) => {
-    errors += bytes;
-  });
-  const ended = new Promise((resolve) => child.once("close", resolve));
-  await new Promise<void>((resolve, reject) => {
-    child.once("close", () => reject(new Error(`the machine ended by itself: ${output}${errors}`)));
-    child.stdout.on("data", (bytes) => {
-      output += bytes;
-      if (/\n1\n/.test(output)) resolve();
-    });
-  });
-  await new Promise((resolve) => setTimeout(resolve, random.below(6000)));
-  child.kill("SIGKILL");
-  await ended;
-  return Number(/(\d+)\n[^\n]*$/.exec(output)?.[1]);
-}
-
 test(`ext4 in a qcow2 image outlives ${KILLS} kills of the host's process`, {
   timeout: KILLS * 300_000,
 }, async () => {
@@ -64,7 +43,11 @@ test(`ext4 in a qcow2 image outlives ${KILLS} kills of the host's process`, {
   qemuImg("convert", "-O", "qcow2", raw, image);
   for (let kill = 0; kill < KILLS; kill++) {
     // The image goes on from kill to kill; so does the file system, whose journal is replayed by the next mount.
-    const said = await killUnderLoad(program, image, random);
+    const words = [program, "run", "--drive", image, "--exec", LOAD];
+    const { said } = await runUntilKilled(
+      { name: "the machine", words, ready: /\n1\n/, longest: 6000 },
+      random,
+    );
     expect(said).toBeGreaterThan(0);
     expect(checkImage(image).corruptions).toBe(0);
     qemuImg("convert", "-O", "raw", image, raw);

@@ -8,6 +8,7 @@ import type { PackageUniverse, SystemPackage } from "../../src/node/images/debia
 import { systemPackages } from "../../src/node/images/debian/packages.ts";
 import { resolvePackages } from "../../src/node/images/debian/resolve.ts";
 import { download, SILENT_PROGRESS } from "../../src/node/images/download.ts";
+import { InitramfsTree } from "../../src/node/images/initramfs-tree.ts";
 import { findMirror } from "../../src/node/images/mirror.ts";
 
 const ORIGIN = "the mirror";
@@ -33,31 +34,23 @@ export async function unpackedPackages(
   names: readonly string[],
   root: string,
   isWanted: (path: string) => boolean,
-): Promise<CpioEntry[]> {
+): Promise<readonly CpioEntry[]> {
   const { files } = await fetchPackages(names, "all", (universe) => resolvePackages(universe, names, ORIGIN));
-  const entries: CpioEntry[] = [];
-  const directories = new Set<string>();
-  const addDirectory = (path: string): void => {
-    if (path === "" || directories.has(path)) return;
-    addDirectory(path.slice(0, Math.max(0, path.lastIndexOf("/"))));
-    directories.add(path);
-    entries.push({ kind: "directory", path });
-  };
+  const tree = new InitramfsTree();
   for (const file of files) {
     await readPart(file, "data", async ({ type, path, target, mode, content }) => {
       const merged = /^(bin|sbin|lib)\//.test(path) ? `usr/${path}` : path;
       if ((type !== "file" && type !== "symlink") || !isWanted(merged)) return;
       const place = `${root}/${merged}`;
-      addDirectory(place.slice(0, place.lastIndexOf("/")));
-      if (type === "symlink") entries.push({ kind: "link", path: place, target });
-      else entries.push({ kind: "file", path: place, content: await content(), mode });
+      if (type === "symlink") tree.link(place, target);
+      else tree.file(place, await content(), mode);
     });
   }
   for (const name of ["bin", "sbin", "lib"]) {
-    addDirectory(`${root}/usr/${name}`);
-    entries.push({ kind: "link", path: `${root}/${name}`, target: `usr/${name}` });
+    tree.directory(`${root}/usr/${name}`);
+    tree.link(`${root}/${name}`, `usr/${name}`);
   }
-  return entries;
+  return tree.entries;
 }
 
 async function fetchPackages(

@@ -45,6 +45,11 @@ export class InitramfsTree {
     this.#entries.push({ kind: "character-device", path, major, minor });
   }
 
+  /** All so far, each after the directories on its way. */
+  get entries(): readonly CpioEntry[] {
+    return this.#entries;
+  }
+
   pack(): Uint8Array {
     return writeCpio(this.#entries);
   }
