@@ -110,7 +110,7 @@ export function pciHostDevice(host: PciHost): Uint8Array {
         ),
       ),
     ),
-    ...(host.terms ?? []),
+    host.terms ?? [],
   );
 }
 

@@ -1,7 +1,7 @@
 /** Data objects of AML: ACPI 6.5, section 20.2.3. Every function returns encoded bytes, ready to be nested. */
 
 import { Bug } from "../../base/errors.ts";
-import { concatenate, littleEndian, zeroTerminated } from "./bytes.ts";
+import { type Bytes, concatenate, flat, littleEndian, zeroTerminated } from "./bytes.ts";
 import { encodeNamePath } from "./name-path.ts";
 import { packageLength } from "./package-length.ts";
 
@@ -59,10 +59,11 @@ export function buffer(content: Uint8Array): Uint8Array {
 }
 
 /** A package of encoded elements. */
-export function packageOf(...elements: readonly Uint8Array[]): Uint8Array {
+export function packageOf(...parts: readonly Bytes[]): Uint8Array {
+  const elements = flat(parts);
   const many = elements.length > LARGEST_PACKAGE;
   const count = many ? integer(elements.length) : Uint8Array.of(elements.length);
-  const content = concatenate(count, ...elements);
+  const content = concatenate(count, elements);
   return concatenate(
     Uint8Array.of(many ? VARIABLE_PACKAGE : PACKAGE),
     packageLength(content.length),

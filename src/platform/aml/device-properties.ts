@@ -36,19 +36,35 @@ export function deviceData({ properties, nodes }: DeviceData): Uint8Array {
   const parts: Uint8Array[] = [];
   if (properties.size > 0 || nodes.size === 0) {
     const pairs = [...properties].map(([key, value]) => encodePair(key, value));
-    parts.push(DEVICE_PROPERTIES, packageOf(...pairs));
+    parts.push(DEVICE_PROPERTIES, packageOf(pairs));
   }
   if (nodes.size > 0) {
     const links = [...nodes].map(([key, object]) => encodePair(key, object));
-    parts.push(HIERARCHICAL_DATA, packageOf(...links));
+    parts.push(HIERARCHICAL_DATA, packageOf(links));
   }
-  return packageOf(...parts);
+  return packageOf(parts);
 }
 
 /** `Name (_DSD, ...)`; nothing where there is nothing to say. */
 export function deviceSpecificData(data: DeviceData): Uint8Array {
   if (data.properties.size === 0 && data.nodes.size === 0) return new Uint8Array(0);
   return name("_DSD", deviceData(data));
+}
+
+/** About as many bytes as {@link deviceData} makes of these properties, found without making them. */
+export function estimateProperties(properties: ReadonlyMap<string, DeviceProperty>): number {
+  let bytes = 0;
+  for (const [key, value] of properties) {
+    bytes += key.length;
+    if (isList(value)) for (const element of value) bytes += estimateElement(element);
+    else bytes += estimateElement(value);
+  }
+  return bytes;
+}
+
+function estimateElement(element: PropertyElement): number {
+  if (typeof element === "string") return element.length + 2;
+  return typeof element === "object" ? element.device.length : 2;
 }
 
 /** `Package () { key, value }`. There are thousands of them in a table, so its parts are not made one by one. */

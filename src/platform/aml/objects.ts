@@ -1,7 +1,7 @@
 /** Named objects of AML: ACPI 6.5, section 20.2.5. */
 
 import { Bug } from "../../base/errors.ts";
-import { concatenate } from "./bytes.ts";
+import { type Bytes, concatenate, flat } from "./bytes.ts";
 import { encodeNamePath } from "./name-path.ts";
 import { packageLength } from "./package-length.ts";
 
@@ -17,12 +17,12 @@ export function name(path: string, value: Uint8Array): Uint8Array {
 }
 
 /** `Scope (path) { ... }`: adds to an object that exists. */
-export function scope(path: string, ...terms: readonly Uint8Array[]): Uint8Array {
+export function scope(path: string, ...terms: readonly Bytes[]): Uint8Array {
   return packaged([SCOPE], encodeNamePath(path), terms);
 }
 
 /** `Device (path) { ... }`. */
-export function device(path: string, ...terms: readonly Uint8Array[]): Uint8Array {
+export function device(path: string, ...terms: readonly Bytes[]): Uint8Array {
   return packaged([EXTENDED, DEVICE], encodeNamePath(path), terms);
 }
 
@@ -33,15 +33,16 @@ export interface MethodOptions {
 }
 
 /** `Method (path, parameters, ...) { ... }`; the terms are made by ./statements.ts. */
-export function method(path: string, options: MethodOptions, ...terms: readonly Uint8Array[]): Uint8Array {
+export function method(path: string, options: MethodOptions, ...terms: readonly Bytes[]): Uint8Array {
   const { parameters = 0, serialized = false } = options;
   if (parameters < 0 || parameters > 7) throw new Bug(`method ${path} cannot have ${parameters} parameters`);
   const flags = Uint8Array.of(parameters | (serialized ? 1 << 3 : 0));
   return packaged([METHOD], concatenate(encodeNamePath(path), flags), terms);
 }
 
-function packaged(opcode: readonly number[], head: Uint8Array, terms: readonly Uint8Array[]): Uint8Array {
+function packaged(opcode: readonly number[], head: Uint8Array, terms: readonly Bytes[]): Uint8Array {
+  const pieces = flat(terms);
   let length = head.length;
-  for (const term of terms) length += term.length;
-  return concatenate(Uint8Array.from(opcode), packageLength(length), head, ...terms);
+  for (const piece of pieces) length += piece.length;
+  return concatenate(Uint8Array.from(opcode), packageLength(length), head, pieces);
 }

@@ -1,6 +1,6 @@
 /** Resource descriptors for _CRS and its like: ACPI 6.5, section 6.4. */
 
-import { concatenate, littleEndian, zeroTerminated } from "./bytes.ts";
+import { type Bytes, concatenate, littleEndian, zeroTerminated } from "./bytes.ts";
 import { buffer } from "./data.ts";
 
 const TAG = {
@@ -13,7 +13,7 @@ const TAG = {
 } as const;
 
 /** `ResourceTemplate () { ... }`: a buffer of descriptors with its end tag. A checksum of 0 counts as right. */
-export function resourceTemplate(...descriptors: readonly Uint8Array[]): Uint8Array {
+export function resourceTemplate(...descriptors: readonly Bytes[]): Uint8Array {
   return buffer(concatenate(...descriptors, Uint8Array.of(TAG.end, 0)));
 }
 

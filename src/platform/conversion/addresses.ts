@@ -1,4 +1,5 @@
 import type { Account } from "./account.ts";
+import type { Effort } from "./context.ts";
 import { cellCounts, type TreeNode } from "./tree-index.ts";
 
 /** A range as the processors see it. */
@@ -36,10 +37,12 @@ export function joinCells(cells: readonly number[]): bigint {
 /** Reads addresses and leads them up to the root. */
 export class AddressReader {
   readonly #account: Account;
+  readonly #effort: Effort | undefined;
   readonly #windows = new Map<TreeNode, Map<string, readonly Window[] | undefined>>();
 
-  constructor(account: Account) {
+  constructor(account: Account, effort?: Effort) {
     this.#account = account;
+    this.#effort = effort;
   }
 
   /** True where the addresses of this node's children are, or become, physical addresses. */
@@ -94,7 +97,9 @@ export class AddressReader {
         if (!bus.has("ranges")) return undefined;
         continue;
       }
-      const window = windows.find(({ child, size: length }) => address >= child && address < child + length);
+      const at = windows.findIndex(({ child, size: length }) => address >= child && address < child + length);
+      this.#effort?.spend(at < 0 ? windows.length : at + 1);
+      const window = windows[at];
       if (window === undefined) return undefined;
       address = address - window.child + window.parent;
     }

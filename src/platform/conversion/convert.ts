@@ -14,7 +14,7 @@ import type { DeviceTree } from "../device-tree/tree.ts";
 import { Account, type ConversionWarning } from "./account.ts";
 import { AddressReader, type PhysicalRange } from "./addresses.ts";
 import { readConsole } from "./consoles.ts";
-import { type Conversion, type NamedConversion, Refusal } from "./context.ts";
+import { type Conversion, Effort, type NamedConversion, Refusal } from "./context.ts";
 import { DeviceWriter } from "./device-writer.ts";
 import { GIC_ITS, GIC_MSI_FRAME } from "./interrupt-controllers.ts";
 import { findGic, readInterruptTables } from "./interrupt-tables.ts";
@@ -94,11 +94,13 @@ function makeTables(index: TreeIndex, account: Account, options: ConversionOptio
     throw new Refusal("It is an overlay; apply it to its base tree, and convert the result.");
   }
   const { identity } = options;
+  const effort = new Effort();
   const conversion: Conversion = {
     index,
+    effort,
     account,
-    addresses: new AddressReader(account),
-    interrupts: new InterruptReader(index, account),
+    addresses: new AddressReader(account, effort),
+    interrupts: new InterruptReader(index, account, effort),
   };
   settleOutsiders(conversion);
   const gic = findGic(conversion);

@@ -50,10 +50,11 @@ export class DeviceResources {
 
   /** The _CRS buffer; undefined for a device without resources. */
   template(): Uint8Array | undefined {
-    return this.#descriptors.length === 0 ? undefined : resourceTemplate(...this.#descriptors);
+    return this.#descriptors.length === 0 ? undefined : resourceTemplate(this.#descriptors);
   }
 
   add(descriptor: Uint8Array): void {
+    this.#conversion.effort.produce(this.#path, descriptor.length);
     this.#descriptors.push(descriptor);
   }
 

@@ -6,6 +6,7 @@ import {
   type DeviceProperty,
   deviceData,
   deviceSpecificData,
+  estimateProperties,
 } from "../aml/device-properties.ts";
 import { device, name, scope } from "../aml/objects.ts";
 import { qwordMemory, resourceTemplate } from "../aml/resources.ts";
@@ -48,7 +49,7 @@ export class DeviceWriter {
 
   /** The body of the definition block. */
   write(): Uint8Array {
-    return scope("\\_SB", ...this.#below(undefined));
+    return scope("\\_SB", this.#below(undefined));
   }
 
   #below(node: TreeNode | undefined): Uint8Array[] {
@@ -81,8 +82,8 @@ export class DeviceWriter {
       ...(template === undefined ? [] : [name("_CRS", template)]),
       ...this.#dmaWindows(node),
       dsd,
-      ...objects,
-      ...this.#below(node),
+      objects,
+      this.#below(node),
     );
   }
 
@@ -199,7 +200,7 @@ export class DeviceWriter {
     const descriptors = usable.map(({ child, parent, size }) =>
       qwordMemory({ base: child, size, translation: BigInt.asUintN(64, parent - child), usage: "consumer" }),
     );
-    return [name("_DMA", resourceTemplate(...descriptors))];
+    return [name("_DMA", resourceTemplate(descriptors))];
   }
 
   #coherency(node: TreeNode): Uint8Array[] {
@@ -227,7 +228,7 @@ export class DeviceWriter {
       }
       return links;
     };
-    const properties: ReadonlyMap<string, DeviceProperty> = this.#properties.convert(node, resources);
+    const properties = this.#convert(node, resources);
     return { data: { properties, nodes: collect(node) }, objects };
   }
 
@@ -243,8 +244,14 @@ export class DeviceWriter {
     if (property !== undefined)
       account.property(node, property, "left-out", "data nodes have no resources in ACPI");
     if (!node.statusOkay) account.property(node, "status", "left-out", "data nodes have no status in ACPI");
-    const properties = this.#properties.convert(node, resources);
+    const properties = this.#convert(node, resources);
     return name(object, deviceData({ properties, nodes: collect(node) }));
+  }
+
+  #convert(node: TreeNode, resources: DeviceResources): ReadonlyMap<string, DeviceProperty> {
+    const properties = this.#properties.convert(node, resources);
+    this.#conversion.effort.produce(node.path, estimateProperties(properties));
+    return properties;
   }
 
   #portContainer(node: TreeNode, device: TreeNode): void {

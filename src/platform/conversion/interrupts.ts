@@ -1,5 +1,6 @@
 import type { InterruptSignal } from "../aml/resources.ts";
 import type { Account } from "./account.ts";
+import type { Effort } from "./context.ts";
 import {
   GIC_KINDS,
   GIC_V2,
@@ -57,10 +58,12 @@ const MOST_SPECIFIER_CELLS = 16;
 export class InterruptReader {
   readonly #index: TreeIndex;
   readonly #account: Account;
+  readonly #effort: Effort | undefined;
 
-  constructor(index: TreeIndex, account: Account) {
+  constructor(index: TreeIndex, account: Account, effort?: Effort) {
     this.#index = index;
     this.#account = account;
+    this.#effort = effort;
   }
 
   /** The property that names a node's interrupts. */
@@ -130,7 +133,7 @@ export class InterruptReader {
     let unit: readonly number[] = node.cells("reg") ?? [];
     for (let step = 0; step < MOST_MAPS; step++) {
       if (!controller.has("interrupt-map")) return this.#understand(controller, cells);
-      const next = this.mapRows(controller)?.find((row) => row.accepts(unit, cells));
+      const next = this.rowFor(controller, unit, cells);
       if (next === undefined) {
         return { kind: "unknown", reason: `The interrupt map of ${controller.path} has no row for it.` };
       }
@@ -139,8 +142,16 @@ export class InterruptReader {
     return { kind: "unknown", reason: `It goes through more than ${MOST_MAPS} interrupt maps.` };
   }
 
-  /** The rows of an interrupt map (section 2.4.3); undefined where it is faulty. */
-  mapRows(nexus: TreeNode): readonly MapRow[] | undefined {
+  /** The first row of an interrupt map for an interrupt of a device at `unit` that looks like `specifier`. */
+  rowFor(nexus: TreeNode, unit: readonly number[], specifier: readonly number[]): MapRow | undefined {
+    const rows = this.#mapRows(nexus);
+    const at = rows.findIndex((row) => row.accepts(unit, specifier));
+    this.#effort?.spend(at < 0 ? rows.length : at + 1);
+    return rows[at];
+  }
+
+  /** The rows of an interrupt map (section 2.4.3); none where it is faulty. */
+  #mapRows(nexus: TreeNode): readonly MapRow[] {
     const known = this.#maps.get(nexus);
     if (known !== undefined) return known;
     // Some trees leave out the controller's unit address although the controller counts one.

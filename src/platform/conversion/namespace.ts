@@ -1,3 +1,4 @@
+import { Bug } from "../../base/errors.ts";
 import type { PropertyElement } from "../aml/device-properties.ts";
 import type { TreeIndex, TreeNode } from "./tree-index.ts";
 
@@ -71,8 +72,10 @@ export class Namespace {
       return whole;
     }
     // Short names are filled up with digits: padded ones might be words of ASL's grammar.
-    for (let digits = Math.max(1, 4 - stem.length); digits <= 3; digits++) {
-      const head = stem.slice(0, 4 - digits);
+    const heads = [1, 2, 3].map((length) => stem.slice(0, length)).reverse();
+    // When all 36^3 names with one letter are taken, the other letters are free: trees have fewer nodes than that.
+    for (const head of [...heads, ..."ABCDEFGHIJKLMNOPQRSTUVWXYZ"]) {
+      const digits = 4 - head.length;
       const start = this.#next.get(scope)?.get(head) ?? 0;
       for (let number = start; number < 36 ** digits; number++) {
         const name = head + number.toString(36).toUpperCase().padStart(digits, "0");
@@ -82,8 +85,7 @@ export class Namespace {
         return name;
       }
     }
-    // 36^3 names with one letter: the other letters are free.
-    return this.claim(scope, `${String.fromCharCode(0x41 + (used.size % 26))}${letters}`);
+    throw new Bug(`no name is left for ${wish}`);
   }
 
   /** Where the search for a free number begins, so that many equal wishes do not cost their square. */

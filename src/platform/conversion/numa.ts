@@ -48,6 +48,10 @@ function readDistances({ index, account }: Conversion): number[][] | undefined {
   const map = index.nodes.find((node) => node.isCompatible("numa-distance-map-v1"));
   const cells = map?.cells("distance-matrix");
   if (map === undefined || cells === undefined) return undefined;
+  if (cells.length > 3 * MOST_DOMAINS ** 2) {
+    account.warn(map, "distance-matrix", `It has more rows than ${MOST_DOMAINS} domains need.`);
+    return undefined;
+  }
   account.node(map, "converted", "SLIT");
   account.properties(map, ["compatible", "distance-matrix"], "converted", "SLIT");
   const rows = Array.from({ length: Math.floor(cells.length / 3) }, (_, row) =>

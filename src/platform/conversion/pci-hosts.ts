@@ -109,11 +109,10 @@ function readWindows({ addresses, account }: Conversion, node: TreeNode): PciWin
 /** The wires of every slot of the root bus. */
 function readRoutes({ interrupts, account }: Conversion, node: TreeNode): PciRoute[] {
   if (!node.has("interrupt-map")) return [];
-  const rows = interrupts.mapRows(node) ?? [];
   const routes: PciRoute[] = [];
   for (let slot = 0; slot < SLOTS; slot++) {
     for (let pin = 0; pin < PINS; pin++) {
-      const row = rows.find((candidate) => candidate.accepts([slot << 11, 0, 0], [pin + 1]));
+      const row = interrupts.rowFor(node, [slot << 11, 0, 0], [pin + 1]);
       if (row === undefined) continue;
       const wire = interrupts.resolve(row, node);
       if (wire.kind === "gic") routes.push({ slot, pin, interrupt: wire.id, signal: wire.signal });

@@ -98,7 +98,7 @@ export function readPsci(
 
 /** Interrupts of the performance monitors, by processor. */
 export function readPerformanceMonitors(
-  { index, account, interrupts }: Conversion,
+  { index, effort, account, interrupts }: Conversion,
   processors: readonly Processor[],
 ): ReadonlyMap<Processor, NonNullable<GicCpu["performanceInterrupt"]>> {
   const found = new Map<Processor, NonNullable<GicCpu["performanceInterrupt"]>>();
@@ -111,8 +111,10 @@ export function readPerformanceMonitors(
     account.properties(node, ["interrupt-affinity", "interrupt-parent", "status"], "used", "MADT");
     if (property === undefined) continue;
     const wires = interrupts.gicWires(node);
-    const affinity = (node.cells("interrupt-affinity") ?? []).map((phandle) => index.byPhandle(phandle));
+    const phandles = (node.cells("interrupt-affinity") ?? []).slice(0, MOST_PROCESSORS);
+    const affinity = phandles.map((phandle) => index.byPhandle(phandle));
     processors.forEach((processor, position) => {
+      effort.spend(affinity.length + 1);
       const at = affinity.length > 0 ? affinity.indexOf(processor.node) : position;
       // One private interrupt stands for all processors.
       const wire = wires.length === 1 ? wires[0] : wires[at];

@@ -124,8 +124,8 @@ export class PropertyConverter {
       }
       const reference = namespace.reference(target);
       if (reference === undefined) return undefined;
-      elements.push(...reference, ...cells.slice(at, at + count));
-      at += count;
+      elements.push(...reference);
+      for (const end = at + count; at < end; at++) elements.push(cells[at]!);
     }
     return elements;
   }

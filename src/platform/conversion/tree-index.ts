@@ -16,6 +16,7 @@ export class TreeNode {
   readonly enabled: boolean;
   readonly compatible: readonly string[];
   readonly #cells = new Map<string, readonly number[] | undefined>();
+  #byName: ReadonlyMap<string, TreeNode> | undefined;
 
   constructor(node: DeviceTreeNode, parent: TreeNode | undefined) {
     this.name = node.name;
@@ -65,8 +66,10 @@ export class TreeNode {
     return this.compatible.some((name) => names.includes(name));
   }
 
+  /** The first child with this name, with or without its unit address. */
   child(name: string): TreeNode | undefined {
-    return this.children.find((child) => child.name === name || child.baseName === name);
+    this.#byName ??= namesOf(this.children);
+    return this.#byName.get(name);
   }
 
   /** Parents before their children. */
@@ -74,6 +77,14 @@ export class TreeNode {
     yield this;
     for (const child of this.children) yield* child.walk();
   }
+}
+
+function namesOf(nodes: readonly TreeNode[]): Map<string, TreeNode> {
+  const names = new Map<string, TreeNode>();
+  for (const node of nodes) {
+    for (const name of [node.name, node.baseName]) if (!names.has(name)) names.set(name, node);
+  }
+  return names;
 }
 
 function collect(node: TreeNode, nodes: TreeNode[]): void {
