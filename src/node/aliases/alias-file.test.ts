@@ -92,12 +92,22 @@ test("elvisor acpi --aliases writes DIDM, and refuses what the board's resources
     warnings: [],
   });
 
-  writeFileSync(aliases, "aliases:\n  - match: { compatible: 'qemu,fw-cfg-mmio' }\n    as: [ARMH0011]\n");
-  const bad = await runElvisor(["acpi", board, "-o", output, "--aliases", aliases]);
-  expect(bad.status).toBe(1);
-  expect(bad.stderr).toMatch(
-    /aliases\.yaml:3:9: alias 1: it is for \/fw-cfg@9020000; drivers for ARMH0011 need 72 bytes/,
-  );
+  const commands = [
+    ["acpi", board, "-o", output],
+    ["devices", "--acpi", "auto"],
+    ["run", "--acpi", "auto", "--kernel", board],
+    ["run", "--acpi", "auto", "--kernel", board, "--dtb", board],
+  ];
+  for (const match of ["compatible: 'qemu,fw-cfg-mmio'", "hid: QEMU0002"]) {
+    writeFileSync(aliases, `aliases:\n  - match: { ${match} }\n    as: [ARMH0011]\n`);
+    for (const words of commands) {
+      const bad = await runElvisor([...words, "--aliases", aliases]);
+      expect(bad.status).toBe(1);
+      expect(bad.stderr).toMatch(
+        /aliases\.yaml:3:9: alias 1: it is for \/fw-cfg@9020000; drivers for ARMH0011 need 72 bytes/,
+      );
+    }
+  }
 });
 
 test("elvisor acpi says what is wrong with a file", async () => {

@@ -6,6 +6,7 @@ import type { BootFile } from "../../machine/boot/boot-file.ts";
 import { checkAliasResources } from "../../platform/aliases/alias-tree.ts";
 import { type AliasProblem, checkAliases, type DeviceAlias } from "../../platform/aliases/device-aliases.ts";
 import { readDeviceTree } from "../../platform/device-tree/reader.ts";
+import { type VirtMachineOptions, virtDeviceTreeBlob } from "../../platform/virt-device-tree.ts";
 import { readInputFile } from "../cli/user-files.ts";
 
 /** Path of a value in the file: names and numbers. */
@@ -24,17 +25,19 @@ export async function readAliasFile(path: string): Promise<AliasFile> {
   return parseAliasFile(path, new TextDecoder().decode(bytes), await readSchema());
 }
 
-/** The aliases of a file that was named, and whose mistakes beside that board are told with their places. */
+/**
+ * The aliases of a file that was named, and whose mistakes beside a board are told with their places: a device tree
+ * that was given, or else our own machine.
+ */
 export async function readAliases(
   path: string | undefined,
-  board: BootFile | undefined,
+  board: BootFile | VirtMachineOptions,
 ): Promise<readonly DeviceAlias[] | undefined> {
   if (path === undefined) return undefined;
   const file = await readAliasFile(path);
-  if (board !== undefined) {
-    const [problem] = checkAliasResources(readDeviceTree(board.bytes, board.name), file.aliases);
-    if (problem !== undefined) throw file.problem(problem);
-  }
+  const tree = "bytes" in board ? board : { name: "of this machine", bytes: virtDeviceTreeBlob(board) };
+  const [problem] = checkAliasResources(readDeviceTree(tree.bytes, tree.name), file.aliases);
+  if (problem !== undefined) throw file.problem(problem);
   return file.aliases;
 }
 

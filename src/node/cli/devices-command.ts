@@ -19,17 +19,18 @@ export interface DevicesOptions {
 /** `elvisor devices`: which of its own drivers the hypervisor binds to a machine's devices, by their description. */
 export async function devicesCommand(options: DevicesOptions, host: Host): Promise<void> {
   const deviceTree = options.dtb === undefined ? undefined : await readInputFile(options.dtb, "device tree");
+  const machine = {
+    memoryBytes: options.memory,
+    cpus: options.cpus,
+    numaDomains: options.numa,
+    secure: options.secure ?? false,
+    virtualization: options.virtualization ?? false,
+  };
   const { manager } = openHostDevices({
-    machine: {
-      memoryBytes: options.memory,
-      cpus: options.cpus,
-      numaDomains: options.numa,
-      secure: options.secure ?? false,
-      virtualization: options.virtualization ?? false,
-    },
+    machine,
     deviceTree,
     acpi: options.acpi,
-    aliases: await readAliases(options.aliases, deviceTree),
+    aliases: await readAliases(options.aliases, deviceTree ?? machine),
     serial: () => {},
   });
   for (const line of manager.log()) host.stdout.write(`${line}\n`);

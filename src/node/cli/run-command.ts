@@ -198,14 +198,17 @@ async function runWith(
   const session =
     options.exec === undefined ? new ShellSession(host, inputFrom, stop) : new CommandSession(host, stop);
   const hub = new ConsoleHub();
-  machine = await host.createMachine({
-    ...guest,
+  const board = {
     memoryBytes: options.memory,
     cpus: options.cpus,
     numaDomains: options.numa,
-    decompressors: KERNEL_DECOMPRESSORS,
     secure: options.secure ?? false,
     virtualization: options.virtualization ?? false,
+  };
+  machine = await host.createMachine({
+    ...guest,
+    ...board,
+    decompressors: KERNEL_DECOMPRESSORS,
     deterministic: options.deterministic ?? false,
     virtioBus: options.virtioBus,
     balloon: options.balloon === undefined ? undefined : { bytes: options.balloon },
@@ -219,7 +222,7 @@ async function runWith(
     mmuCheck: options.mmuCheck ?? false,
     registerTracking: options.dbtRegtrack !== "off",
     acpi: options.acpi,
-    aliases: await readAliases(options.aliases, guest.deviceTree),
+    aliases: await readAliases(options.aliases, guest.deviceTree ?? board),
     files: await readFiles(options.load),
     identity: mergeIdentities(options.smbios ?? []),
     serial: session.serial,

@@ -1,5 +1,6 @@
 import { Account } from "../conversion/account.ts";
 import { AddressReader } from "../conversion/addresses.ts";
+import { hardwareId } from "../conversion/hardware-ids.ts";
 import { InterruptReader } from "../conversion/interrupts.ts";
 import { TreeIndex, type TreeNode } from "../conversion/tree-index.ts";
 import { decodeStrings, encodeCells, encodeStrings } from "../device-tree/property-values.ts";
@@ -21,15 +22,20 @@ interface AliasedNode {
   readonly alias: DeviceAlias;
 }
 
-/** Every node that an alias is for. */
-function aliasedNodes(index: TreeIndex, aliases: readonly DeviceAlias[]): AliasedNode[] {
+/** Every node that an alias is for, by its names, or also by what it is called in ACPI. */
+function aliasedNodes(
+  index: TreeIndex,
+  aliases: readonly DeviceAlias[],
+  by: "compatible" | "any-id",
+): AliasedNode[] {
   const counts = new Map<string, number>();
   return index.nodes.flatMap((node): AliasedNode[] => {
     const [first] = node.compatible;
     if (first === undefined) return [];
     const uid = counts.get(first) ?? 0;
     counts.set(first, uid + 1);
-    const alias = aliasFor(aliases, { ids: node.compatible, uid });
+    const ids = by === "compatible" ? node.compatible : [hardwareId(node), ...node.compatible];
+    const alias = aliasFor(aliases, { ids, uid });
     return alias === undefined ? [] : [{ node, alias }];
   });
 }
@@ -40,7 +46,7 @@ export function checkAliasResources(tree: DeviceTree, aliases: readonly DeviceAl
   const account = new Account();
   const addresses = new AddressReader(account);
   const interrupts = new InterruptReader(index, account);
-  return aliasedNodes(index, aliases).flatMap(({ node, alias }): AliasProblem[] => {
+  return aliasedNodes(index, aliases, "any-id").flatMap(({ node, alias }): AliasProblem[] => {
     const ranges = node.has("reg") && addresses.isMemoryMapped(node.parent) ? addresses.registers(node) : [];
     const bytes = ranges[0]?.size ?? 0;
     const wires = interrupts.wires(node).length;
@@ -56,7 +62,9 @@ export function checkAliasResources(tree: DeviceTree, aliases: readonly DeviceAl
  */
 export function withAliases(tree: DeviceTree, aliases: readonly DeviceAlias[]): DeviceTree {
   const index = new TreeIndex(tree);
-  const changes = new Map(aliasedNodes(index, aliases).map(({ node, alias }) => [node.path, alias]));
+  const changes = new Map(
+    aliasedNodes(index, aliases, "compatible").map(({ node, alias }) => [node.path, alias]),
+  );
   const copy = (node: DeviceTreeNode, path: string): DeviceTreeNode => {
     const alias = changes.get(path === "" ? "/" : path);
     const properties = new Map(node.properties);
