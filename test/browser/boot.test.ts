@@ -1,28 +1,14 @@
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cacheDirectory, ImageCache } from "../../src/node/images/cache.ts";
 import { SILENT_PROGRESS } from "../../src/node/images/download.ts";
 import type { StaticServer } from "../../src/node/web/static-server.ts";
 import { startWeb } from "../../src/node/web/web-command.ts";
+import { launchChromium } from "../support/chromium.ts";
 
 /** Milliseconds that a boot may take on a busy computer. */
 const BOOT = 150_000;
 const PROMPT = /^~ # *$/m;
-
-/** Debian's Chromium, as root in a container, and silent. */
-const CHROMIUM = {
-  executablePath: "/usr/bin/chromium",
-  args: [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-} as const;
 
 let server: StaticServer;
 let browser: Browser;
@@ -35,7 +21,7 @@ beforeAll(async () => {
       environment: process.env,
     },
   );
-  browser = await chromium.launch({ ...CHROMIUM, args: [...CHROMIUM.args] });
+  browser = await launchChromium();
 }, 600_000);
 afterAll(async () => {
   await browser?.close();
