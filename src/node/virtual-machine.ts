@@ -17,6 +17,7 @@ import type {
   VirtualMachine as Machine,
   MachineStatistics,
   NetworkOptions,
+  VirtioBus,
   VirtualMachineFactory,
 } from "../machine/virtual-machine-interface.ts";
 import { Command, type CommandOptions } from "./agent/command.ts";
@@ -29,6 +30,7 @@ import { parseDrive } from "./disks/drive-option.ts";
 import { GuestFiles } from "./guest-files.ts";
 import type { PullSettings } from "./images/pull.ts";
 import { KERNEL_DECOMPRESSORS } from "./kernel-decompressors.ts";
+import { openShare, parseShare, type Share } from "./share/share.ts";
 import { userSettings } from "./user-settings.ts";
 
 /** What a machine is made of. Everything has a default: Debian's kernel with a shell. */
@@ -41,6 +43,10 @@ export interface CreateOptions {
   readonly cpus?: number | undefined;
   /** Further disks, as `--drive` has them. */
   readonly drives?: readonly string[] | undefined;
+  /** Directories of the host, as `--share` has them, mounted when the guest starts. */
+  readonly shares?: readonly string[] | undefined;
+  /** Where virtio devices sit for which nothing else is said; "mmio" unless given. */
+  readonly virtioBus?: VirtioBus | undefined;
   /** The user-mode network; without, the guest has no network card. */
   readonly net?: NetworkOptions | undefined;
   /** Another hypervisor's guest interface, answered besides our own: "vmware" for open-vm-tools. */
@@ -61,6 +67,11 @@ export interface MachineEvents {
   serial: [Uint8Array];
   /** The machine has ended. */
   ended: [ExitReason];
+}
+
+/** What is given up when the machine ends. */
+interface HostResource {
+  close(): void | Promise<void>;
 }
 
 const DEFAULT_MEMORY = 512 * 2 ** 20;
@@ -122,7 +133,7 @@ export class VirtualMachine implements AsyncDisposable {
   readonly ended: Promise<ExitReason>;
   readonly #machine: Machine;
   readonly #open: StreamOpener;
-  readonly #drives: readonly DriveFile[];
+  readonly #resources: readonly HostResource[];
   #ready: Promise<void> | undefined;
   #isReady = false;
   #isEnded = false;
@@ -132,22 +143,27 @@ export class VirtualMachine implements AsyncDisposable {
     const settings = options.settings ?? userSettings();
     const terminal = options.terminal ?? DEFAULT_TERMINAL;
     const choice: GuestChoice = { image: options.image, name: options.name, rm: options.name === undefined };
-    const session = {
-      kind: "shell",
-      terminal: "xterm-256color",
-      size: terminal,
-      network: options.net !== undefined,
-      agent: true,
-    } as const;
-    const guest = await prepareGuest(choice, session, settings);
-    if (!guest.ours) {
-      throw new UserError(
-        `The guest ${options.image ?? ""} is not one that the API can talk to; take a kernel or a system.`,
-        { exitStatus: 2 },
-      );
-    }
     const drives: DriveFile[] = [];
+    const shares: Share[] = [];
     try {
+      for (const [index, share] of (options.shares ?? []).map(parseShare).entries()) {
+        shares.push(openShare(share, `share${index}`));
+      }
+      const session = {
+        kind: "shell",
+        terminal: "xterm-256color",
+        size: terminal,
+        network: options.net !== undefined,
+        mounts: shares,
+        agent: true,
+      } as const;
+      const guest = await prepareGuest(choice, session, settings);
+      if (!guest.ours) {
+        throw new UserError(
+          `The guest ${options.image ?? ""} is not one that the API can talk to; take a kernel or a system.`,
+          { exitStatus: 2 },
+        );
+      }
       if (guest.disk !== undefined) {
         drives.push(await openDrive(guest.disk.path, { format: "raw", overlay: guest.disk.overlay }));
       }
@@ -163,6 +179,8 @@ export class VirtualMachine implements AsyncDisposable {
         cpus: options.cpus ?? 1,
         decompressors: KERNEL_DECOMPRESSORS,
         drives,
+        shares,
+        virtioBus: options.virtioBus,
         net: options.net,
         compatibility: options.compatibility,
         serial: (bytes) => void self?.events.emit("serial", bytes),
@@ -170,20 +188,20 @@ export class VirtualMachine implements AsyncDisposable {
         sockets: true,
         randomBytes: (length) => new Uint8Array(randomBytes(length)),
       });
-      self = new VirtualMachine(machine, drives);
+      self = new VirtualMachine(machine, [...drives, ...shares]);
       return self;
     } catch (error) {
-      for (const drive of drives) await drive.close();
+      for (const resource of [...drives, ...shares]) await resource.close();
       throw error;
     }
   }
 
-  private constructor(machine: Machine, drives: readonly DriveFile[]) {
+  private constructor(machine: Machine, resources: readonly HostResource[]) {
     const { sockets } = machine;
     if (sockets === undefined)
       throw new UserError("The machine has no socket device, which its agent needs.");
     this.#machine = machine;
-    this.#drives = drives;
+    this.#resources = resources;
     this.console = new GuestConsole(() => machine);
     this.files = new GuestFiles((words, options) => this.exec(words, options));
     sockets.listen(READY_PORT, () => {
@@ -196,7 +214,7 @@ export class VirtualMachine implements AsyncDisposable {
       this.#isEnded = true;
       this.console.push(null);
       this.console.destroy();
-      for (const drive of this.#drives) await drive.close();
+      for (const resource of this.#resources) await resource.close();
       this.events.emit("ended", reason);
       return reason;
     });

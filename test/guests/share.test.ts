@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openShare } from "../../src/node/share/share.ts";
 import { type Guest, startGuest } from "../support/guest.ts";
+import { compileForGuest } from "../support/guest-c.ts";
 import { GUEST_KERNELS } from "../support/guest-images.ts";
 import { Random } from "../support/random.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -106,6 +107,7 @@ test.each(KERNELS)(
     mkdirSync(join(root, "tree"));
     makeTree(join(root, "tree"), random);
     writeFileSync(join(fixed, "a"), "constant");
+    writeFileSync(join(fixed, "posix-calls"), compileForGuest("posix-calls.c"), { mode: 0o755 });
     const shares = [
       openShare({ directory: root, mountPoint: "/share", readOnly: false }, "share"),
       openShare({ directory: fixed, mountPoint: "/fixed", readOnly: true }, "fixed"),
@@ -121,6 +123,8 @@ test.each(KERNELS)(
         const { output, status } = await guest.run(`cd /share/work; ${command}`, SECONDS);
         expect(`${status} ${output}`.startsWith("0"), `${command}: ${status} ${output}`).toBe(true);
       }
+      const calls = await guest.run("/fixed/posix-calls /share/work", SECONDS);
+      expect([calls.output, calls.status]).toEqual(["0\n", 0]);
       // What the host changes is seen, after a second at most.
       writeFileSync(join(root, "work/ap"), "from the host\n");
       expect(await guest.output("sleep 2; cat /share/work/ap")).toBe("from the host\n");

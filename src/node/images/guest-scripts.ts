@@ -61,6 +61,27 @@ while :; do
 done
 `;
 
+/** Opens a command's ports: 3 its input, 4 its output, 5 its errors, 9 its status. */
+export const OPEN_COMMAND_PORTS = `# Finds the device of a named port; it may still be on its way.
+port() {
+  while :; do
+    for entry in /sys/class/virtio-ports/*; do
+      read -r name 2>/dev/null <"$entry/name" && [ "$name" = "$1" ] && device=/dev/\${entry##*/} && return
+    done
+  done
+}
+port ${COMMAND_PORTS.status}
+exec 9>"$device"
+port ${COMMAND_PORTS.output}
+exec 4>"$device"
+port ${COMMAND_PORTS.errors}
+exec 5>"$device"
+port ${COMMAND_PORTS.input}
+exec 3<"$device"
+until read -r name <&3; do :; done
+unset name entry device
+`;
+
 /**
  * Leader of the session: a shell on the console, which becomes its terminal by being opened, or the one
  * command with the ports as its standard streams. The machine ends with it.
@@ -70,26 +91,9 @@ export const SESSION_SCRIPT = `#!/bin/sh
 export HOME=/root
 cd /root
 
-# Finds the device of a named port; it may still be on its way.
-port() {
-  while :; do
-    for entry in /sys/class/virtio-ports/*; do
-      read -r name 2>/dev/null <"$entry/name" && [ "$name" = "$1" ] && device=/dev/\${entry##*/} && return
-    done
-  done
-}
-
 if [ "$MODE" = command ]; then
-  port ${COMMAND_PORTS.status}
-  exec 9>"$device"
-  port ${COMMAND_PORTS.output}
-  exec 4>"$device"
-  port ${COMMAND_PORTS.errors}
-  exec 5>"$device"
-  port ${COMMAND_PORTS.input}
-  exec 3<"$device"
-  until read -r name <&3; do :; done
-  unset MODE name entry device
+  ${OPEN_COMMAND_PORTS.trimEnd().replaceAll("\n", "\n  ")}
+  unset MODE
   [ -f /etc/elvisor/network ] && sh /etc/elvisor/network 3<&- 4>&- 5>&- 9>&-
   sh /etc/elvisor/command <&3 >&4 2>&5 3<&- 4>&- 5>&- 9>&-
   echo $? >&9

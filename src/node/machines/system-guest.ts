@@ -7,7 +7,8 @@ import { agentProgram } from "../agent/agent-program.ts";
 import { SYSTEM_ROOT } from "../images/debian/system-image.ts";
 import type { GuestSession } from "../images/initramfs.ts";
 import { readModuleTree } from "../images/initramfs-tree.ts";
-import { buildSystemInitramfs, type RunFile } from "../images/system-initramfs.ts";
+import { buildSystemInitramfs } from "../images/system-initramfs.ts";
+import { commandUnits, type RunFiles, shareUnits } from "./system-units.ts";
 
 /** What boots a system on a disk. */
 export interface SystemGuest {
@@ -43,7 +44,12 @@ export async function prepareSystem(
   const initrd = buildSystemInitramfs(busybox.bytes, modules, {
     root: `UUID=${root}`,
     init: "/sbin/init",
-    runFiles: new Map([...terminalFiles(session, console), ...(session.agent === true ? agentFiles() : [])]),
+    runFiles: new Map([
+      ...terminalFiles(session, console),
+      ...shareUnits(session.mounts ?? []),
+      ...(session.kind === "command" ? commandUnits(session.command, session.network === true) : []),
+      ...(session.agent === true ? agentFiles() : []),
+    ]),
   });
   return {
     kernel: { name: "the system's kernel", bytes: kernel },
@@ -53,7 +59,7 @@ export async function prepareSystem(
 }
 
 /** The agent comes with each start of the machine, so that it is always the one that this host speaks with. */
-function* agentFiles(): Generator<[string, RunFile]> {
+function* agentFiles(): RunFiles {
   yield ["elvisor/agent", { content: agentProgram(), mode: 0o755 }];
   yield ["elvisor/hvcall", { content: hvcallProgram(), mode: 0o755 }];
   yield ["systemd/system/elvisor-agent.service", { content: AGENT_UNIT }];
@@ -83,7 +89,7 @@ DefaultDeviceTimeoutSec=15min
 `;
 
 /** Puts the login where the user's keys go, and only there, for the kind of terminal that the user has. */
-function* terminalFiles(session: GuestSession, console: "virtio" | "serial"): Generator<[string, RunFile]> {
+function* terminalFiles(session: GuestSession, console: "virtio" | "serial"): RunFiles {
   const [wanted, other] = console === "virtio" ? ["hvc0", "ttyAMA0"] : ["ttyAMA0", "hvc0"];
   const terminal = session.kind === "shell" ? session.terminal.replace(/[^\w.+-]/g, "") : "";
   yield [

@@ -85,7 +85,7 @@ export function parseShare(text: string): ShareChoice {
   const plain = readOnly ? text.slice(0, text.lastIndexOf(",")) : text;
   const colon = plain.lastIndexOf(":");
   const [directory, mountPoint] = [plain.slice(0, Math.max(colon, 0)), plain.slice(colon + 1)];
-  if (directory === "" || !/^\/[^\0]*[^/\0]/.test(mountPoint)) {
+  if (directory === "" || !/^\/[^\0\n]*[^/\0\n]\/*$/.test(mountPoint)) {
     throw new UserError(
       `The share "${text}" does not say what to share and where; give a directory and an absolute path in the guest, for example: --share .:/mnt or --share .:/mnt,ro`,
       { exitStatus: 2 },
