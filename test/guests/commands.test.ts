@@ -1,8 +1,9 @@
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { TmuxTerminal } from "../support/tmux-terminal.ts";
 
 const MAIN = resolve("dist/src/node/cli/main.js");
 const home = mkdtempSync(join(tmpdir(), "elvisor-test-"));
@@ -22,8 +23,16 @@ function elvisor(words: readonly string[], input: string | Uint8Array = "") {
   return { status, stdout, stderr: stderr.toString() };
 }
 
+const drive = join(home, "disk.img");
+const shared = join(home, "shared");
+
 beforeAll(() => {
-  const started = elvisor(["run", "--detach", "--name", "one", "--net", "none"]);
+  writeFileSync(drive, "");
+  truncateSync(drive, 2 ** 20);
+  mkdirSync(shared);
+  writeFileSync(join(shared, "greeting"), "from the host\n");
+  const words = ["--net", "none", "--drive", drive, "--share", `${shared}:/srv/shared`];
+  const started = elvisor(["run", "--detach", "--name", "one", ...words]);
   expect(started).toMatchObject({ status: 0, stderr: "" });
   expect(started.stdout.toString()).toBe("one\n");
 }, 180_000);
@@ -78,6 +87,42 @@ test("cp brings files and directories in and out", () => {
   expect(readFileSync(join(back, "below", "file with blanks")).equals(content)).toBe(true);
   expect(elvisor(["cp", "one:/none", back]).stderr).toMatch(/^elvisor: \/none in one cannot be copied: /);
 }, 120_000);
+
+test("its disk is its own; a directory of the host may go, and the guest lives on", () => {
+  const guest = (line: string) => elvisor(["exec", "one", "--", "sh", "-c", line]);
+  expect(guest("cat /sys/block/vda/size /srv/shared/greeting").stdout.toString()).toBe(
+    "2048\nfrom the host\n",
+  );
+  expect(elvisor(["run", "--drive", drive, "--exec", "true"])).toMatchObject({
+    status: 125,
+    stderr: expect.stringMatching(
+      /^elvisor: The drive .*disk\.img is in use by another elvisor \(process \d+\)/,
+    ),
+  });
+  rmSync(shared, { recursive: true });
+  const gone = guest("echo more >/srv/shared/more");
+  expect([gone.status, gone.stderr]).toEqual([1, expect.stringMatching(/nonexistent directory|Stale/)]);
+  expect(guest("echo here").stdout.toString()).toBe("here\n");
+}, 180_000);
+
+test("attach shows its console until Ctrl-A d, and again", { timeout: 180_000 }, async () => {
+  const variables = `XDG_RUNTIME_DIR=${home}`;
+  const attach = `${variables} ${process.execPath} ${MAIN} attach one`;
+  const terminal = new TmuxTerminal(`${attach}; echo "left $?"; ${attach}; echo "again $?"; sleep 1000`, {
+    columns: 90,
+    rows: 30,
+  });
+  await terminal.waitFor(/This is the console of one; Ctrl-A d leaves it/, 60);
+  terminal.type("echo $((6*7)); stty size", "Enter");
+  await terminal.waitFor(/^42$\n^30 90$/m, 60);
+  terminal.type("", "C-a", "d");
+  await terminal.waitFor(/^left 0$/m, 60);
+  await terminal.waitFor(/left 0[\s\S]*This is the console of one/, 60);
+  terminal.type("echo $((6*8))", "Enter");
+  await terminal.waitFor(/^48$/m, 60);
+  terminal.type("", "C-a", "d");
+  await terminal.waitFor(/^again 0$/m, 60);
+});
 
 test("ps, stats, logs, stop", () => {
   expect(elvisor(["ps"]).stdout.toString()).toMatch(/^NAME .*\none +kernel:6\.1-cloud +running for /);

@@ -65,7 +65,9 @@ describe.runIf(FULL)("Debian 12", () => {
   test("starts with every unit up, a login on its terminal, and the share mounted", {
     timeout: LIMIT,
   }, async () => {
-    expect(await output("systemctl is-system-running --wait")).toBe("running\n");
+    const { stdout: state } = await machine.exec("systemctl is-system-running --wait");
+    const failed = await output("systemctl --failed --no-legend; journalctl -b -p warning --no-pager -q");
+    expect(state, failed).toBe("running\n");
     expect(await output("systemctl --failed --no-legend")).toBe("");
     expect(await output("cat '/srv/of the host/greeting'")).toBe("from the host\n");
     const login = machine.console;

@@ -111,6 +111,8 @@ export async function runCommand(options: RunOptions, host: Host): Promise<numbe
     if (guest.ours) checkMemory(options.memory);
     const name = checkedName(options.name ?? guest.name ?? `guest-${process.pid}`);
     if (options.detach === true) {
+      // They were looked at; the process in the background opens them itself, and locks them.
+      for (const drive of drives.splice(0)) await drive.close();
       await runDetached(name, wordsInForeground(process.argv.slice(1), name), host);
       return EXIT_STATUS.success;
     }
