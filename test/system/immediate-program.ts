@@ -1,8 +1,8 @@
 import { bareProgram, vectorTable } from "./runtime.ts";
 
 /**
- * A program that executes BRK with all 65,536 immediates at EL1, then HLT with all of them at EL1 and EL0, and
- * prints for each of the three a hash over level, syndrome and return address of every exception, in order.
+ * A program that executes BRK with all 65,536 immediates at EL1 and EL0, then HLT with all of them, and prints for each
+ * of the four a hash over level, syndrome and return address of every exception, in order.
  */
 export function immediateProgram(): Uint8Array {
   return bareProgram(`
@@ -18,6 +18,7 @@ export function immediateProgram(): Uint8Array {
   isb
 ${[
   ["0xd4200000", 1],
+  ["0xd4200000", 0],
   ["0xd4400000", 1],
   ["0xd4400000", 0],
 ]
