@@ -108,6 +108,36 @@ describe("services through registers", () => {
     expect(call(0)).toBe("served");
   });
 
+  test("can be called by the host, by names", () => {
+    const { services, caller, logged, put, call } = setUp();
+    const bytes = (text: string) => new TextEncoder().encode(text);
+    expect(services.callFromHost("version", {}).version).toBe(SERVICE_VERSION);
+    expect(services.callFromHost("clock", {}).nanoseconds).toBe(1_700_000_000_500_000_000n);
+    services.callFromHost("log", { text: bytes("hello") });
+    expect(logged).toEqual(["hello"]);
+    services.callFromHost("guestinfo-set", { key: bytes("k"), value: bytes("of the host") });
+    expect(services.callFromHost("guestinfo-get", { key: bytes("k") })).toEqual({
+      length: 11n,
+      value: bytes("of the host"),
+    });
+    const [key, length] = put("k");
+    call(3, { 1: key, 4: length, 5: caller.base + 200n, 6: 11n });
+    expect(new TextDecoder().decode(caller.memory.subarray(200, 211))).toBe("of the host");
+    expect(() => services.callFromHost("guestinfo-get", { key: bytes("none") })).toThrow(
+      "guestinfo-get: there is no such value.",
+    );
+    expect(() => services.callFromHost("log", { text: new Uint8Array(4097) })).toThrow("at most 4096 bytes");
+    expect(() => services.callFromHost("integrity-query", { handle: 1n })).toThrow(
+      "an argument is not valid",
+    );
+    // @ts-expect-error: a service's arguments have their names.
+    expect(() => services.callFromHost("log", { line: bytes("x") })).toThrow(
+      "text must be at most 4096 bytes",
+    );
+    // @ts-expect-error: only services of the table have types.
+    expect(() => services.callFromHost("nonsense", {})).toThrow('There is no service "nonsense"');
+  });
+
   test("have unique numbers and names", () => {
     expect(new Set(SERVICES.map(({ number }) => number)).size).toBe(SERVICES.length);
     expect(new Set(SERVICES.map(({ name }) => name)).size).toBe(SERVICES.length);

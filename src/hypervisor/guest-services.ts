@@ -1,5 +1,11 @@
 import type { CallOutcome, GuestCaller } from "./services/guest-caller.ts";
 import { GuestInfo } from "./services/guest-info.ts";
+import {
+  callFromHost,
+  type ServiceAnswer,
+  type ServiceInputs,
+  type ServiceName,
+} from "./services/host-calls.ts";
 import { RateLimit } from "./services/rate-limit.ts";
 import { RegisterDoors } from "./services/register-doors.ts";
 import type { IntegrityServices, ServiceHost } from "./services/service-table.ts";
@@ -71,6 +77,11 @@ export class GuestServices {
   /** HVC with a function identifier of the vendor's range. */
   smcccCall(caller: GuestCaller): CallOutcome {
     return this.enabled ? callSmccc(this.#host, this.#limit, caller) : "not ours";
+  }
+
+  /** A service for the machine's owner; see {@link callFromHost}. */
+  callFromHost<Name extends ServiceName>(name: Name, inputs: ServiceInputs<Name>): ServiceAnswer<Name> {
+    return callFromHost(this.#host, name, inputs);
   }
 
   tools(): ToolsState {

@@ -4,6 +4,7 @@ import type { FileServer } from "../devices/virtio/file-system.ts";
 import type { SocketConnection, SocketHandler } from "../devices/virtio/socket/connection.ts";
 import type { SocketListener } from "../devices/virtio/socket/socket-device.ts";
 import type { Compatibility } from "../hypervisor/guest-services.ts";
+import type { ServiceAnswer, ServiceInputs, ServiceName } from "../hypervisor/services/host-calls.ts";
 import type { ToolsOrder, ToolsState } from "../hypervisor/vmware/guest-tools.ts";
 import type { Inspection } from "../introspection/inspection.ts";
 import type { KernelSymbol } from "../introspection/kernel/kallsyms.ts";
@@ -227,6 +228,11 @@ export interface GuestTools {
   readonly info: ReadonlyMap<string, Uint8Array>;
   /** Sets a named value for the guest to read. A key or value that is too long is a UserError. */
   set(key: string, value: Uint8Array): void;
+  /**
+   * Calls a service of docs/reference/services.md from outside, as a kernel in the guest would:
+   * `call("guestinfo-get", { key }).value`. An answer other than success is a UserError.
+   */
+  call<Name extends ServiceName>(name: Name, inputs: ServiceInputs<Name>): ServiceAnswer<Name>;
   /** What the tools have said of themselves. */
   state(): ToolsState;
   /** Whether the tools are to keep the guest's clock at the host's; not, at first. */

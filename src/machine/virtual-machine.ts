@@ -84,6 +84,7 @@ function guestTools(services: GuestServices): GuestTools {
         `The guest cannot be given ${value.length} bytes as "${key}"; keys have at most 128 characters, values 65536 bytes.`,
       );
     },
+    call: (name, inputs) => services.callFromHost(name, inputs),
     state: () => services.tools(),
     syncTime: (wanted) => services.syncTime(wanted),
     order: (order) => services.order(order),

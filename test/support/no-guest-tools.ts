@@ -5,6 +5,9 @@ export const NO_GUEST_TOOLS: GuestTools = {
   services: false,
   info: new Map(),
   set: () => {},
+  call: () => {
+    throw new Error("no services here");
+  },
   state: () => ({
     listening: false,
     capabilities: new Map(),

@@ -46,6 +46,8 @@ export function servicesPage(): Page {
         `${code(hexadecimal(REGISTER_DOOR.call))}. What is no call does what the architecture says. A machine may make ` +
         `${CALL_LIMITS.perSecond} calls a second, ${CALL_LIMITS.burst} of them at once; the others are answered as ` +
         "if there were no door.",
+      `From outside, ${code("machine.guest.call(NAME, { ... })")} of the library makes the same calls, with bytes in the ` +
+        "place of addresses and lengths; its types come from this table, too.",
       "## Services",
       ...SERVICES.map(section),
       "## Status",

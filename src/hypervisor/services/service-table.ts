@@ -73,15 +73,15 @@ export const STATUS_TEXTS: Readonly<Record<keyof typeof SERVICE_STATUS, string>>
 export const SERVICE_VERSION = 2n;
 
 const { SUCCESS, INVALID, NOT_FOUND, TOO_MUCH } = SERVICE_STATUS;
-const KEY: ServiceArgument = { name: "key", kind: "input", most: 128 };
+const KEY = { name: "key", kind: "input", most: 128 } as const;
 const VALUE_BYTES = 65_536;
 
 function text(bytes: Uint8Array | undefined): string {
   return new TextDecoder().decode(bytes);
 }
 
-/** All services: this table makes the doors, the guest's tool and the documentation. */
-export const SERVICES: readonly Service[] = [
+/** All services: this table makes the doors, the guest's tool, the host's calls and the documentation. */
+export const SERVICES = [
   {
     number: 0,
     name: "version",
@@ -190,4 +190,4 @@ export const SERVICES: readonly Service[] = [
     results: ["sealed", "writes"],
     serve: (host, [handle = 0n]) => host.integrity.query(handle),
   },
-];
+] as const satisfies readonly Service[];
