@@ -21,10 +21,9 @@ const DATA = RAM_BASE + 0x60_0000;
 const TCR = 16n | (16n << 16n) | (2n << 30n) | (5n << 32n) | (1n << 36n);
 const UPPER = 0xffff_0000_0000_0000n;
 /** Pages that fall on few entries of the soft TLB, in both halves, some inside a block. */
-const PAGES = [0x1000n, 0x2000n, 0x40_1000n, 0x40_2000n, 0x60_1000n, 0x7f_f000n].flatMap((page) => [
-  page,
-  page | UPPER,
-]);
+const PAGES = [0x1000n, 0x2000n, 0x40_1000n, 0x40_2000n, 0x100_1000n, 0x140_2000n, 0x7f_f000n].flatMap(
+  (page) => [page, page | UPPER],
+);
 const ASIDS = 3;
 
 /**

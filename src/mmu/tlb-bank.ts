@@ -18,7 +18,7 @@ const ADDEND = SOFT_TLB.ADDEND >> 2;
 const ENTRY_WORDS = ENTRY_SIZE >> 2;
 
 /** Up to this many entries are dropped singly; a fill of the bank costs about as much. */
-const FEW_ENTRIES = 256;
+const FEW_ENTRIES = 1024;
 
 /** Entries of lower and of upper addresses are invalidated apart: bit 55, in the high word. */
 const UPPER = 0x0080_0000;

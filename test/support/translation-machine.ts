@@ -172,7 +172,7 @@ export function probe(
   const element = machine.elements[options.element ?? 0]!;
   const bankWord = options.unprivileged === true ? PE_LAYOUT.TLB_BANK_UNPRIVILEGED : PE_LAYOUT.TLB_BANK;
   const bank = memory.words[(element.base + bankWord) >>> 2]!;
-  const entry = bank + (Number((options.address >> 12n) & 1023n) << 5);
+  const entry = bank + (Number((options.address >> 12n) & BigInt(SOFT_TLB.ENTRIES - 1)) << 5);
   const last = BigInt.asUintN(64, options.address + BigInt((options.size ?? 1) - 1));
   if (memory.view.getBigUint64(entry + options.tag, true) !== (last & ~0xfffn)) return undefined;
   const addend = memory.view.getInt32(entry + SOFT_TLB.ADDEND, true);
@@ -188,7 +188,7 @@ export function installExecute(
 ): void {
   const { memory } = machine;
   const bank = memory.words[(machine.elements[element]!.base + PE_LAYOUT.TLB_BANK) >>> 2]!;
-  const entry = bank + (Number((address >> 12n) & 1023n) << 5);
+  const entry = bank + (Number((address >> 12n) & BigInt(SOFT_TLB.ENTRIES - 1)) << 5);
   memory.view.setInt32(entry + SOFT_TLB.RECORDS, records, true);
   memory.view.setBigUint64(entry + SOFT_TLB.EXECUTE_TAG, address & ~0xfffn, true);
 }
