@@ -56,7 +56,7 @@ test("what is not there is a sentence with a status of its own", () => {
     stderr: expect.stringMatching(/^elvisor: The guest has no program .*\n$/),
   });
   expect(elvisor(["exec", "two", "--", "true"])).toMatchObject({
-    status: 1,
+    status: 125,
     stderr: "elvisor: No machine called two is running; elvisor ps shows those that are.\n",
   });
   expect(elvisor(["run", "--detach", "--name", "one"]).stderr).toMatch(
@@ -133,3 +133,25 @@ test("ps, stats, logs, stop", () => {
   expect(elvisor(["rm", "one"])).toMatchObject({ status: 0, stderr: "" });
   expect(elvisor(["rm", "one"]).stderr).toMatch(/There is no machine called one/);
 }, 180_000);
+
+test("a machine whose process is killed takes its commands with it, and leaves its name", {
+  timeout: 300_000,
+}, async () => {
+  expect(elvisor(["run", "--detach", "--name", "two", "--net", "none"]).status).toBe(0);
+  const child = spawn(process.execPath, [MAIN, "exec", "two", "--", "sh", "-c", "echo up; sleep 1000"], {
+    env: environment,
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  let errors = "";
+  child.stderr.on("data", (piece: Buffer) => {
+    errors += piece.toString();
+  });
+  const ended = new Promise((resolve) => child.once("close", resolve));
+  await new Promise((found) => child.stdout.once("data", found));
+  const [, pid] = /^two .* s +(\d+) /m.exec(elvisor(["ps"]).stdout.toString())!;
+  process.kill(Number(pid), "SIGKILL");
+  expect(await ended).toBe(125);
+  expect(errors).toMatch(/^elvisor: The command sh in the guest was lost: the agent, or the machine, ended/);
+  expect(elvisor(["ps"]).stdout.toString()).not.toContain("two");
+  expect(elvisor(["rm", "two"])).toMatchObject({ status: 0, stderr: "" });
+});

@@ -197,21 +197,26 @@ describe("a guest with the user-mode network", () => {
   });
 });
 
-test("the 6.12 kernel has the card, too, with a policy", { timeout: LIMIT }, async () => {
+test("the 6.12 kernel has the card, too, over PCI, with a policy", { timeout: LIMIT }, async () => {
   const web = await serve(httpServer(() => DATA.subarray(0, 4 * MEBIBYTE)));
   const other = await serve(httpServer(() => Buffer.from("forbidden")));
   const second = await startGuest({
     kernel: "kernel:6.12-cloud",
     engine: "translator",
+    virtioBus: "pci",
     net: { allow: [`localhost:${web}`] },
   });
   try {
     await second.ready();
     await second.output("until route -n | grep -q ^0.0.0.0; do sleep 0.2; done");
+    expect(await second.output("readlink -f /sys/class/net/eth0/device")).toMatch(/\/pci0000:00\//);
     const digest = createHash("md5")
       .update(DATA.subarray(0, 4 * MEBIBYTE))
       .digest("hex");
     expect(await second.output(`wget -q -O - http://10.0.2.2:${web}/ | md5sum`, SECONDS)).toContain(digest);
+    // Whatever came by the card came with a message-signalled interrupt of its own.
+    const interrupts = await second.output("grep -E 'virtio[0-9]+-(input|output)' /proc/interrupts");
+    expect(interrupts).toMatch(/ITS-(PCI-)?MSI.*input/);
     expect((await second.run(`wget -O - http://10.0.2.2:${other}/`)).output).toContain("Connection refused");
     expect((await second.run("nslookup -type=a name.test")).output).toContain("REFUSED");
   } finally {

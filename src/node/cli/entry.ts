@@ -33,7 +33,8 @@ async function runProgram(words: readonly string[], host: Host): Promise<number>
     return status;
   } catch (error) {
     if (error instanceof CommanderError) return statusOfParserError(error.code, error.exitCode);
-    const underExec = words.some((word) => word === "--exec" || word.startsWith("--exec="));
+    const underExec =
+      words[0] === "exec" || words.some((word) => word === "--exec" || word.startsWith("--exec="));
     if (error instanceof UserError) {
       host.stderr.write(`elvisor: ${error.message}\n`);
       return underExec && error.exitStatus === EXIT_STATUS.failure

@@ -1,11 +1,9 @@
-import { constants } from "node:os";
 import type { ReadStream } from "node:tty";
 import { CommandNotStarted, signalNumber } from "../agent/command.ts";
 import { RemoteMachine } from "../machines/control-client.ts";
 import { Registry, runtimeDirectory } from "../machines/registry.ts";
 import { Cleanups } from "./cleanups.ts";
 import { type Host, writeFully } from "./host.ts";
-import { EXIT_STATUS } from "./stop-reason.ts";
 import { enterRawMode, TerminalModes } from "./terminal.ts";
 
 /** The options of `elvisor exec`. */
@@ -78,6 +76,3 @@ function splitVariable(text: string): [string, string] {
   const at = text.indexOf("=");
   return at < 0 ? [text, process.env[text] ?? ""] : [text.slice(0, at), text.slice(at + 1)];
 }
-
-/** The statuses that this command adds to the command's own. */
-export const EXEC_STATUSES = `the command's own, 128 and the number of the signal that ended it (${128 + constants.signals.SIGKILL} for SIGKILL), 126 and 127 where it could not be started, ${EXIT_STATUS.failure} where the machine or its agent is not there`;

@@ -24,7 +24,7 @@ export function addMachineCommands(program: Command, host: Host, setStatus: (sta
         "elvisor exec -t debian-12 -- bash",
         "tar c src | elvisor exec debian-12 -- tar x -C /root",
       ]) +
-        "\nExit status: the command's own; 128 and a signal's number where one ended it; 126 and 127 where it cannot be started.\n",
+        "\nExit status: the command's own; 128 and a signal's number where one ended it;\n126 and 127 where it cannot be started; 125 where the machine or its agent is not there, or ends before it does.\n",
     )
     .passThroughOptions()
     .action(

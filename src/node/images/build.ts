@@ -23,8 +23,9 @@ export async function buildImage(
   name: string | undefined,
   settings: PullSettings,
 ): Promise<CachedImage> {
-  const file = await recipePath(path);
-  const recipe = parseRecipe(await readRecipe(file), path === "." ? RECIPE_FILE : path);
+  const shown = await recipePath(path);
+  const file = resolve(shown);
+  const recipe = parseRecipe(await readRecipe(file), shown);
   const base = baseOf(recipe);
   const called = checkedImageName(name, recipe, file);
   const files = (await Promise.all(recipe.files.map((each) => collect(each, dirname(file))))).flat();
@@ -40,12 +41,13 @@ export async function buildImage(
   return image;
 }
 
+/** As the user would name it. */
 async function recipePath(path: string): Promise<string> {
   const isDirectory = await stat(path).then(
     (found) => found.isDirectory(),
     () => false,
   );
-  return resolve(isDirectory ? join(path, RECIPE_FILE) : path);
+  return isDirectory ? join(path, RECIPE_FILE) : path;
 }
 
 async function readRecipe(file: string): Promise<string> {
