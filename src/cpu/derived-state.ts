@@ -16,6 +16,7 @@ import type { WaitState } from "./wait-state.ts";
 
 const ATTENTION = 0x8000_0000;
 const NO_SIGNALS: InterruptSignals = { irq: false, fiq: false, virq: false, vfiq: false };
+const VIRTUAL_INTERRUPTS = HCR_VF | HCR_VI | HCR_VSE;
 const DC_ZVA = systemInstruction("DC ZVA").encoding;
 
 export interface DerivedParts {
@@ -41,7 +42,7 @@ export class DerivedState {
   /** See Processor.needsCarefulMode. */
   needsCarefulMode = false;
   /** DC ZVA traps nowhere at the current level. */
-  zeroesFreely = false;
+  #zeroesFreely = false;
 
   constructor(parts: DerivedParts) {
     this.#parts = parts;
@@ -67,6 +68,7 @@ export class DerivedState {
   /** The interrupt controller's outputs to this element. */
   setSignals(signals: InterruptSignals): void {
     this.#signals = signals;
+    this.refreshFastConditions();
     this.#lookAtInterrupts();
   }
 
@@ -94,8 +96,8 @@ export class DerivedState {
     state.setWord("NON_SECURE", privilege.secure ? 0 : 1);
     this.#parts.mmu.stateChanged();
     this.#refreshFloatingPoint();
-    state.setWord("FAST_REGISTERS", fastConditions(state, privilege));
-    this.zeroesFreely = this.#zeroTrapIsOff();
+    this.#zeroesFreely = this.#zeroTrapIsOff();
+    this.refreshFastConditions();
     this.refreshDebug();
     if (state.word("IL") === 1 || this.pendingInterrupt() !== undefined) this.raiseAttention();
   }
@@ -109,8 +111,7 @@ export class DerivedState {
         case "byteOrder":
           if (what === "byteOrder" && affects.includes("translation")) break;
           state.setWord("NON_SECURE", privilege.secure ? 0 : 1);
-          state.setWord("FAST_REGISTERS", fastConditions(state, privilege));
-          this.zeroesFreely = this.#zeroTrapIsOff();
+          this.#zeroesFreely = this.#zeroTrapIsOff();
           this.#parts.mmu.contextChanged();
           break;
         case "interrupts":
@@ -133,6 +134,20 @@ export class DerivedState {
           break;
       }
     }
+    this.refreshFastConditions();
+  }
+
+  /** Tells generated code which instructions need no processor. */
+  refreshFastConditions(): void {
+    const { context, debug } = this.#parts;
+    const { state, privilege } = context;
+    const { irq, fiq, virq, vfiq } = this.#signals;
+    const facts = {
+      zeroesFreely: this.#zeroesFreely,
+      floatingPoint: state.word("FP_ENABLED") !== 0,
+      isQuiet: !(irq || fiq || virq || vfiq || debug.isInUse) && (privilege.hcr & VIRTUAL_INTERRUPTS) === 0n,
+    };
+    state.setWord("FAST_REGISTERS", fastConditions(state, privilege, facts));
   }
 
   #zeroTrapIsOff(): boolean {

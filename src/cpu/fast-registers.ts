@@ -22,6 +22,12 @@ export const FAST_CONDITIONS = [
   "hypervisor",
   /** EL2 with HCR_EL2.E2H: EL1 names mean EL2's registers. */
   "redirected",
+  /** DC ZVA traps nowhere. */
+  "zeroes freely",
+  /** Floating-point and SIMD instructions trap nowhere. */
+  "floating point",
+  /** EL1 and above; nothing pends that unmasking would let in, and debug exceptions are switched off. */
+  "masks freely",
 ] as const;
 export type FastCondition = (typeof FAST_CONDITIONS)[number];
 
@@ -77,11 +83,22 @@ const BIT = Object.fromEntries(FAST_CONDITIONS.map((name, index) => [name, 1 << 
 >;
 const TVM_OR_TRVM = HCR_TVM | HCR_TRVM;
 
-/** The word for PE_LAYOUT.FAST_REGISTERS, to be renewed when EL, SPSel, HCR_EL2 or SCR_EL3 change. */
-export function fastConditions(state: ElementState, privilege: Privilege): number {
+/** What the word depends on besides PSTATE and the hypervisor's registers. */
+export interface FastFacts {
+  readonly zeroesFreely: boolean;
+  readonly floatingPoint: boolean;
+  /** No interrupt pends, masked or not, and no debug exception is switched on. */
+  readonly isQuiet: boolean;
+}
+
+/** The word for PE_LAYOUT.FAST_REGISTERS, to be renewed when a fact, EL, SPSel, HCR_EL2 or SCR_EL3 changes. */
+export function fastConditions(state: ElementState, privilege: Privilege, facts: FastFacts): number {
   const { el } = state;
   let word = BIT["any level"];
+  if (facts.zeroesFreely) word |= BIT["zeroes freely"];
+  if (facts.floatingPoint) word |= BIT["floating point"];
   if (el === 0) return word;
+  if (facts.isQuiet) word |= BIT["masks freely"];
   word |= BIT["privileged"];
   if (state.word("SPSEL") === 1) word |= BIT["stack pointer elsewhere"];
   if (el >= 2 && privilege.hasEl2) word |= BIT["hypervisor"];

@@ -14,7 +14,6 @@ import { DerivedState } from "./derived-state.ts";
 import { DAIF, ElementState } from "./element-state.ts";
 import { DAIF_ENCODING, DC_ZVA, PAN_ENCODING, SPSEL_ENCODING, UAO_ENCODING } from "./encodings.ts";
 import { ExceptionTaker } from "./exception-taker.ts";
-import { fastConditions } from "./fast-registers.ts";
 import { floatingPointTrapTarget } from "./floating-point-access.ts";
 import { FLOW, type Flow } from "./flow.ts";
 import { MAIN_IDENTIFIER, multiprocessorAffinity } from "./identification.ts";
@@ -30,7 +29,6 @@ import { SystemInstructions, type SystemResult } from "./system-instructions.ts"
 import { makeTimers, type Timer, type TimerName } from "./timers.ts";
 import { TrapTable } from "./trap-evaluation.ts";
 import { WaitState } from "./wait-state.ts";
-import { zeroBlockFast } from "./zero-block.ts";
 
 /** One processing element: everything an instruction does that is not arithmetic or plain memory access. */
 export class Processor {
@@ -229,8 +227,6 @@ export class Processor {
       case "yield":
         this.yielded = true;
         return this.#next(true);
-      case "instructionBarrier":
-        return FLOW.NEXT;
       case "writeProcessState":
         return this.#writeProcessState(a, b, c);
       case "readSystemRegister":
@@ -243,7 +239,6 @@ export class Processor {
       case "systemInstructionResult":
         return this.#systemResult(a, b);
       case "zeroCacheLine":
-        if (this.#derived.zeroesFreely && zeroBlockFast(state, a)) return FLOW.NEXT;
         return this.#settleSystem(this.#system.execute(DC_ZVA, state.x(a)), DC_ZVA, a);
       case "stackAlignmentCheck":
         return this.#exceptions.checkStackAlignment();
@@ -432,7 +427,7 @@ export class Processor {
 
   /** After a change of PSTATE fields that translation or stack pointer selection depend on. */
   #stateWritten(affects: readonly Affects[]): Flow {
-    this.state.setWord("FAST_REGISTERS", fastConditions(this.state, this.privilege));
+    this.#derived.refreshFastConditions();
     if (affects.includes("translation")) this.mmu.stateChanged();
     return this.#next();
   }

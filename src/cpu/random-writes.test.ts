@@ -21,7 +21,6 @@ const OTHERS: readonly ProcessorOperation[] = [
   "sendEvent",
   "sendEventLocal",
   "yield",
-  "instructionBarrier",
   "stackAlignmentCheck",
 ];
 

@@ -214,6 +214,10 @@ export class IrBuilder {
     return this.#define("i32", { kind: "fastCondition", bit });
   }
 
+  isWritable(address: Value<"i64">, bytes: number): Node<"i32"> {
+    return this.#define("i32", { kind: "isWritable", access: access(bytes, undefined) }, [address]);
+  }
+
   address(base: BaseOperand): Node<"i64"> {
     const value = this.readX(base.register);
     if (base.isStackPointer) {

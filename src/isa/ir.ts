@@ -40,6 +40,8 @@ export type NodeShape =
   | { readonly kind: "readSlot"; readonly offset: ImmediateOperand<32> }
   /** Whether a bit of PE_LAYOUT.FAST_REGISTERS is set. */
   | { readonly kind: "fastCondition"; readonly bit: number }
+  /** Input: address. Whether the bytes there, all in one page, may be stored to without the processor's help. */
+  | { readonly kind: "isWritable"; readonly access: Access }
   | { readonly kind: "readFpsr" }
   /** FPSR.IXC: not 0 when set. */
   | { readonly kind: "readInexact" }
@@ -151,6 +153,7 @@ export function isRemovable(node: Node): boolean {
     case "readInexact":
     case "readSlot":
     case "fastCondition":
+    case "isWritable":
     case "condition":
     case "loadPart":
       return true;

@@ -64,7 +64,6 @@ export type ProcessorOperation =
   | "sendEvent"
   | "sendEventLocal"
   | "yield"
-  | "instructionBarrier"
   | "writeProcessState" // op1, op2, CRm
   | "readSystemRegister" // encoding (op0 op1 CRn CRm op2 as 16 bits, as in the word's bits 20:5), Rt
   | "writeSystemRegister" // encoding, Rt

@@ -4,6 +4,7 @@ import type { Decoded } from "../../isa/decoder.ts";
 import type { Instruction, OperandValues } from "../../isa/instruction.ts";
 import { IrBuilder, semanticsOf } from "../../isa/ir-builder.ts";
 import { type ImmediateOperand, imm32, imm64, type RegisterOperand, x } from "../../isa/operands.ts";
+import { withFastOperation } from "./fast-operations.ts";
 
 /** Recognises MRS and MSR of registers that may be reached directly. */
 export class FastSystemRegisters {
@@ -18,15 +19,19 @@ export class FastSystemRegisters {
 
   /** The same instruction with a direct way in front of the processor's, if there is one. */
   improve(decoded: Decoded): Decoded {
+    return this.#improveMove(decoded) ?? withFastOperation(decoded);
+  }
+
+  #improveMove(decoded: Decoded): Decoded | undefined {
     const { name } = decoded.instruction;
     const direction = name === "MRS_systemmove" ? "read" : name === "MSR_systemmove" ? "write" : undefined;
-    if (direction === undefined) return decoded;
+    if (direction === undefined) return undefined;
     const register = decoded.operands["register"];
     const t = decoded.operands["t"];
-    if (typeof register !== "object" || register.kind !== "immediate") return decoded;
-    if (typeof t !== "object" || t.kind !== "immediate") return decoded;
+    if (typeof register !== "object" || register.kind !== "immediate") return undefined;
+    if (typeof t !== "object" || t.kind !== "immediate") return undefined;
     const ways = this.#ways.get(`${direction}${register.value}`);
-    if (ways === undefined) return decoded;
+    if (ways === undefined) return undefined;
     return {
       instruction: fastInstruction(decoded.instruction, direction, ways),
       operands: operandsOf(ways, register, t),

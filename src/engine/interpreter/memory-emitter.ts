@@ -97,6 +97,12 @@ export class MemoryEmitter {
     body.end();
   }
 
+  /** Leaves 1 on the stack when the soft TLB lets stores through. */
+  isWritable([input]: readonly Node[], access: Access): void {
+    if (input === undefined) throw new Bug("nothing says what may be writable");
+    this.#probe(this.#addressLocal(input), this.#values.temporary("i32"), access, SOFT_TLB.WRITE_TAG);
+  }
+
   /** Leaves a host address on the stack, or leaves the handler. */
   #callOrLeave(index: number, address: number, access: Access, temporary: number): void {
     if (this.#frame.leavesSlowCases) {

@@ -19,15 +19,14 @@ export const PROCESSOR_OPERATION_NUMBER: Record<EngineOperation, number> = {
   sendEvent: 11,
   sendEventLocal: 12,
   yield: 13,
-  instructionBarrier: 14,
-  writeProcessState: 15,
-  readSystemRegister: 16,
-  writeSystemRegister: 17,
-  systemInstruction: 18,
-  systemInstructionResult: 19,
-  zeroCacheLine: 20,
-  stackAlignmentCheck: 21,
-  floatingPointTrap: 22,
+  writeProcessState: 14,
+  readSystemRegister: 15,
+  writeSystemRegister: 16,
+  systemInstruction: 17,
+  systemInstructionResult: 18,
+  zeroCacheLine: 19,
+  stackAlignmentCheck: 20,
+  floatingPointTrap: 21,
 };
 
 /** The inverse, by number. */
