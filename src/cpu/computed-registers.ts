@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { COUNTER_MASK, EVENT_COUNTERS } from "../isa/system-registers/performance-monitors.ts";
 import { type ComputedRegisterName, systemRegister } from "../isa/system-registers/table.ts";
+import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import type { Mmu } from "../mmu/mmu.ts";
 import { HCR_TDZ, SCTLR_DZE } from "./control-bits.ts";
 import { DAIF, type ElementState, SLOT } from "./element-state.ts";
@@ -107,21 +108,21 @@ function processState({ state }: ComputedParts) {
     SP_EL1: { read: () => state.stackPointer(1), write: (value) => state.setStackPointer(1, value) },
     SP_EL2: { read: () => state.stackPointer(2), write: (value) => state.setStackPointer(2, value) },
     SPSel: {
-      read: () => BigInt(state.word("SPSEL")),
+      read: () => BigInt(state.word(PE_LAYOUT.SPSEL)),
       write: (value) => state.selectLevel(state.el, Number(value & 1n)),
     },
     CurrentEL: { read: () => BigInt(state.el << 2) },
     PAN: {
-      read: () => BigInt(state.word("PAN") << 22),
-      write: (value) => state.setWord("PAN", Number((value >> 22n) & 1n)),
+      read: () => BigInt(state.word(PE_LAYOUT.PAN) << 22),
+      write: (value) => state.setWord(PE_LAYOUT.PAN, Number((value >> 22n) & 1n)),
     },
     UAO: {
-      read: () => BigInt(state.word("UAO") << 23),
-      write: (value) => state.setWord("UAO", Number((value >> 23n) & 1n)),
+      read: () => BigInt(state.word(PE_LAYOUT.UAO) << 23),
+      write: (value) => state.setWord(PE_LAYOUT.UAO, Number((value >> 23n) & 1n)),
     },
     SSBS: {
-      read: () => BigInt(state.word("SSBS") << 12),
-      write: (value) => state.setWord("SSBS", Number((value >> 12n) & 1n)),
+      read: () => BigInt(state.word(PE_LAYOUT.SSBS) << 12),
+      write: (value) => state.setWord(PE_LAYOUT.SSBS, Number((value >> 12n) & 1n)),
     },
     NZCV: {
       read: () => BigInt((state.nzcv << 28) >>> 0),
@@ -130,16 +131,16 @@ function processState({ state }: ComputedParts) {
       },
     },
     DAIF: {
-      read: () => BigInt(state.word("DAIF") << 6),
-      write: (value) => state.setWord("DAIF", Number((value >> 6n) & BigInt(DAIF.ALL))),
+      read: () => BigInt(state.word(PE_LAYOUT.DAIF) << 6),
+      write: (value) => state.setWord(PE_LAYOUT.DAIF, Number((value >> 6n) & BigInt(DAIF.ALL))),
     },
     FPCR: {
-      read: () => BigInt(state.word("FPCR")),
-      write: (value) => state.setWord("FPCR", Number(value)),
+      read: () => BigInt(state.word(PE_LAYOUT.FPCR)),
+      write: (value) => state.setWord(PE_LAYOUT.FPCR, Number(value)),
     },
     FPSR: {
-      read: () => BigInt(state.word("FPSR")),
-      write: (value) => state.setWord("FPSR", Number(value)),
+      read: () => BigInt(state.word(PE_LAYOUT.FPSR)),
+      write: (value) => state.setWord(PE_LAYOUT.FPSR, Number(value)),
     },
   } satisfies Record<string, ComputedRegister>;
 }

@@ -1,5 +1,6 @@
 import { Bug } from "../base/errors.ts";
 import { fieldOf, registerIndex, type StoredRegisterName } from "../isa/system-registers/table.ts";
+import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { type ElementState, SLOT } from "./element-state.ts";
 import type { Privilege } from "./privilege.ts";
 
@@ -24,7 +25,7 @@ const STATES: Readonly<Record<string, Condition>> = {
   HasEL2: ({ privilege }) => privilege.hasEl2,
   EL3: ({ privilege }) => privilege.hasEl3,
   NS: ({ privilege }) => !privilege.secureBelowEl3,
-  SPSel: ({ state }) => state.word("SPSEL") === 1,
+  SPSel: ({ state }) => state.word(PE_LAYOUT.SPSEL) === 1,
 };
 
 /** Compiles a condition of the trap table: see there for the language. */

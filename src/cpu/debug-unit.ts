@@ -1,5 +1,6 @@
 import { BREAKPOINTS, WATCHPOINTS } from "../isa/system-registers/debug.ts";
 import { fieldOf } from "../isa/system-registers/table.ts";
+import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { DAIF, type ElementState, SLOT } from "./element-state.ts";
 import { illegalReturn } from "./exceptions.ts";
 import type { Privilege } from "./privilege.ts";
@@ -60,7 +61,7 @@ export class DebugUnit {
   }
 
   get #generatesNow(): boolean {
-    const masked = (this.#state.word("DAIF") & DAIF.D) !== 0;
+    const masked = (this.#state.word(PE_LAYOUT.DAIF) & DAIF.D) !== 0;
     return this.#generates(this.#state.el, this.#privilege.secure, masked);
   }
 

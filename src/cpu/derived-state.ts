@@ -1,6 +1,7 @@
 import type { InterruptCpuInterface, InterruptSignals } from "../base/interrupt-controller.ts";
 import type { Affects } from "../isa/system-registers/definition.ts";
 import { systemInstruction } from "../isa/system-registers/system-instructions.ts";
+import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import type { Mmu } from "../mmu/mmu.ts";
 import type { ConditionContext } from "./condition.ts";
 import { HCR_AMO, HCR_FMO, HCR_IMO, HCR_VF, HCR_VI, HCR_VSE } from "./control-bits.ts";
@@ -74,7 +75,7 @@ export class DerivedState {
 
   /** Makes generated code return to the run loop at the next opportunity. */
   raiseAttention(): void {
-    this.#parts.context.state.setWord("ATTENTION", ATTENTION);
+    this.#parts.context.state.setWord(PE_LAYOUT.ATTENTION, ATTENTION);
   }
 
   /** Something pends that ends WFI. */
@@ -93,13 +94,13 @@ export class DerivedState {
   levelChanged(): void {
     const { state, privilege } = this.#parts.context;
     this.#announceSecurity();
-    state.setWord("NON_SECURE", privilege.secure ? 0 : 1);
+    state.setWord(PE_LAYOUT.NON_SECURE, privilege.secure ? 0 : 1);
     this.#parts.mmu.stateChanged();
     this.#refreshFloatingPoint();
     this.#zeroesFreely = this.#zeroTrapIsOff();
     this.refreshFastConditions();
     this.refreshDebug();
-    if (state.word("IL") === 1 || this.pendingInterrupt() !== undefined) this.raiseAttention();
+    if (state.word(PE_LAYOUT.IL) === 1 || this.pendingInterrupt() !== undefined) this.raiseAttention();
   }
 
   /** After writes to system registers. */
@@ -110,7 +111,7 @@ export class DerivedState {
         case "translation":
         case "byteOrder":
           if (what === "byteOrder" && affects.includes("translation")) break;
-          state.setWord("NON_SECURE", privilege.secure ? 0 : 1);
+          state.setWord(PE_LAYOUT.NON_SECURE, privilege.secure ? 0 : 1);
           this.#zeroesFreely = this.#zeroTrapIsOff();
           this.#parts.mmu.contextChanged();
           break;
@@ -144,10 +145,10 @@ export class DerivedState {
     const { irq, fiq, virq, vfiq } = this.#signals;
     const facts = {
       zeroesFreely: this.#zeroesFreely,
-      floatingPoint: state.word("FP_ENABLED") !== 0,
+      floatingPoint: state.word(PE_LAYOUT.FP_ENABLED) !== 0,
       isQuiet: !(irq || fiq || virq || vfiq || debug.isInUse) && (privilege.hcr & VIRTUAL_INTERRUPTS) === 0n,
     };
-    state.setWord("FAST_REGISTERS", fastConditions(state, privilege, facts));
+    state.setWord(PE_LAYOUT.FAST_REGISTERS, fastConditions(state, privilege, facts));
   }
 
   #zeroTrapIsOff(): boolean {
@@ -172,7 +173,7 @@ export class DerivedState {
   #refreshFloatingPoint(): void {
     const { state, privilege } = this.#parts.context;
     const enabled = floatingPointTrapTarget(state, privilege) === undefined;
-    state.setWord("FP_ENABLED", enabled ? 1 : 0);
+    state.setWord(PE_LAYOUT.FP_ENABLED, enabled ? 1 : 0);
   }
 
   refreshDebug(): void {

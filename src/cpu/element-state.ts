@@ -19,8 +19,8 @@ export const SLOT: Readonly<Record<StoredRegisterName, number>> = Object.fromEnt
   // The table's names are what SYSTEM_REGISTERS was made of.
 ) as Record<StoredRegisterName, number>;
 
-/** u32 fields of the block. */
-export type StateWord =
+/** Offsets of u32 fields of the block. */
+export type StateWord = (typeof PE_LAYOUT)[
   | "FPCR"
   | "FPSR"
   | "EL"
@@ -37,7 +37,7 @@ export type StateWord =
   | "BIG_ENDIAN"
   | "FP_ENABLED"
   | "EXCLUSIVE_ADDRESS"
-  | "FAST_REGISTERS";
+  | "FAST_REGISTERS"];
 
 /** Bits of PSTATE.DAIF as PE_LAYOUT.DAIF keeps them. */
 export const DAIF = { D: 8, A: 4, I: 2, F: 1, ALL: 15 } as const;
@@ -60,12 +60,12 @@ export class ElementState {
   }
 
   /** A u32 field, as an unsigned number. */
-  word(name: StateWord): number {
-    return this.words[(this.base + PE_LAYOUT[name]) >>> 2]! >>> 0;
+  word(offset: StateWord): number {
+    return this.words[(this.base + offset) >>> 2]! >>> 0;
   }
 
-  setWord(name: StateWord, value: number): void {
-    this.words[(this.base + PE_LAYOUT[name]) >>> 2] = value;
+  setWord(offset: StateWord, value: number): void {
+    this.words[(this.base + offset) >>> 2] = value;
   }
 
   /** The current exception level. */
@@ -135,12 +135,12 @@ export class ElementState {
 
   /** Stack pointer of a level, wherever it is kept just now. */
   stackPointer(el: number): bigint {
-    const inUse = this.word("SPSEL") === 1 ? this.el : 0;
+    const inUse = this.word(PE_LAYOUT.SPSEL) === 1 ? this.el : 0;
     return this.doubleWords[this.#stackPointerIndex(el, inUse)]!;
   }
 
   setStackPointer(el: number, value: bigint): void {
-    const inUse = this.word("SPSEL") === 1 ? this.el : 0;
+    const inUse = this.word(PE_LAYOUT.SPSEL) === 1 ? this.el : 0;
     this.doubleWords[this.#stackPointerIndex(el, inUse)] = value;
   }
 
@@ -151,13 +151,13 @@ export class ElementState {
   /** Changes PSTATE.EL and PSTATE.SP, and with them the stack pointer in use. */
   selectLevel(el: number, spsel: number): void {
     const { base, doubleWords } = this;
-    const before = this.word("SPSEL") === 1 ? this.el : 0;
+    const before = this.word(PE_LAYOUT.SPSEL) === 1 ? this.el : 0;
     const after = spsel === 1 ? el : 0;
     if (before !== after) {
       doubleWords[(base + PE_LAYOUT.SP_BANK + 8 * before) >>> 3] = doubleWords[(base + PE_LAYOUT.SP) >>> 3]!;
       doubleWords[(base + PE_LAYOUT.SP) >>> 3] = doubleWords[(base + PE_LAYOUT.SP_BANK + 8 * after) >>> 3]!;
     }
-    this.setWord("EL", el);
-    this.setWord("SPSEL", spsel);
+    this.setWord(PE_LAYOUT.EL, el);
+    this.setWord(PE_LAYOUT.SPSEL, spsel);
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { fieldOf } from "../isa/system-registers/table.ts";
+import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { type ElementState, SLOT } from "./element-state.ts";
 import type { Privilege } from "./privilege.ts";
 
@@ -41,20 +42,20 @@ export class EventRegister {
   }
 
   reset(): void {
-    this.#state.setWord("EVENT", 0);
+    this.#state.setWord(PE_LAYOUT.EVENT, 0);
     this.#streams = [];
     this.#seen = this.#clock.ticks();
   }
 
   signal(): void {
-    this.#state.setWord("EVENT", 1);
+    this.#state.setWord(PE_LAYOUT.EVENT, 1);
   }
 
   /** Clears the register; true when it was set. */
   consume(): boolean {
     this.#collect();
-    const wasSet = this.#state.word("EVENT") === 1;
-    this.#state.setWord("EVENT", 0);
+    const wasSet = this.#state.word(PE_LAYOUT.EVENT) === 1;
+    this.#state.setWord(PE_LAYOUT.EVENT, 0);
     return wasSet;
   }
 

@@ -1,4 +1,5 @@
 import { Bug } from "../base/errors.ts";
+import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import type { MemoryFault } from "../mmu/memory-fault.ts";
 import type { Mmu } from "../mmu/mmu.ts";
 import { HCR_VSE, SCR_EA, SCTLR_SA, SCTLR_SA0 } from "./control-bits.ts";
@@ -68,7 +69,7 @@ export class ExceptionTaker {
     const state = this.#state;
     const debug = this.#debug;
     const stepActive = debug.stepActive;
-    if (stepActive && state.word("SS") === 0) {
+    if (stepActive && state.word(PE_LAYOUT.SS) === 0) {
       const valid = this.#stepCompleted ? 1 << 24 : 0;
       const exclusive = this.#stepCompleted && this.#steppedExclusive ? 1 << 6 : 0;
       this.#stepCompleted = false;
@@ -124,7 +125,7 @@ export class ExceptionTaker {
 
   /** An exception that the current instruction causes on purpose: it returns behind the instruction. */
   takeCall(exceptionClass: number, immediate: number, target: 1 | 2 | 3): Flow {
-    if (this.#stepping) this.#state.setWord("SS", 0);
+    if (this.#stepping) this.#state.setWord(PE_LAYOUT.SS, 0);
     const returnAddress = this.#state.pc + 4n;
     return this.takeSynchronous(exceptionClass, immediate & 0xffff, { target, returnAddress });
   }
@@ -226,7 +227,7 @@ export class ExceptionTaker {
     if (!this.#stepping || this.#monitor.instructions() === this.#stepBegan) return;
     this.#stepping = false;
     this.#stepCompleted = true;
-    this.#state.setWord("SS", 0);
+    this.#state.setWord(PE_LAYOUT.SS, 0);
   }
 
   #instructionWord(): number {

@@ -1,3 +1,4 @@
+import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { SCTLR_DSSBS, SCTLR_SPAN } from "./control-bits.ts";
 import { DAIF, type ElementState, SLOT } from "./element-state.ts";
 import type { Privilege } from "./privilege.ts";
@@ -31,14 +32,14 @@ const SPSR = { SSBS: 12, IL: 20, SS: 21, PAN: 22, UAO: 23 } as const;
 function savedStatus(state: ElementState): number {
   return (
     ((state.nzcv << 28) |
-      (state.word("UAO") << SPSR.UAO) |
-      (state.word("PAN") << SPSR.PAN) |
-      (state.word("SS") << SPSR.SS) |
-      (state.word("IL") << SPSR.IL) |
-      (state.word("SSBS") << SPSR.SSBS) |
-      (state.word("DAIF") << 6) |
+      (state.word(PE_LAYOUT.UAO) << SPSR.UAO) |
+      (state.word(PE_LAYOUT.PAN) << SPSR.PAN) |
+      (state.word(PE_LAYOUT.SS) << SPSR.SS) |
+      (state.word(PE_LAYOUT.IL) << SPSR.IL) |
+      (state.word(PE_LAYOUT.SSBS) << SPSR.SSBS) |
+      (state.word(PE_LAYOUT.DAIF) << 6) |
       (state.el << 2) |
-      state.word("SPSEL")) >>>
+      state.word(PE_LAYOUT.SPSEL)) >>>
     0
   );
 }
@@ -53,15 +54,15 @@ export function enterException(state: ElementState, privilege: Privilege, except
   if (exception.syndrome !== undefined) state.write(banked.esr, BigInt(exception.syndrome >>> 0));
   if (exception.faultAddress !== undefined) state.write(banked.far, exception.faultAddress);
   if (exception.intermediateAddress !== undefined) state.write(SLOT.HPFAR_EL2, exception.intermediateAddress);
-  const group = from < target ? 0x400 : state.word("SPSEL") === 1 ? 0x200 : 0x000;
-  if (setsPan(state, privilege, target)) state.setWord("PAN", 1);
+  const group = from < target ? 0x400 : state.word(PE_LAYOUT.SPSEL) === 1 ? 0x200 : 0x000;
+  if (setsPan(state, privilege, target)) state.setWord(PE_LAYOUT.PAN, 1);
   if (privilege.features.has("FEAT_SSBS")) {
-    state.setWord("SSBS", state.bit(privilege.sctlr(target), SCTLR_DSSBS));
+    state.setWord(PE_LAYOUT.SSBS, state.bit(privilege.sctlr(target), SCTLR_DSSBS));
   }
-  state.setWord("UAO", 0);
-  state.setWord("SS", 0);
-  state.setWord("IL", 0);
-  state.setWord("DAIF", DAIF.ALL);
+  state.setWord(PE_LAYOUT.UAO, 0);
+  state.setWord(PE_LAYOUT.SS, 0);
+  state.setWord(PE_LAYOUT.IL, 0);
+  state.setWord(PE_LAYOUT.DAIF, DAIF.ALL);
   state.selectLevel(target, 1);
   state.pc = state.read(banked.vbar) + BigInt(group + vector);
 }
@@ -99,19 +100,19 @@ export function returnFromException(
   const banked = BANKED[from === 0 ? 1 : from];
   const spsr = state.low(banked.spsr);
   const elr = state.read(banked.elr);
-  state.setWord("SS", steps(spsr));
+  state.setWord(PE_LAYOUT.SS, steps(spsr));
   if (illegalReturn(spsr, from, privilege) !== undefined) {
-    state.setWord("IL", 1);
+    state.setWord(PE_LAYOUT.IL, 1);
   } else {
-    state.setWord("IL", (spsr >>> SPSR.IL) & 1);
-    if (privilege.features.has("FEAT_SSBS")) state.setWord("SSBS", (spsr >>> SPSR.SSBS) & 1);
+    state.setWord(PE_LAYOUT.IL, (spsr >>> SPSR.IL) & 1);
+    if (privilege.features.has("FEAT_SSBS")) state.setWord(PE_LAYOUT.SSBS, (spsr >>> SPSR.SSBS) & 1);
     state.selectLevel((spsr >> 2) & 3, spsr & 1);
   }
   state.nzcv = spsr >>> 28;
-  state.setWord("DAIF", (spsr >> 6) & 15);
-  if (privilege.features.has("FEAT_PAN")) state.setWord("PAN", (spsr >>> SPSR.PAN) & 1);
-  if (privilege.features.has("FEAT_UAO")) state.setWord("UAO", (spsr >>> SPSR.UAO) & 1);
-  state.setWord("EXCLUSIVE_ADDRESS", 0);
+  state.setWord(PE_LAYOUT.DAIF, (spsr >> 6) & 15);
+  if (privilege.features.has("FEAT_PAN")) state.setWord(PE_LAYOUT.PAN, (spsr >>> SPSR.PAN) & 1);
+  if (privilege.features.has("FEAT_UAO")) state.setWord(PE_LAYOUT.UAO, (spsr >>> SPSR.UAO) & 1);
+  state.setWord(PE_LAYOUT.EXCLUSIVE_ADDRESS, 0);
   state.pc = branchAddress(state, privilege, elr);
 }
 

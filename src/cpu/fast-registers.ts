@@ -100,7 +100,7 @@ export function fastConditions(state: ElementState, privilege: Privilege, facts:
   if (el === 0) return word;
   if (facts.isQuiet) word |= BIT["masks freely"];
   word |= BIT["privileged"];
-  if (state.word("SPSEL") === 1) word |= BIT["stack pointer elsewhere"];
+  if (state.word(PE_LAYOUT.SPSEL) === 1) word |= BIT["stack pointer elsewhere"];
   if (el >= 2 && privilege.hasEl2) word |= BIT["hypervisor"];
   if (el === 2 && privilege.e2h) return word | BIT["redirected"];
   word |= BIT["not redirected"];

@@ -1,4 +1,5 @@
 import type { InterruptSignals } from "../base/interrupt-controller.ts";
+import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { HCR_AMO, HCR_FMO, HCR_IMO, HCR_VF, HCR_VI, HCR_VSE, SCR_FIQ, SCR_IRQ } from "./control-bits.ts";
 import { DAIF, type ElementState, SLOT } from "./element-state.ts";
 import type { Privilege } from "./privilege.ts";
@@ -48,7 +49,7 @@ function physicalTarget(
   kind: "irq" | "fiq",
 ): 1 | 2 | 3 | undefined {
   const { el } = state;
-  const masked = (state.word("DAIF") & (kind === "irq" ? DAIF.I : DAIF.F)) !== 0;
+  const masked = (state.word(PE_LAYOUT.DAIF) & (kind === "irq" ? DAIF.I : DAIF.F)) !== 0;
   if (privilege.hasEl3 && state.bit(SLOT.SCR_EL3, kind === "irq" ? SCR_IRQ : SCR_FIQ) === 1) {
     return el < 3 || !masked ? 3 : undefined;
   }
@@ -69,7 +70,7 @@ function virtualInterrupt(
   hcr: bigint,
   { virq, vfiq }: InterruptSignals,
 ): PendingInterrupt | undefined {
-  const daif = state.word("DAIF");
+  const daif = state.word(PE_LAYOUT.DAIF);
   if ((daif & DAIF.I) === 0 && hcr & HCR_IMO && (virq || hcr & HCR_VI)) return { kind: "irq", target: 1 };
   if ((daif & DAIF.F) === 0 && hcr & HCR_FMO && (vfiq || hcr & HCR_VF)) return { kind: "fiq", target: 1 };
   if ((daif & DAIF.A) === 0 && hcr & HCR_AMO && hcr & HCR_VSE) return { kind: "virtualSError", target: 1 };

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ProcessorMachine, RAM_BASE } from "../../test/support/processor-machine.ts";
 import { systemRegister } from "../isa/system-registers/table.ts";
+import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { SLOT } from "./element-state.ts";
 
 const VECTORS = BigInt(RAM_BASE + 0x1000);
@@ -88,12 +89,12 @@ describe("exceptions", () => {
     const { processor } = machine;
     processor.execute("exceptionReturn", 0, 0, 0);
     expect(processor.state.el).toBe(1);
-    expect(processor.state.word("IL")).toBe(1);
-    expect(processor.state.word("ATTENTION")).not.toBe(0);
+    expect(processor.state.word(PE_LAYOUT.IL)).toBe(1);
+    expect(processor.state.word(PE_LAYOUT.ATTENTION)).not.toBe(0);
     processor.serviceAttention();
     expect(processor.state.read(SLOT.ESR_EL1) >> 26n).toBe(0x0en);
     expect(processor.state.read(SLOT.ELR_EL1)).toBe(0x4000_0100n);
-    expect(processor.state.word("IL")).toBe(0);
+    expect(processor.state.word(PE_LAYOUT.IL)).toBe(0);
   });
 });
 
@@ -153,7 +154,7 @@ describe("interrupts", () => {
     processor.setInterruptSignals({ irq: true, fiq: false, virq: false, vfiq: false });
     expect(processor.takeInterruptIfPending()).toBe(false);
     processor.execute("writeProcessState", 3, 7, 2);
-    expect(processor.state.word("ATTENTION")).not.toBe(0);
+    expect(processor.state.word(PE_LAYOUT.ATTENTION)).not.toBe(0);
     processor.serviceAttention();
     expect(processor.state.pc).toBe(VECTORS + 0x280n);
   });

@@ -122,7 +122,7 @@ export class Processor {
     const { state, privilege } = this;
     resetRegisters(state, this.#parts);
     this.#resetVector = BigInt(vector);
-    state.setWord("DAIF", DAIF.ALL);
+    state.setWord(PE_LAYOUT.DAIF, DAIF.ALL);
     state.selectLevel(privilege.hasEl3 ? 3 : privilege.hasEl2 ? 2 : 1, 1);
     state.nzcv = 0;
     state.pc = this.#resetVector;
@@ -268,8 +268,8 @@ export class Processor {
    * exception or an interrupt, where one is due.
    */
   serviceAttention(): void {
-    this.state.setWord("ATTENTION", 0);
-    if (this.state.word("IL") === 1) {
+    this.state.setWord(PE_LAYOUT.ATTENTION, 0);
+    if (this.state.word(PE_LAYOUT.IL) === 1) {
       this.#exceptions.completeStep();
       this.#exceptions.takeSynchronous(EXCEPTION_CLASS.ILLEGAL_STATE, 0, {});
       return;
@@ -394,18 +394,18 @@ export class Processor {
     switch ((op1 << 3) | op2) {
       case 0o03:
         if (state.el === 0) return this.#exceptions.takeUndefined();
-        state.setWord("UAO", value & 1);
+        state.setWord(PE_LAYOUT.UAO, value & 1);
         return this.#stateWritten(["translation"]);
       case 0o04:
         if (state.el === 0) return this.#exceptions.takeUndefined();
-        state.setWord("PAN", value & 1);
+        state.setWord(PE_LAYOUT.PAN, value & 1);
         return this.#stateWritten(["translation"]);
       case 0o05:
         if (state.el === 0) return this.#exceptions.takeUndefined();
         state.selectLevel(state.el, value & 1);
         return this.#stateWritten([]);
       case 0o31:
-        state.setWord("SSBS", value & 1);
+        state.setWord(PE_LAYOUT.SSBS, value & 1);
         return FLOW.NEXT;
       case 0o36:
       case 0o37: {
@@ -415,8 +415,8 @@ export class Processor {
           const encoding = (op1 << 11) | (4 << 7) | (value << 3) | op2;
           return this.#exceptions.takeSystemRegisterTrap(verdict, { encoding, rt: 31, direction: "write" });
         }
-        const daif = state.word("DAIF");
-        state.setWord("DAIF", op2 === 6 ? daif | value : daif & ~value & DAIF.ALL);
+        const daif = state.word(PE_LAYOUT.DAIF);
+        state.setWord(PE_LAYOUT.DAIF, op2 === 6 ? daif | value : daif & ~value & DAIF.ALL);
         if (op2 === 6 && (value & DAIF.D) === 0) return FLOW.NEXT;
         return this.#masksWritten();
       }

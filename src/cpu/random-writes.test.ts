@@ -4,6 +4,7 @@ import { Random } from "../../test/support/random.ts";
 import type { ProcessorOperation } from "../isa/semantics.ts";
 import { SYSTEM_INSTRUCTIONS } from "../isa/system-registers/system-instructions.ts";
 import { SYSTEM_REGISTERS } from "../isa/system-registers/table.ts";
+import { PE_LAYOUT } from "../memory/pe-layout.ts";
 
 const FULL = process.env["ELVISOR_FULL"] === "1";
 const OPERATIONS = FULL ? 300_000 : 30_000;
@@ -96,8 +97,8 @@ describe.each([
           processor.serviceAttention();
       }
       expect(state.el).toBeLessThanOrEqual(highest);
-      if (state.el === 0) expect(state.word("SPSEL")).toBe(0);
-      expect(state.word("NON_SECURE")).toBe(processor.privilege.secure ? 0 : 1);
+      if (state.el === 0) expect(state.word(PE_LAYOUT.SPSEL)).toBe(0);
+      expect(state.word(PE_LAYOUT.NON_SECURE)).toBe(processor.privilege.secure ? 0 : 1);
     }
   });
 });

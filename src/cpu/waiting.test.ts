@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ProcessorMachine, RAM_BASE } from "../../test/support/processor-machine.ts";
+import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { SLOT } from "./element-state.ts";
 import { EXCEPTION_CLASS } from "./syndrome.ts";
 
@@ -59,7 +60,7 @@ describe("WFE", () => {
     expect(processor.sleeping).toBe(true);
     processor.setInterruptSignals(NO_SIGNALS);
     processor.wake();
-    processor.state.setWord("DAIF", 0);
+    processor.state.setWord(PE_LAYOUT.DAIF, 0);
     expect(waits(machine)).toBe(true);
     processor.setInterruptSignals({ ...NO_SIGNALS, irq: true });
     expect(processor.sleeping).toBe(false);

@@ -21,18 +21,18 @@ export interface StateHasher {
 const PIECE = 1 << 20;
 
 const STATE_WORDS = [
-  "FPCR",
-  "FPSR",
-  "EL",
-  "SPSEL",
-  "DAIF",
-  "PAN",
-  "UAO",
-  "SSBS",
-  "EVENT",
-  "SS",
-  "IL",
-  "NON_SECURE",
+  PE_LAYOUT.FPCR,
+  PE_LAYOUT.FPSR,
+  PE_LAYOUT.EL,
+  PE_LAYOUT.SPSEL,
+  PE_LAYOUT.DAIF,
+  PE_LAYOUT.PAN,
+  PE_LAYOUT.UAO,
+  PE_LAYOUT.SSBS,
+  PE_LAYOUT.EVENT,
+  PE_LAYOUT.SS,
+  PE_LAYOUT.IL,
+  PE_LAYOUT.NON_SECURE,
 ] as const satisfies readonly StateWord[];
 
 /** Registers of devices that must not be read for a look: reading takes something away. */
@@ -113,7 +113,7 @@ function hashElement(machine: Machine, element: ProcessingElement, writer: Write
   writer.number(state.nzcv);
   for (let offset = 0; offset < 512; offset += 8)
     writer.bigint(doubleWords[(base + PE_LAYOUT.V + offset) >>> 3]!);
-  for (const name of STATE_WORDS) writer.number(state.word(name));
+  for (const offset of STATE_WORDS) writer.number(state.word(offset));
   for (const slot of Object.values(SLOT)) writer.bigint(state.read(slot));
   hashMonitor(machine, base, writer);
   writer.number(element.instructions);

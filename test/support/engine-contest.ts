@@ -1,5 +1,6 @@
 import { RUN_OVERSHOOT } from "../../src/engine/interpreter/interpreter.ts";
 import { disassemble } from "../../src/isa/disassembler.ts";
+import { PE_LAYOUT } from "../../src/memory/pe-layout.ts";
 import { EngineMachine, LAYOUT, PAGE_KINDS } from "./engine-machine.ts";
 import type { Random } from "./random.ts";
 import type { RandomProgram } from "./random-program.ts";
@@ -44,7 +45,7 @@ export class EngineContest {
         done += budget;
       } else {
         const taken = translated.run(budget);
-        if (taken < budget && translated.processor.state.word("ATTENTION") === 0)
+        if (taken < budget && translated.processor.state.word(PE_LAYOUT.ATTENTION) === 0)
           return `left after ${taken} of ${budget}`;
         if (taken > budget + RUN_OVERSHOOT) return `went ${taken - budget} instructions too far`;
         plain.runExactly(taken);

@@ -351,9 +351,9 @@ export class EngineMachine {
     });
     state.setStackPointer(settings.level, start.sp);
     state.nzcv = start.nzcv;
-    state.setWord("FPCR", start.fpcr);
-    state.setWord("FPSR", start.fpsr);
-    state.setWord("EXCLUSIVE_ADDRESS", 0);
+    state.setWord(PE_LAYOUT.FPCR, start.fpcr);
+    state.setWord(PE_LAYOUT.FPSR, start.fpsr);
+    state.setWord(PE_LAYOUT.EXCLUSIVE_ADDRESS, 0);
   }
 
   setSystemRegister(name: SystemRegisterName, value: bigint): void {
@@ -404,7 +404,7 @@ export class EngineMachine {
   }
 
   #service(): void {
-    if (this.processor.state.word("ATTENTION") !== 0) this.processor.serviceAttention();
+    if (this.processor.state.word(PE_LAYOUT.ATTENTION) !== 0) this.processor.serviceAttention();
   }
 
   /** Instructions executed since the start; exact inside of hooks too. */
@@ -438,9 +438,9 @@ export class EngineMachine {
       ...[0, 1].map((level) => `sp_el${level} ${state.stackPointer(level).toString(16)}`),
       `nzcv ${state.nzcv}`,
       `el ${state.el}`,
-      `fpcr ${state.word("FPCR").toString(16)}`,
-      `fpsr ${state.word("FPSR").toString(16)}`,
-      `monitor ${state.word("EXCLUSIVE_ADDRESS") === 0 ? "open" : "armed"}`,
+      `fpcr ${state.word(PE_LAYOUT.FPCR).toString(16)}`,
+      `fpsr ${state.word(PE_LAYOUT.FPSR).toString(16)}`,
+      `monitor ${state.word(PE_LAYOUT.EXCLUSIVE_ADDRESS) === 0 ? "open" : "armed"}`,
       ...vectors,
     ].join("\n");
   }

@@ -73,7 +73,7 @@ export class InterpreterMachine implements MachineUnderTest {
   }
 
   clearExclusive(): void {
-    this.#processor.state.setWord("EXCLUSIVE_ADDRESS", 0);
+    this.#processor.state.setWord(PE_LAYOUT.EXCLUSIVE_ADDRESS, 0);
   }
 
   step(word: number, before: ProcessorState): StepOutcome {
@@ -109,8 +109,8 @@ export class InterpreterMachine implements MachineUnderTest {
     state.setStackPointer(0, before.sp);
     state.pc = before.pc;
     state.nzcv = before.nzcv;
-    state.setWord("FPCR", before.fpcr);
-    state.setWord("FPSR", before.fpsr);
+    state.setWord(PE_LAYOUT.FPCR, before.fpcr);
+    state.setWord(PE_LAYOUT.FPSR, before.fpsr);
   }
 
   #save(): ProcessorState {
@@ -124,8 +124,8 @@ export class InterpreterMachine implements MachineUnderTest {
         const at = state.base + PE_LAYOUT.V + 16 * index;
         return this.#view.getBigUint64(at, true) | (this.#view.getBigUint64(at + 8, true) << 64n);
       }),
-      fpcr: state.word("FPCR"),
-      fpsr: state.word("FPSR"),
+      fpcr: state.word(PE_LAYOUT.FPCR),
+      fpsr: state.word(PE_LAYOUT.FPSR),
     };
   }
 }

@@ -6,6 +6,7 @@ import { TIMER_INTERRUPTS } from "../../src/cpu/timers.ts";
 import { GicV3 } from "../../src/devices/gic/gic-v3.ts";
 import type { Interpreter } from "../../src/engine/interpreter/interpreter.ts";
 import type { MmioDevice } from "../../src/memory/mmio-device.ts";
+import { PE_LAYOUT } from "../../src/memory/pe-layout.ts";
 import { ElementMachine, type LineName, type ManualClock } from "../support/element-machine.ts";
 import { END_OF_OUTPUT, PROGRAM_ADDRESS } from "./runtime.ts";
 
@@ -78,7 +79,7 @@ export class BareMachine {
   run(instructions: number): string {
     const { processor, clock } = this;
     for (let done = 0; done < instructions; ) {
-      if (processor.state.word("ATTENTION") !== 0) processor.serviceAttention();
+      if (processor.state.word(PE_LAYOUT.ATTENTION) !== 0) processor.serviceAttention();
       if (processor.sleeping) {
         clock.advance(TICKS_A_TURN);
         done += TURN;

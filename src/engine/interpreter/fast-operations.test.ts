@@ -72,10 +72,10 @@ class Element {
     state.setX(1, BigInt(random.below(1024)));
     state.setX(2, 0xdeadn);
     state.setX(3, BigInt(DATA + random.below(64)));
-    state.setWord("FPSR", random.below(32));
-    state.setWord("ATTENTION", 0);
+    state.setWord(PE_LAYOUT.FPSR, random.below(32));
+    state.setWord(PE_LAYOUT.ATTENTION, 0);
     if (random.below(2) === 0) processor.mmu.access.prepareWrite(DATA, 0, 4, 0);
-    if (!this.#fast) state.setWord("FAST_REGISTERS", 0);
+    if (!this.#fast) state.setWord(PE_LAYOUT.FAST_REGISTERS, 0);
     this.interpreter.runExactly(this.#element(), 1, false);
   }
 
