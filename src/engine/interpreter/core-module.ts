@@ -390,7 +390,10 @@ function writeRun(
     body.if();
     exit();
     body.end();
-    next();
+    // Where the first instruction is always a slow case, a region can begin after it.
+    body.get(record).i32(RECORD_SIZE).op("i32.add").set(record);
+    countJump(body, pe, record, entry, runImports);
+    body.branch(nextRecord);
   }
   for (const { handler, inPage } of arms) {
     body.end();

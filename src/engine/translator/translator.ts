@@ -7,7 +7,13 @@ import {
   type RegionLayout,
   translatorImports,
 } from "../interpreter/core-module.ts";
-import { HANDLER_REGION, HANDLER_UNDECODED, RECORD_SIZE, REGION_SLOT } from "../interpreter/record.ts";
+import {
+  HANDLER_PAGE_END,
+  HANDLER_REGION,
+  HANDLER_UNDECODED,
+  RECORD_SIZE,
+  REGION_SLOT,
+} from "../interpreter/record.ts";
 import type { RecordCache } from "../interpreter/record-cache.ts";
 import { InstructionWords, type WordSource } from "./instruction-words.ts";
 import { type CodePage, findRegion, type Region } from "./region.ts";
@@ -110,15 +116,23 @@ export class Translator {
   /** The code at `record`, in the page of the element's PC, is jumped to often. */
   request(pe: number, record: number): void {
     const view = this.#view;
-    if (view.getUint16(record, true) === HANDLER_REGION || this.failures > FAILURES) return;
+    const handler = view.getUint16(record, true);
+    if (handler === HANDLER_REGION || handler === HANDLER_PAGE_END || this.failures > FAILURES) return;
     const { records } = this.#host;
+    const frame = records.frameOf(record);
     this.#requests.push({
-      frame: records.frameOf(record),
-      entry: records.indexInPage(record),
+      frame,
+      entry: this.#translatable(frame, records.indexInPage(record)),
       low: view.getUint32(pe + PE_LAYOUT.PC, true) & -PAGE_BYTES,
       high: view.getUint32(pe + PE_LAYOUT.PC + 4, true),
       bank: view.getUint32(pe + PE_LAYOUT.TLB_BANK, true),
     });
+  }
+
+  /** The place itself, or the next one where a region cannot begin with what is there: a system instruction. */
+  #translatable(frame: number, index: number): number {
+    const word = this.#view.getUint32(frame * PAGE_BYTES + index * 4, true);
+    return index + 1 < PAGE_WORDS && this.#words.of(word)?.flow.kind === "leave" ? index + 1 : index;
   }
 
   /** Called after each run: translates what was requested once that makes a batch, or has waited for some runs. */
