@@ -169,11 +169,6 @@ export class Processor {
     return host;
   }
 
-  /** Host address where generated code may read (or also write) by itself, or 0; takes no exception. */
-  reach(...access: Parameters<Mmu["access"]["reach"]>): number {
-    return this.mmu.access.reach(...access);
-  }
-
   /** Host address of the frame that PC lies in, or 0 after an exception was taken. */
   fetch(): number {
     const { state } = this;

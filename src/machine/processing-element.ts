@@ -111,10 +111,6 @@ export class ProcessingElement implements InterpretedElement {
     return this.processor.prepareWrite(low, high, size, flags);
   }
 
-  reach(low: number, high: number, size: number, flags: number, forWriting: boolean): number {
-    return this.mmu.access.reach(low, high, size, flags, forWriting);
-  }
-
   fetch(): number {
     return this.processor.fetch();
   }

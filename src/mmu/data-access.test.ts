@@ -262,25 +262,6 @@ describe("fetch", () => {
   });
 });
 
-describe("reach", () => {
-  it("answers for untraced memory only, and makes it fast", () => {
-    const { machine, access } = setUpAccesses();
-    const host = machine.host(DATA + 0x2010);
-    expect(access.reach(0x1010, 0, 8, 0, true)).toBe(host);
-    expect(probe(machine, { address: 0x1010n, size: 8, tag: WRITE_TAG })).toBe(host);
-    expect(access.reach(0x1ffc, 0, 8, 0, false)).toBe(0);
-    expect(access.reach(0x1011, 0, 8, accessFlags({ aligned: true }), false)).toBe(0);
-    expect(access.reach(0x3000, 0, 4, 0, false)).toBe(machine.host(DATA));
-    expect(access.reach(0x3000, 0, 4, 0, true)).toBe(0);
-    expect(access.reach(0x7000, 0, 4, 0, false)).toBe(0);
-    expect(access.reach(...halves(DEVICE_VA), 4, 0, false)).toBe(0);
-    machine.store.trace.add(host >>> 12, "TR_PT");
-    expect(access.reach(0x1010, 0, 8, 0, true)).toBe(0);
-    expect(access.reach(0x1010, 0, 8, 0, false)).toBe(host);
-    expect(access.fault).toBeUndefined();
-  });
-});
-
 describe("zeroBlock and maintain", () => {
   it("zeroes Normal memory only", () => {
     const { machine, access } = setUpAccesses();

@@ -189,30 +189,6 @@ export class DataAccess {
     return frameHost;
   }
 
-  /**
-   * Host address where translated code may read (or, `forWriting`, read and write) the bytes in place; 0 where
-   * that takes more and the interpreter must do it: a fault (which is not recorded), a device, a traced frame,
-   * two pages, big-endian data, watchpoints.
-   */
-  reach(low: number, high: number, size: number, flags: number, forWriting: boolean): number {
-    const view = this.#view(flags);
-    if (!view.fastData || (low & OFFSET_MASK) + size > FRAME_SIZE) return 0;
-    if ((flags & ACCESS_FLAGS.ALIGNED) !== 0 && (low & (size - 1)) !== 0) return 0;
-    const unaligned = (low & (elementSizeOf(size, flags) - 1)) !== 0;
-    const request = view.request | (unaligned ? REQUEST.UNALIGNED : 0) | (forWriting ? REQUEST.WRITE : 0);
-    this.walks++;
-    const { walker } = this;
-    if (walker.translate(view.stage1, view.stage2, low, high, request) !== NO_FAULT) return 0;
-    if (forWriting && (walker.permissions & PERMISSION.READ) === 0) return 0;
-    this.#entry = this.#map.entry(walker.outLow, walker.outHigh, walker.outSecure);
-    const kind = this.#entry & MAP_ENTRY.KIND_MASK;
-    if (kind !== MAP_ENTRY.RAM && (forWriting || kind !== MAP_ENTRY.ROM)) return 0;
-    const host = this.#hostOf(this.#entry, low);
-    if (forWriting && this.#store.isTraced(host)) return 0;
-    this.#install(view, low, high);
-    return host;
-  }
-
   /** DC ZVA: zeroes `size` (at most 64) bytes from an address aligned to it. Device memory faults. A STORE_RESULT. */
   zeroBlock(low: number, high: number, size: number): number {
     const view = this.#context.ordinary;

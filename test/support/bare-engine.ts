@@ -56,7 +56,6 @@ export class BareEngine {
       load: unexpected("a load"),
       store: unexpected("a store"),
       prepareWrite: unexpected("a place to write"),
-      reach: unexpected("memory"),
       fetch: () => memory.view.getUint32(this.#base + PE_LAYOUT.PC, true) & ~0xfff,
       execute: (operation) => unexpected(operation)(),
       beforeInstruction: () => false,

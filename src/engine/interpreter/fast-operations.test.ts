@@ -80,13 +80,12 @@ class Element {
   }
 
   #element(): InterpretedElement {
-    const { processor, mmu } = this.machine;
+    const { processor } = this.machine;
     return {
       base: processor.base,
       load: (...access) => processor.load(...access),
       store: (...access) => processor.store(...access),
       prepareWrite: (...access) => processor.prepareWrite(...access),
-      reach: (...access) => mmu.access.reach(...access),
       fetch: () => processor.fetch(),
       execute: (...operation) => {
         this.calls++;

@@ -31,11 +31,6 @@ export interface InterpretedElement {
   load(low: number, high: number, size: number, flags: number): number;
   store(low: number, high: number, size: number, flags: number): number;
   prepareWrite(low: number, high: number, size: number, flags: number): number;
-  /**
-   * Host address where the bytes may be read (or, `forWriting`, read and written) without anybody noticing;
-   * 0 where that takes more: a fault, a device, a traced frame, two pages. Has no effect but soft-TLB tags.
-   */
-  reach(low: number, high: number, size: number, flags: number, forWriting: boolean): number;
   /** Host address of the frame that PC lies in, or 0 after an exception was taken. */
   fetch(): number;
   /**
@@ -235,8 +230,6 @@ export class Interpreter {
       slowLoad: (_pe, low, high, size, flags) => this.#current().load(low, high, size, flags),
       slowStore: (_pe, low, high, size, flags) => this.#current().store(low, high, size, flags),
       prepareWrite: (_pe, low, high, size, flags) => this.#current().prepareWrite(low, high, size, flags),
-      reachRead: (_pe, low, high, size, flags) => this.#current().reach(low, high, size, flags, false),
-      reachWrite: (_pe, low, high, size, flags) => this.#current().reach(low, high, size, flags, true),
     };
   }
 

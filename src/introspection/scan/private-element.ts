@@ -101,7 +101,6 @@ export class PrivateElement {
       load: (...access) => processor.load(...access),
       store: (...access) => processor.store(...access),
       prepareWrite: (...access) => processor.prepareWrite(...access),
-      reach: (low, high, size, flags, forWriting) => mmu.access.reach(low, high, size, flags, forWriting),
       fetch: () => processor.fetch(),
       execute: (...operation) => processor.execute(...operation),
       beforeInstruction: () => processor.beforeInstruction(),

@@ -28,7 +28,7 @@ import { DIRECT, FAST, KIND, NOT_GLOBAL, SHADOW_ENTRY } from "./shadow-entry.ts"
  */
 
 /** The host's functions that get a fast form; see engine/interpreter. */
-export const MISS_FUNCTIONS = ["slowLoad", "slowStore", "prepareWrite", "reachRead", "reachWrite"] as const;
+export const MISS_FUNCTIONS = ["slowLoad", "slowStore", "prepareWrite"] as const;
 export type MissFunctionName = (typeof MISS_FUNCTIONS)[number];
 /** (PE base, address low, address high, bytes, ACCESS_FLAGS); what it returns depends on the function. */
 export type MissFunction = (pe: number, low: number, high: number, size: number, flags: number) => number;
@@ -44,10 +44,8 @@ const RECORD: Signature = { parameters: ["i32", "i32"], results: ["i32"] };
 
 const NEEDED: Record<MissFunctionName, number> = {
   slowLoad: FAST.READ,
-  reachRead: FAST.READ,
   slowStore: FAST.WRITE,
   prepareWrite: FAST.READ | FAST.WRITE,
-  reachWrite: FAST.READ | FAST.WRITE,
 };
 
 const PAGE_MASK = ~0xfff;

@@ -88,8 +88,6 @@ class Guests {
         slowLoad: (_, ...operands) => access.load(...operands),
         slowStore: (_, ...operands) => access.store(...operands),
         prepareWrite: (_, ...operands) => access.prepareWrite(...operands),
-        reachRead: (_, ...operands) => access.reach(...operands, false),
-        reachWrite: (_, ...operands) => access.reach(...operands, true),
       };
       return limits.check === true ? host : missFunctions({ map, buffers: shadow!.buffers }, host);
     });

@@ -50,8 +50,6 @@ describe("records of writes to tables", () => {
         slowLoad: (_, ...operands) => access.load(...operands),
         slowStore: (_, ...operands) => access.store(...operands),
         prepareWrite: (_, ...operands) => access.prepareWrite(...operands),
-        reachRead: (_, ...operands) => access.reach(...operands, false),
-        reachWrite: (_, ...operands) => access.reach(...operands, true),
       };
       return missFunctions({ map: machine.map, buffers }, host);
     });
@@ -116,7 +114,7 @@ function store(machine: TranslationMachine, misses: MissFunctions, element: numb
   const { bytes } = machine.memory;
   for (let byte = 0; byte < 64; byte++) bytes[base + PE_LAYOUT.SCRATCH + byte] = random.below(256);
   const [low, high] = halves(aligned);
-  switch (random.below(6)) {
+  switch (random.below(5)) {
     case 0: {
       // DMA, the loader, a debugger.
       const source = bytes.slice(base + PE_LAYOUT.SCRATCH, base + PE_LAYOUT.SCRATCH + size);
@@ -132,11 +130,6 @@ function store(machine: TranslationMachine, misses: MissFunctions, element: numb
       const scratch = base + PE_LAYOUT.SCRATCH;
       machine.memory.view.setBigUint64(place, random.u64(), true);
       if (place === scratch) misses.slowStore(base, low & ~7, high, 8, 0);
-      return;
-    }
-    case 3: {
-      const place = misses.reachWrite(base, low & ~7, high, 8, 0);
-      if (place !== 0) machine.memory.view.setBigUint64(place, random.u64(), true);
       return;
     }
     default: {
