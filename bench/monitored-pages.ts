@@ -9,8 +9,8 @@ import { median } from "./statistics.ts";
 const PAIRS = Number(process.argv[2] ?? 21);
 /** Computation, copies, and starts of processes, whose page tables and pages the kernel makes anew. */
 const WORK =
-  "dd if=/dev/zero bs=1M count=24 2>/dev/null | sha256sum; dd if=/bin/busybox bs=4k of=/tmp/copy 2>/dev/null; " +
-  "for i in $(seq 300); do /bin/busybox true; done; rm /tmp/copy";
+  "dd if=/dev/zero bs=1M count=8 2>/dev/null | sha256sum; dd if=/bin/busybox bs=4k of=/tmp/copy 2>/dev/null; " +
+  "for i in $(seq 100); do /bin/busybox true; done; rm /tmp/copy";
 const WARM_UP = 4;
 
 const machine = await VirtualMachine.create({ image: "kernel:6.1-cloud", memoryBytes: 2 ** 28 });
@@ -25,24 +25,30 @@ async function timed(): Promise<number> {
   return (user + system) / 1000;
 }
 
-async function timedUnderProtection(): Promise<number> {
+/** The work once for what a change of the protection makes necessary (code is translated again), and once more, timed. */
+async function settled(): Promise<number> {
+  await timed();
+  return await timed();
+}
+
+async function settledUnderProtection(): Promise<number> {
   machine.protect({ kind: "kernel", action: "log", allow: [] });
   try {
-    return await timed();
+    return await settled();
   } finally {
     machine.protect({ kind: "remove" });
   }
 }
 
-for (let round = 0; round < WARM_UP; round++) await timedUnderProtection();
-machine.protect({ kind: "kernel", action: "log", allow: [] });
-const pages = machine.protect({ kind: "state" }).trees.reduce((sum, tree) => sum + tree.pages, 0);
+for (let round = 0; round < WARM_UP; round++) await timed();
+const { trees } = machine.protect({ kind: "kernel", action: "log", allow: [] });
+const pages = trees.reduce((sum, tree) => sum + tree.pages, 0);
 machine.protect({ kind: "remove" });
 const pairs: { without: number; under: number }[] = [];
 for (let round = 0; round < PAIRS; round++) {
   // Which comes first changes, so that what drifts does not count for one of them.
-  const first = round % 2 === 0 ? await timed() : await timedUnderProtection();
-  const second = round % 2 === 0 ? await timedUnderProtection() : await timed();
+  const first = round % 2 === 0 ? await settled() : await settledUnderProtection();
+  const second = round % 2 === 0 ? await settledUnderProtection() : await settled();
   pairs.push(round % 2 === 0 ? { without: first, under: second } : { without: second, under: first });
 }
 await machine.close();
@@ -50,8 +56,11 @@ await machine.close();
 const ratios = pairs.map(({ under, without }) => under / without).sort((a, b) => a - b);
 const quarter = (part: number): string =>
   percent(ratios[Math.floor((ratios.length - 1) * part)] ?? Number.NaN);
+// On a busy host the fastest of many runs is the one that was disturbed least.
+const best = (times: readonly number[]): number => Math.min(...times);
+const ratioOfBest = best(pairs.map(({ under }) => under)) / best(pairs.map(({ without }) => without));
 console.log(
-  `${pages} pages protected: median ${percent(median(ratios) ?? Number.NaN)} of ${PAIRS} pairs, quartiles ${quarter(0.25)} and ` +
+  `${pages} pages protected: ${percent(ratioOfBest)} between the fastest, median ${percent(median(ratios) ?? Number.NaN)} of ${PAIRS} pairs, quartiles ${quarter(0.25)} and ` +
     `${quarter(0.75)}; ${median(pairs.map(({ without }) => without))?.toFixed(0)} ms without`,
 );
 
