@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { BootFile } from "../../src/machine/boot/boot-file.ts";
 import { type CachedImage, cacheDirectory, ImageCache } from "../../src/node/images/cache.ts";
+import { SYSTEM_DISK, SYSTEM_DISK_SIZE, SYSTEM_ROOT } from "../../src/node/images/debian/system-image.ts";
 import { SILENT_PROGRESS } from "../../src/node/images/download.ts";
 import { buildInitramfs, readModuleFiles } from "../../src/node/images/initramfs.ts";
 import { ensureImages } from "../../src/node/images/pull.ts";
@@ -57,6 +58,14 @@ export async function grubFile(): Promise<BootFile> {
 export async function installerFiles(): Promise<{ kernel: BootFile; initrd: BootFile }> {
   const image = (await cachedImages(["installer:12"]))["installer:12"]!;
   return { kernel: await fileOf(image, "linux"), initrd: await fileOf(image, "initrd.gz") };
+}
+
+/** What `elvisor pull debian:12` makes: the root file system's image, its size and its UUID. */
+export async function debianSystem(): Promise<{ image: string; bytes: number; uuid: string }> {
+  const found = (await cachedImages(["debian:12"]))["debian:12"]!;
+  const image = join(found.directory, SYSTEM_DISK);
+  const uuid = (await readFile(join(found.directory, SYSTEM_ROOT), "utf8")).trim();
+  return { image, bytes: SYSTEM_DISK_SIZE, uuid };
 }
 
 async function fileOf(image: CachedImage, path: string): Promise<BootFile> {

@@ -25,6 +25,7 @@ const PACKAGES = {
   dd: "coreutils",
   e2fsck: "e2fsprogs",
   debugfs: "e2fsprogs",
+  e2image: "e2fsprogs",
 } as const;
 export type HostProgram = keyof typeof PACKAGES;
 
