@@ -32,6 +32,9 @@ export interface AfterPackages {
  */
 const FIRST = ["base-passwd", "base-files", "dpkg", "libc6", "perl-base", "mawk", "debconf"] as const;
 
+/** Seconds in which a login has to be complete (login.defs(5)). */
+const LOGIN_LIMIT = 900;
+
 /**
  * Process 1 of a system that has been unpacked: it configures the packages, as debootstrap's second stage
  * would, and switches off.
@@ -84,6 +87,8 @@ unset DPKG_MAINTSCRIPT_NAME DPKG_MAINTSCRIPT_ARCH DPKG_ADMINDIR DPKG_ROOT
 for package in ${FIRST.join(" ")}; do configure --force-depends --configure "$package"; done
 configure --configure --pending
 passwd -d root >/dev/null
+# The login that logs itself in would be ended while a busy host still starts the rest, and leave a failed unit.
+sed -i 's/^LOGIN_TIMEOUT.*/LOGIN_TIMEOUT ${LOGIN_LIMIT}/' /etc/login.defs
 systemctl enable systemd-networkd.service
 [ -f /${INITRAMFS_SETTING} ] && echo update_initramfs=yes >/${INITRAMFS_SETTING}
 ${files ? PLACE_FILES : ""}${commands > 0 ? runCommands(commands) : ""}rm -f /${POLICY_PROGRAM} /var/log/dpkg.log /var/log/alternatives.log /var/log/bootstrap.log

@@ -18,6 +18,8 @@ export const SYSTEM_PACKAGES = [
   "netbase",
   "procps",
   "less",
+  // Without it nothing is reached over HTTPS.
+  "ca-certificates",
   "debian-archive-keyring",
 ] as const;
 

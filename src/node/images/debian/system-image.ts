@@ -33,7 +33,7 @@ export const SYSTEM_DISK_SIZE = 16 * 2 ** 30;
 export const SYSTEM_DISK = "disk.raw";
 export const SYSTEM_ROOT = "root";
 /** To be raised when images are made differently from the same packages. */
-const RECIPE = 1;
+const RECIPE = 2;
 /** Downloads under way at once. */
 const CONNECTIONS = 4;
 /** Names that are offered for one that does not exist. */
