@@ -66,6 +66,7 @@ export class HandlerEmitter {
 
   /** Gives the temporaries back; another handler may follow. */
   finish(): void {
+    if (this.#taken.length === 0 && this.#locals.size === 0) return;
     for (const [type, local] of this.#taken) this.#body.release(type, local);
     this.#taken.length = 0;
     this.#locals.clear();

@@ -19,6 +19,8 @@ interface Home {
   readonly local: number;
 }
 
+const NO_HOMES: readonly Home[] = [];
+
 /** Slots and types of everything that a bit of a RegisterSet stands for. */
 const HOMES: readonly (readonly Omit<Home, "local">[])[] = [
   ...Array.from({ length: 31 }, (_, index) => [{ slot: PE_LAYOUT.X + 8 * index, type: "i64" }] as const),
@@ -73,6 +75,7 @@ export class LocalOperands implements OperandAccess {
   }
 
   #homesOf(registers: RegisterSet): readonly Home[] {
+    if (registers === 0n) return NO_HOMES;
     return bitsOf(registers).flatMap((bit) => this.#homesAt(bit));
   }
 
