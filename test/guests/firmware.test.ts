@@ -136,7 +136,7 @@ describe.runIf(FULL)("EDK2", () => {
     async () => {
       const files = await guestFiles("kernel:6.1-cloud");
       const identity = { 1: { manufacturer: "Probe", serial: "4711" } };
-      const kernel = { ...files, commandLine: "console=ttyAMA0 quiet", identity };
+      const kernel = { ...files, commandLine: "console=ttyAMA0", identity };
       await withFirmware({ name: "firmware:edk2", ...kernel }, async (console, type) => {
         await console.expect(/EFI stub: Generating empty DTB/, SECONDS);
         await console.expect(/~ # /, 2 * SECONDS);
