@@ -12,6 +12,9 @@ const LONGEST_BANNER = 256;
 /** Bytes of the image by which a kernel is recognised again. */
 const FINGERPRINT = 4096;
 
+/** Bits of TTBR1_EL1 that say where the tables are; others change with each process. */
+const TABLE_ADDRESS = 0xffff_ffff_f000n;
+
 /** A Linux kernel found in a guest's memory, with its symbols and types; nothing of it comes from files. */
 export class LinuxKernel {
   readonly space: ReadingSpace;
@@ -68,10 +71,15 @@ export class LinuxKernel {
     });
   }
 
-  /** Whether the guest still runs this very kernel, at this place. */
+  /**
+   * Whether the guest still runs this very kernel, at this place, and all of it was found. One that was looked at while
+   * it started may lack lists that it had not made yet, and was seen through tables that it has given up since.
+   */
   isIn({ reader, elements }: GuestView): boolean {
     const element = elements[this.element.index];
     if (element === undefined) return false;
+    if (this.roots.firstTask === undefined || this.roots.modules === undefined) return false;
+    if (((element.upperTables ^ this.element.upperTables) & TABLE_ADDRESS) !== 0n) return false;
     return reader.read(element.space(), this.base, FINGERPRINT).bytes.join() === this.#fingerprint;
   }
 
