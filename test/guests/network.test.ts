@@ -20,8 +20,8 @@ const SIZE = (FULL ? 500 : 20) * MEBIBYTE;
 /** Seconds for which a reader stalls. */
 const STALL = FULL ? 60 : 4;
 const PARALLEL = 200;
-const LIMIT = 900_000;
-const SECONDS = FULL ? 800 : 240;
+const LIMIT = FULL ? 3_600_000 : 900_000;
+const SECONDS = FULL ? 1500 : 240;
 
 const random = Random.ofThisRun();
 const words = new Uint32Array(SIZE / 4);
