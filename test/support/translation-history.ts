@@ -20,6 +20,12 @@ interface Period {
   until: number;
 }
 
+/** One entry of a table, while it had a value. */
+interface EntryPeriod {
+  readonly value: bigint;
+  until: number;
+}
+
 /** The steps at which an element last executed each kind of invalidation. */
 class Invalidations {
   all = -1;
@@ -33,7 +39,8 @@ class Invalidations {
 /**
  * The judge of a TLB: a machine without one, which remembers what each access would have come to and when it
  * changed. A TLB may answer with what is true now, and for successful accesses also with what was true at some
- * time after the last invalidation that covers it (Arm ARM, D8.13 to D8.14).
+ * time after the last invalidation that covers it (Arm ARM, D8.13 to D8.14). With `mixes` it may have kept entries of
+ * single tables on the way, too, each from a time of its own, as caches of intermediate levels do.
  */
 export class TranslationHistory {
   step = 0;
@@ -45,15 +52,28 @@ export class TranslationHistory {
   readonly #periods = new Map<string, Period[]>();
   readonly #accesses: readonly Access[];
   readonly #invalidations: Invalidations[];
+  /** By address; of the tables' first two entries, as no access needs others. */
+  readonly #entries = new Map<number, EntryPeriod[]>();
 
   constructor(
     machine: TranslationMachine,
-    options: { registers: RegisterValues; roots: readonly number[]; accesses: readonly Access[] },
+    options: {
+      registers: RegisterValues;
+      roots: readonly number[];
+      accesses: readonly Access[];
+      /** Everything that a walk may come through. */
+      tables: readonly number[];
+      mixes: boolean;
+    },
   ) {
     this.#machine = machine;
     this.#walker = new Walker(machine.map, machine.store);
     this.#accesses = options.accesses;
     this.#invalidations = machine.elements.map(() => new Invalidations());
+    if (options.mixes) {
+      for (const table of options.tables)
+        for (const index of [0, 1]) this.#entries.set(table + index * 8, []);
+    }
     const { registers } = options;
     for (const root of options.roots) {
       this.#configurations.set(
@@ -88,6 +108,14 @@ export class TranslationHistory {
   /** To be called after every write that may have been to a table. */
   tablesChanged(): void {
     this.step++;
+    for (const [address, periods] of this.#entries) {
+      const value = this.#machine.read64(address);
+      const last = periods.at(-1);
+      if (last?.value === value) continue;
+      if (last !== undefined) last.until = this.step;
+      periods.push({ value, until: Number.POSITIVE_INFINITY });
+      if (periods.length > 64) periods.shift();
+    }
     for (const root of this.#configurations.keys()) {
       for (const [number, access] of this.#accesses.entries()) {
         const { answer, global } = this.walk(root, access);
@@ -155,11 +183,42 @@ export class TranslationHistory {
             : (leftAt.get(`${period.global ? "any" : asid} ${root}`) ?? -1);
         if (Math.min(period.until, used) > this.#since(element, asid, access, period)) return true;
       }
+      const isIt = (output: bigint, global: boolean, until: number): boolean => {
+        const used = root === claim.root ? until : (leftAt.get(`${global ? "any" : asid} ${root}`) ?? -1);
+        if (Math.min(until, used) <= this.#since(element, asid, access, { global })) return false;
+        const [low, high] = halves(output);
+        return this.#machine.map.hostAddress(low, high, false) === answer;
+      };
+      if (this.#someMix(access.address, { table: root, level: 0, until: Number.POSITIVE_INFINITY }, isIt)) {
+        return true;
+      }
     }
     return false;
   }
 
-  #since(element: number, asid: number, access: Access, { global }: Period): number {
+  /** Whether `isIt` holds for some walk of 4 levels through values that the tables had, each until some step. */
+  #someMix(
+    address: bigint,
+    at: { table: number; level: number; until: number },
+    isIt: (output: bigint, global: boolean, until: number) => boolean,
+  ): boolean {
+    const { table, level } = at;
+    const shift = BigInt(39 - 9 * level);
+    const index = Number((address >> shift) & 511n);
+    const inside = (1n << shift) - 1n;
+    return (this.#entries.get(table + index * 8) ?? []).some(({ value, until: own }) => {
+      const until = Math.min(at.until, own);
+      const next = value & 0xffff_ffff_f000n;
+      if ((value & 1n) === 0n) return false;
+      if ((value & 2n) !== 0n && level < 3) {
+        return this.#someMix(address, { table: Number(next), level: level + 1, until }, isIt);
+      }
+      if ((value & 2n) === 0n && (level === 0 || level === 3)) return false;
+      return isIt((next & ~inside) | (address & inside), (value & 0x800n) === 0n, until);
+    });
+  }
+
+  #since(element: number, asid: number, access: Access, { global }: Pick<Period, "global">): number {
     const { all, byAsid, byAddress, byBoth } = this.#invalidations[element]!;
     const page = access.address & ~0xfffn;
     let both = byBoth.get(`${asid} ${page}`) ?? -1;

@@ -96,6 +96,9 @@ class Guests {
       registers: REGISTERS,
       roots: [...LOWER_ROOTS, ...UPPER_ROOTS],
       accesses: ACCESSES,
+      tables: [...TABLES, ...FRAMES],
+      // Leaves are read when they are needed, entries above them when shadow tables were brought up to date.
+      mixes: tlbi === "full",
     });
     for (let element = 0; element < ELEMENTS; element++) this.switchSpace(element);
   }
