@@ -263,7 +263,8 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
         const names = (calls: boolean) =>
           sites
             .filter(({ after }) => isCall(after) === calls)
-            .map(({ place }) => place.replace(/\+0x[48]$/, ""));
+            // The kernel names a site by the symbol before it, too, and there are symbols with many sites.
+            .map(({ place }) => place.replace(/\+0x\w+$/, ""));
         expect(names(true).sort(), `seed ${random.seed}`).toEqual(
           enabled.map((line) => line.split(" ")[0]).sort(),
         );

@@ -36,9 +36,7 @@ export class SocketStream extends Duplex {
     },
     data: (bytes: Uint8Array): void | Promise<void> => {
       if (this.destroyed || this.push(bytes)) return undefined;
-      return new Promise((resolve) => {
-        this.#resume = resolve;
-      });
+      return new Promise((resolve) => this.#waiting.push(resolve));
     },
     ended: (): void => this.#end(),
     closed: (reset: boolean): void => {
@@ -50,7 +48,8 @@ export class SocketStream extends Duplex {
   };
   readonly #onOpen: () => void;
   readonly #onRefused: (error: Error) => void;
-  #resume: (() => void) | undefined;
+  /** Those whose bytes nobody has read yet: the guest goes on sending for as long as it has credit. */
+  #waiting: (() => void)[] = [];
   #opened = false;
   #ended = false;
   #gone = false;
@@ -64,8 +63,7 @@ export class SocketStream extends Duplex {
   }
 
   override _read(): void {
-    this.#resume?.();
-    this.#resume = undefined;
+    this.#goOn();
   }
 
   override _write(bytes: Uint8Array, _encoding: string, done: (error?: Error) => void): void {
@@ -82,9 +80,15 @@ export class SocketStream extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#resume?.();
+    this.#goOn();
     this.connection?.close();
     done(error);
+  }
+
+  #goOn(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
   }
 
   #end(): void {
