@@ -101,8 +101,9 @@ const ENTRY_SIZE = 32;
  * The soft TLB: banks of direct-mapped entries. The entry of a virtual address is at
  * `bank + (((va >> 12) & (ENTRIES - 1)) << 5)`. A tag equals the page's address (`va & ~0xfff`, top byte
  * included) when that access may proceed at `low32(va) + ADDEND` in linear memory, and is INVALID (-1)
- * otherwise: devices, traced frames (for writes) and missing permissions never have a tag. A quarter of the entries
- * has 2 to 4 misses in 1,000 instructions of python3, which take a third of its time; so many has 0.1.
+ * otherwise: devices, traced frames (for writes) and missing permissions never have a tag. In 1,000
+ * instructions of python3 there were 4.0 walks with a quarter of the entries, and 0.2 with so many (single runs of
+ * `npm run bench -- python3`).
  */
 export const SOFT_TLB = {
   ENTRIES,

@@ -20,6 +20,17 @@ interface Period {
   until: number;
 }
 
+/** What table entries on the way to a leaf have in common. */
+interface MixedWay {
+  readonly table: number;
+  readonly level: number;
+  /** The step at which the first of the values stopped being true. */
+  readonly until: number;
+  /** APTable of the entries so far. */
+  readonly readOnly: boolean;
+  readonly privilegedOnly: boolean;
+}
+
 /** One entry of a table, while it had a value. */
 interface EntryPeriod {
   readonly value: bigint;
@@ -189,32 +200,41 @@ export class TranslationHistory {
         const [low, high] = halves(output);
         return this.#machine.map.hostAddress(low, high, false) === answer;
       };
-      if (this.#someMix(access.address, { table: root, level: 0, until: Number.POSITIVE_INFINITY }, isIt)) {
-        return true;
-      }
+      const way: MixedWay = {
+        ...{ table: root, level: 0, until: Number.POSITIVE_INFINITY },
+        ...{ readOnly: false, privilegedOnly: false },
+      };
+      if (this.#someMix(access, way, isIt)) return true;
     }
     return false;
   }
 
-  /** Whether `isIt` holds for some walk of 4 levels through values that the tables had, each until some step. */
+  /** Whether `isIt` holds for some walk of 4 levels that allows the access, through values that the tables had. */
   #someMix(
-    address: bigint,
-    at: { table: number; level: number; until: number },
+    access: Access,
+    way: MixedWay,
     isIt: (output: bigint, global: boolean, until: number) => boolean,
   ): boolean {
-    const { table, level } = at;
+    const { table, level } = way;
     const shift = BigInt(39 - 9 * level);
-    const index = Number((address >> shift) & 511n);
+    const index = Number((access.address >> shift) & 511n);
     const inside = (1n << shift) - 1n;
+    const bit = (value: bigint, position: bigint): boolean => ((value >> position) & 1n) === 1n;
     return (this.#entries.get(table + index * 8) ?? []).some(({ value, until: own }) => {
-      const until = Math.min(at.until, own);
+      if (!bit(value, 0n)) return false;
+      const until = Math.min(way.until, own);
       const next = value & 0xffff_ffff_f000n;
-      if ((value & 1n) === 0n) return false;
-      if ((value & 2n) !== 0n && level < 3) {
-        return this.#someMix(address, { table: Number(next), level: level + 1, until }, isIt);
+      if (bit(value, 1n) && level < 3) {
+        const readOnly = way.readOnly || bit(value, 62n);
+        const privilegedOnly = way.privilegedOnly || bit(value, 61n);
+        const below = { table: Number(next), level: level + 1, until, readOnly, privilegedOnly };
+        return this.#someMix(access, below, isIt);
       }
-      if ((value & 2n) === 0n && (level === 0 || level === 3)) return false;
-      return isIt((next & ~inside) | (address & inside), (value & 0x800n) === 0n, until);
+      if (!bit(value, 1n) && (level === 0 || level === 3)) return false;
+      const writable = !way.readOnly && !bit(value, 7n);
+      const unprivileged = !way.privilegedOnly && bit(value, 6n);
+      const allowed = bit(value, 10n) && (writable || !access.write) && (unprivileged || access.privileged);
+      return allowed && isIt((next & ~inside) | (access.address & inside), !bit(value, 11n), until);
     });
   }
 

@@ -1,3 +1,4 @@
+import { DAIF as MASKS } from "../../cpu/element-state.ts";
 import { FAST_CONDITIONS, type FastCondition } from "../../cpu/fast-registers.ts";
 import { CACHE_LINE_BYTES, ZERO_BLOCK_ID } from "../../cpu/identification.ts";
 import type { Decoded } from "../../isa/decoder.ts";
@@ -11,7 +12,7 @@ import { PE_LAYOUT } from "../../memory/pe-layout.ts";
 /**
  * Instructions that are the processor's, but plain in their usual case: masks of interrupts, DC ZVA, and registers
  * that lie in the element's block as other things than a u64. Kernels execute them all the time, and each call of the
- * processor costs as much as a hundred instructions and ends a region.
+ * processor leaves WebAssembly and ends a region.
  */
 
 /** The direct way of one instruction. */
@@ -28,8 +29,6 @@ const [DAIF, FPCR, FPSR, ZERO_ID] = (["DAIF", "FPCR", "FPSR", "DCZID_EL0"] as co
   (name) => systemRegister(name).encoding,
 );
 const DAIF_FIELD = { op1: 3, set: 6, clear: 7 } as const;
-/** Bits of PSTATE.D in an immediate of DAIFSet. */
-const MASK_D = 8;
 const LOW_WORD = 0xffff_ffffn;
 const ZEROES: readonly number[] = new Array<number>(16).fill(0);
 
@@ -97,7 +96,7 @@ function changeMasks(field: number, bits: number): Way | undefined {
   return {
     name: sets ? "set" : "clear",
     // Masks let nothing in, but PSTATE.D decides about debug exceptions.
-    condition: sets && (bits & MASK_D) === 0 ? "privileged" : "masks freely",
+    condition: sets && (bits & MASKS.D) === 0 ? "privileged" : "masks freely",
     operands: { masks: imm32(PE_LAYOUT.DAIF), bits: imm64(BigInt(sets ? bits : ~bits)) },
     run(operands, s) {
       const masks = operands["masks"] as ImmediateOperand<32>;
@@ -116,7 +115,7 @@ function writeMasks(t: number): Way {
     run(operands, s) {
       const masks = operands["masks"] as ImmediateOperand<32>;
       const value = s.readX(operands["general"] as RegisterOperand<"x">);
-      const bits = compute(s, "i64.and", compute(s, "i64.shr_u", value, s.i64(6)), s.i64(15));
+      const bits = compute(s, "i64.and", compute(s, "i64.shr_u", value, s.i64(6)), s.i64(MASKS.ALL));
       const others = compute(s, "i64.and", s.readSlot(masks), s.i64(~LOW_WORD));
       s.writeSlot(masks, compute(s, "i64.or", others, bits));
     },
@@ -127,7 +126,7 @@ function readRegister(register: number, t: number): Way | undefined {
   switch (register) {
     case DAIF:
       return read("DAIF", "privileged", PE_LAYOUT.DAIF, t, (s, word) => {
-        return compute(s, "i64.shl", compute(s, "i64.and", word, s.i64(15)), s.i64(6));
+        return compute(s, "i64.shl", compute(s, "i64.and", word, s.i64(MASKS.ALL)), s.i64(6));
       });
     case FPCR:
       return read("FPCR", "floating point", PE_LAYOUT.FPCR, t, (s, words) => {

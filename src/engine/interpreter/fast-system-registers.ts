@@ -6,7 +6,7 @@ import { IrBuilder, semanticsOf } from "../../isa/ir-builder.ts";
 import { type ImmediateOperand, imm32, imm64, type RegisterOperand, x } from "../../isa/operands.ts";
 import { withFastOperation } from "./fast-operations.ts";
 
-/** Recognises MRS and MSR of registers that may be reached directly. */
+/** Recognises MRS and MSR of registers that may be reached directly, and the operations of fast-operations.ts. */
 export class FastSystemRegisters {
   readonly #ways = new Map<string, FastRegister[]>();
 

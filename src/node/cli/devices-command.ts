@@ -1,16 +1,12 @@
 import type { AcpiChoice } from "../../machine/boot/system-description.ts";
 import { openHostDevices } from "../../machine/host-devices.ts";
 import { readAliases } from "../aliases/alias-file.ts";
+import { type BoardOptions, boardOf } from "./board-options.ts";
 import type { Host } from "./host.ts";
 import { readInputFile } from "./user-files.ts";
 
 /** The options of `elvisor devices`, read. */
-export interface DevicesOptions {
-  readonly memory: number;
-  readonly cpus: number;
-  readonly numa: number;
-  readonly secure?: boolean;
-  readonly virtualization?: boolean;
+export interface DevicesOptions extends BoardOptions {
   readonly dtb?: string | undefined;
   readonly acpi: AcpiChoice;
   readonly aliases?: string | undefined;
@@ -19,13 +15,7 @@ export interface DevicesOptions {
 /** `elvisor devices`: which of its own drivers the hypervisor binds to a machine's devices, by their description. */
 export async function devicesCommand(options: DevicesOptions, host: Host): Promise<void> {
   const deviceTree = options.dtb === undefined ? undefined : await readInputFile(options.dtb, "device tree");
-  const machine = {
-    memoryBytes: options.memory,
-    cpus: options.cpus,
-    numaDomains: options.numa,
-    secure: options.secure ?? false,
-    virtualization: options.virtualization ?? false,
-  };
+  const machine = boardOf(options);
   const { manager } = openHostDevices({
     machine,
     deviceTree,

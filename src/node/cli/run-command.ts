@@ -26,6 +26,7 @@ import { ControlServer } from "../machines/control-server.ts";
 import { checkedName, MachineStore, machinesDirectory } from "../machines/machine-store.ts";
 import { type Registration, Registry, runtimeDirectory } from "../machines/registry.ts";
 import { openShare, parseShare, type Share } from "../share/share.ts";
+import { boardOf } from "./board-options.ts";
 import { CommandSession } from "./command-session.ts";
 import { DEFAULT_KERNEL } from "./defaults.ts";
 import { runDetached, wordsInForeground } from "./detach.ts";
@@ -200,13 +201,7 @@ async function runWith(
   const session =
     options.exec === undefined ? new ShellSession(host, inputFrom, stop) : new CommandSession(host, stop);
   const hub = new ConsoleHub();
-  const board = {
-    memoryBytes: options.memory,
-    cpus: options.cpus,
-    numaDomains: options.numa,
-    secure: options.secure ?? false,
-    virtualization: options.virtualization ?? false,
-  };
+  const board = boardOf(options);
   machine = await host.createMachine({
     ...guest,
     ...board,
