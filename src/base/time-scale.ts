@@ -53,15 +53,27 @@ export class ScaledClock implements Clock {
 
   /** Takes effect now: alarms that wait are due at the same guest's time as before. */
   setScale(scale: number): void {
-    const source = this.#source.ticks();
-    this.#guestStart = this.#guestTicks(source);
-    this.#sourceStart = source;
-    this.#scale = BigInt(Math.round(scale * Number(ONE)));
-    for (const waiting of this.#waiting) {
-      waiting.alarm?.cancel();
-      this.#arm(waiting);
-    }
-    for (const listener of this.#listeners) listener();
+    this.factor = BigInt(Math.round(scale * Number(ONE)));
+  }
+
+  /** The scale as an unsigned 16.48 number. */
+  get factor(): bigint {
+    return this.#scale;
+  }
+
+  /** As {@link setScale}, below 2^64. */
+  set factor(factor: bigint) {
+    this.#begin(this.ticks(), factor);
+  }
+
+  /** The guest's clock shows `ticks` now, and goes on from there at the same pace. */
+  rebase(ticks: number): void {
+    this.#begin(ticks, this.#scale);
+  }
+
+  /** Shows what the machine's clock shows, at its pace. */
+  follow(): void {
+    this.#begin(this.#source.ticks(), ONE);
   }
 
   /** Called after each change of the scale. */
@@ -94,18 +106,30 @@ export class ScaledClock implements Clock {
     };
   }
 
-  /** The first tick of the machine's at which the guest's clock shows `guest`; undefined where it stands still. */
+  /** The first tick of the machine's at which the guest's clock shows `guest`; undefined where that never comes. */
   sourceTicks(guest: number): number | undefined {
     if (guest <= this.#guestStart) return this.#sourceStart;
     if (this.#scale === ONE) return this.#sourceStart + (guest - this.#guestStart);
     if (this.#scale === 0n) return undefined;
     const distance = (BigInt(guest - this.#guestStart) << FRACTION) + this.#scale - 1n;
-    return this.#sourceStart + Number(distance / this.#scale);
+    const at = this.#sourceStart + Number(distance / this.#scale);
+    return Number.isSafeInteger(at) ? at : undefined;
   }
 
   /** Forgets every alarm; time goes on. */
   reset(): void {
     this.#waiting.clear();
+  }
+
+  #begin(guest: number, scale: bigint): void {
+    this.#guestStart = guest;
+    this.#sourceStart = this.#source.ticks();
+    this.#scale = scale;
+    for (const waiting of this.#waiting) {
+      waiting.alarm?.cancel();
+      this.#arm(waiting);
+    }
+    for (const listener of this.#listeners) listener();
   }
 
   #guestTicks(source: number): number {

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import type { ScaledClock } from "../base/time-scale.ts";
 import { COUNTER_MASK, EVENT_COUNTERS } from "../isa/system-registers/performance-monitors.ts";
 import { type ComputedRegisterName, systemRegister } from "../isa/system-registers/table.ts";
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
@@ -21,6 +22,8 @@ export interface ComputedParts {
   readonly state: ElementState;
   readonly privilege: Privilege;
   readonly clock: Clock;
+  /** The counter below EL2. */
+  readonly lowerClock: ScaledClock;
   readonly timers: Readonly<Record<TimerName, Timer>>;
   /** Performs accesses from below EL2 instead. */
   readonly timerTrap: TimerTrap | undefined;
@@ -48,6 +51,7 @@ export function computedRegisters(parts: ComputedParts): ReadonlyMap<string, Com
     ...debugRegisters(parts),
     ...monitorRegisters(parts),
     ...writeBufferRegisters(parts),
+    ...counterScaleRegisters(parts),
     CPTR_EL2: coprocessorTraps(parts),
     RVBAR_EL1: { read: parts.resetVector },
     RVBAR_EL2: { read: parts.resetVector },
@@ -81,6 +85,31 @@ function writeBufferRegisters({ mmu }: ComputedParts) {
     },
     SPTBASE_EL2: { read: () => BigInt(mmu.shadowRoot) },
     SASID_EL2: { read: () => BigInt(mmu.shadowAsid) },
+  } satisfies Record<string, ComputedRegister>;
+}
+
+function counterScaleRegisters({ state, clock, lowerClock }: ComputedParts) {
+  // The slots hold what tells one state from another: the pace, and the line's intercept.
+  const note = () => {
+    const passed = (BigInt(clock.ticks()) * lowerClock.factor) >> 48n;
+    state.write(SLOT.CNTSCALE_EL2, lowerClock.factor);
+    state.write(SLOT.CNTREBASE_EL2, BigInt.asUintN(64, BigInt(lowerClock.ticks()) - passed));
+  };
+  return {
+    CNTSCALE_EL2: {
+      read: () => lowerClock.factor,
+      write: (value) => {
+        lowerClock.factor = value;
+        note();
+      },
+    },
+    CNTREBASE_EL2: {
+      read: () => BigInt(lowerClock.ticks()),
+      write: (value) => {
+        lowerClock.rebase(Number(value));
+        note();
+      },
+    },
   } satisfies Record<string, ComputedRegister>;
 }
 
@@ -178,7 +207,7 @@ function timerRegisters(parts: ComputedParts): ReturnType<typeof ownTimerRegiste
   return { ...own, ...Object.fromEntries(trapped) };
 }
 
-function ownTimerRegisters({ state, privilege, clock, timers }: ComputedParts) {
+function ownTimerRegisters({ state, privilege, clock, lowerClock, timers }: ComputedParts) {
   const value = (name: TimerName): ComputedRegister => ({
     read: () => timers[name].readValue(),
     write: (written) => timers[name].writeValue(written),
@@ -191,15 +220,19 @@ function ownTimerRegisters({ state, privilege, clock, timers }: ComputedParts) {
     read: () => timers[name].readCompare(),
     write: (written) => timers[name].writeCompare(written),
   });
-  const count = () => BigInt(clock.ticks());
+  const upperCount = () => BigInt(clock.ticks());
+  const lowerCount = () => BigInt(lowerClock.ticks());
+  /** A host at EL2 and its EL0: no offset, no scale. */
+  const ofHost = () => (state.el === 2 && privilege.e2h) || (state.el === 0 && privilege.host);
+  const isUpper = () => state.el >= 2 || privilege.secure || ofHost();
   return {
-    CNTPCT_EL0: { read: count },
+    CNTPCT_EL0: { read: () => (isUpper() ? upperCount() : lowerCount()) },
     CNTVCT_EL0: {
       read: () => {
-        const { el } = state;
-        const withoutOffset = (el === 2 && privilege.e2h) || (el === 0 && privilege.host);
-        if (withoutOffset || !privilege.hasEl2) return count();
-        return BigInt.asUintN(64, count() - state.read(SLOT.CNTVOFF_EL2));
+        if (ofHost()) return upperCount();
+        if (!privilege.hasEl2) return lowerCount();
+        const count = privilege.secure ? upperCount() : lowerCount();
+        return BigInt.asUintN(64, count - state.read(SLOT.CNTVOFF_EL2));
       },
     },
     CNTP_TVAL_EL0: value("physical"),

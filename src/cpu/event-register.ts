@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import type { ScaledClock } from "../base/time-scale.ts";
 import { fieldOf } from "../isa/system-registers/table.ts";
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { type ElementState, SLOT } from "./element-state.ts";
@@ -14,12 +15,16 @@ interface EventStream {
   readonly period: number;
   /** Events are at ticks that are congruent to this modulo `period`. */
   readonly phase: number;
+  /** Whose ticks they are. */
+  readonly clock: "upper" | "lower";
 }
 
 export interface EventParts {
   readonly state: ElementState;
   readonly privilege: Privilege;
   readonly clock: Clock;
+  /** The counter below EL2. */
+  readonly lowerClock: ScaledClock;
 }
 
 /**
@@ -30,21 +35,21 @@ export interface EventParts {
 export class EventRegister {
   readonly #state: ElementState;
   readonly #privilege: Privilege;
-  readonly #clock: Clock;
+  readonly #clocks: { readonly upper: Clock; readonly lower: ScaledClock };
   #streams: readonly EventStream[] = [];
-  /** Events of the streams up to this tick are accounted for. */
-  #seen = 0;
+  /** Events of the streams up to these ticks are accounted for. */
+  #seen = { upper: 0, lower: 0 };
 
   constructor(parts: EventParts) {
     this.#state = parts.state;
     this.#privilege = parts.privilege;
-    this.#clock = parts.clock;
+    this.#clocks = { upper: parts.clock, lower: parts.lowerClock };
   }
 
   reset(): void {
     this.#state.setWord(PE_LAYOUT.EVENT, 0);
     this.#streams = [];
-    this.#seen = this.#clock.ticks();
+    this.#seen = this.#now();
   }
 
   signal(): void {
@@ -59,13 +64,14 @@ export class EventRegister {
     return wasSet;
   }
 
-  /** Tick of the next event that a stream will send, if there is one. */
+  /** Tick of EL2's counter of the next event that a stream will send, if there is one. */
   nextStreamEvent(): number | undefined {
-    const now = this.#clock.ticks();
+    const now = this.#now();
     let next: number | undefined;
     for (const stream of this.#streams) {
-      const at = lastEvent(stream, now) + stream.period;
-      if (next === undefined || at < next) next = at;
+      const own = lastEvent(stream, now[stream.clock]) + stream.period;
+      const at = stream.clock === "upper" ? own : this.#clocks.lower.sourceTicks(own);
+      if (at !== undefined && (next === undefined || at < next)) next = at;
     }
     return next;
   }
@@ -74,29 +80,37 @@ export class EventRegister {
   streamsChanged(): void {
     const { hasEl2, host } = this.#privilege;
     const streams: EventStream[] = [];
-    if (hasEl2) this.#add(streams, SLOT.CNTHCTL_EL2, 0n);
+    if (hasEl2) this.#add(streams, "upper", SLOT.CNTHCTL_EL2, 0n);
     // CNTKCTL_EL1 sends nothing under a host at EL2 (D19.12.15).
-    if (!host) this.#add(streams, SLOT.CNTKCTL_EL1, hasEl2 ? this.#state.read(SLOT.CNTVOFF_EL2) : 0n);
+    const offset = hasEl2 ? this.#state.read(SLOT.CNTVOFF_EL2) : 0n;
+    if (!host) this.#add(streams, "lower", SLOT.CNTKCTL_EL1, offset);
     if (this.#streams.length > 0) this.#collect();
-    else this.#seen = this.#clock.ticks();
+    else this.#seen = this.#now();
     this.#streams = streams;
   }
 
-  #add(streams: EventStream[], slot: number, offset: bigint): void {
+  #add(streams: EventStream[], clock: EventStream["clock"], slot: number, offset: bigint): void {
     const control = this.#state.low(slot);
     if (((control >>> EVNTEN) & 1) === 0) return;
     const weight = 2 ** ((control >>> EVNTI) & 15);
     const period = 2 * weight;
     const falls = ((control >>> EVNTDIR) & 1) === 1;
     const shift = Number(BigInt.asUintN(16, offset));
-    streams.push({ period, phase: (shift + (falls ? 0 : weight)) % period });
+    streams.push({ period, phase: (shift + (falls ? 0 : weight)) % period, clock });
   }
 
   /** Takes in what the streams have sent. */
   #collect(): void {
-    const now = this.#clock.ticks();
-    if (this.#streams.some((stream) => lastEvent(stream, now) > this.#seen)) this.signal();
+    const now = this.#now();
+    const hasSent = this.#streams.some(
+      (stream) => lastEvent(stream, now[stream.clock]) > this.#seen[stream.clock],
+    );
+    if (hasSent) this.signal();
     this.#seen = now;
+  }
+
+  #now(): { upper: number; lower: number } {
+    return { upper: this.#clocks.upper.ticks(), lower: this.#clocks.lower.ticks() };
   }
 }
 

@@ -43,6 +43,7 @@ export interface ProcessorParts {
   /** Index of the element in the machine, from 0. */
   readonly index: number;
   readonly mmu: Mmu;
+  /** Of the system counter, as EL2 and EL3 see it. */
   readonly clock: Clock;
   readonly interrupts: InterruptCpuInterface;
   /** Lines of the timers and of the performance monitor to the interrupt controller. */

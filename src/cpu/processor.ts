@@ -1,4 +1,5 @@
 import type { InterruptSignals } from "../base/interrupt-controller.ts";
+import { ScaledClock } from "../base/time-scale.ts";
 import type { ProcessorOperation } from "../isa/semantics.ts";
 import type { Affects } from "../isa/system-registers/definition.ts";
 import { registerIndex } from "../isa/system-registers/table.ts";
@@ -42,6 +43,8 @@ export class Processor {
   readonly timers: Readonly<Record<TimerName, Timer>>;
   /** Has executed YIELD lately: another element may have better use for the time. Cleared by the run loop. */
   yielded = false;
+  /** The counter below EL2: CNTSCALE_EL2 sets its pace. */
+  readonly #lowerClock: ScaledClock;
   readonly #parts: ProcessorParts;
   readonly #registers: RegisterAccess;
   readonly #system: SystemInstructions;
@@ -64,8 +67,10 @@ export class Processor {
     const { state, privilege } = this;
     this.debug = new DebugUnit(state, privilege);
     this.monitor = new PerformanceMonitor({ state, privilege, clock, line: lines.performanceMonitor });
-    this.timers = makeTimers({ state, privilege, clock }, lines);
-    this.#wait = new WaitState({ state, privilege, clock });
+    this.#lowerClock = new ScaledClock(clock);
+    const clocks = { clock, lowerClock: this.#lowerClock };
+    this.timers = makeTimers({ state, privilege, ...clocks }, lines);
+    this.#wait = new WaitState({ state, privilege, ...clocks });
     this.#serviceCalls = new ServiceCalls(hooks, state, this.debug);
     this.#context = {
       state,
@@ -90,7 +95,7 @@ export class Processor {
     const computed = computedRegisters({
       state,
       privilege,
-      clock,
+      ...clocks,
       timers,
       timerTrap: hooks?.timerTrap,
       monitor,
@@ -129,6 +134,7 @@ export class Processor {
     this.yielded = false;
     this.#exceptions.reset();
     this.mmu.ring.reset();
+    this.#lowerClock.follow();
     this.#parts.hooks?.timerTrap?.reset();
     this.#derived.reset();
   }

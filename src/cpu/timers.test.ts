@@ -39,3 +39,13 @@ it.each(NAMES)("the %s timer drives its line, and no other, at its time", (name)
   expect(high()).toEqual([]);
   expect(machine.get(control)).toBe(0n);
 });
+
+it("a compare value that the virtual counter never reaches is waited for by nobody", () => {
+  const machine = new ProcessorMachine();
+  machine.clock.advance(20);
+  machine.set("CNTVOFF_EL2", 10n);
+  machine.set("CNTV_CVAL_EL0", -5n & 0xffff_ffff_ffff_ffffn);
+  machine.set("CNTV_CTL_EL0", ENABLE);
+  machine.clock.advance(1);
+  expect([machine.lines.virtual, machine.get("CNTV_CTL_EL0")]).toEqual([false, ENABLE]);
+});

@@ -22,15 +22,20 @@ interface TimerRegisters {
   readonly compare: number;
   /** Its counter runs CNTVOFF_EL2 behind. */
   readonly isVirtual: boolean;
+  /** Its counter is the one below EL2, at CNTSCALE_EL2's pace. */
+  readonly isLower: boolean;
 }
 
+const LOWER = { isLower: true } as const;
+const UPPER = { isLower: false, isVirtual: false } as const;
+
 const TIMER_REGISTERS: Record<TimerName, TimerRegisters> = {
-  physical: { control: SLOT.CNTP_CTL_EL0, compare: SLOT.CNTP_CVAL_EL0, isVirtual: false },
-  virtual: { control: SLOT.CNTV_CTL_EL0, compare: SLOT.CNTV_CVAL_EL0, isVirtual: true },
-  hypervisor: { control: SLOT.CNTHP_CTL_EL2, compare: SLOT.CNTHP_CVAL_EL2, isVirtual: false },
+  physical: { control: SLOT.CNTP_CTL_EL0, compare: SLOT.CNTP_CVAL_EL0, ...LOWER, isVirtual: false },
+  virtual: { control: SLOT.CNTV_CTL_EL0, compare: SLOT.CNTV_CVAL_EL0, ...LOWER, isVirtual: true },
+  hypervisor: { control: SLOT.CNTHP_CTL_EL2, compare: SLOT.CNTHP_CVAL_EL2, ...UPPER },
   // Its counter is CNTVCT_EL0 as EL2 sees it: without an offset.
-  hypervisorVirtual: { control: SLOT.CNTHV_CTL_EL2, compare: SLOT.CNTHV_CVAL_EL2, isVirtual: false },
-  secure: { control: SLOT.CNTPS_CTL_EL1, compare: SLOT.CNTPS_CVAL_EL1, isVirtual: false },
+  hypervisorVirtual: { control: SLOT.CNTHV_CTL_EL2, compare: SLOT.CNTHV_CVAL_EL2, ...UPPER },
+  secure: { control: SLOT.CNTPS_CTL_EL1, compare: SLOT.CNTPS_CVAL_EL1, ...UPPER },
 };
 
 const ENABLE = 0;
@@ -45,6 +50,7 @@ interface TimerParts {
   readonly state: ElementState;
   readonly privilege: Privilege;
   readonly clock: Clock;
+  readonly lowerClock: Clock;
 }
 
 /** One timer: a comparator on the system counter that drives a level-sensitive line (DDI 0487, D11.2.4). */
@@ -59,9 +65,9 @@ export class Timer {
   constructor(name: TimerName, parts: TimerParts & { line: InterruptLine }) {
     this.#state = parts.state;
     this.#privilege = parts.privilege;
-    this.#clock = parts.clock;
-    this.#line = parts.line;
     this.#registers = TIMER_REGISTERS[name];
+    this.#clock = this.#registers.isLower ? parts.lowerClock : parts.clock;
+    this.#line = parts.line;
   }
 
   get #offset(): bigint {
@@ -116,7 +122,7 @@ export class Timer {
     if (!enabled) return;
     // While the condition holds it ends when the 64-bit count wraps, which a real counter never reaches.
     if (met) return;
-    const at = BigInt.asUintN(64, this.readCompare() + this.#offset);
+    const at = BigInt(this.#clock.ticks()) + (this.readCompare() - this.#count);
     if (at < NEVER) this.#alarm = this.#clock.schedule(Number(at), () => this.update());
   }
 
