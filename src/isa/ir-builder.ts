@@ -6,6 +6,7 @@ import { RUNTIME_FUNCTIONS, type RuntimeFunctionName } from "./runtime-functions
 import type {
   AccessOptions,
   BranchKind,
+  FlagsOperands,
   LoadedBytes,
   ProcessorOperation,
   Semantics,
@@ -160,8 +161,20 @@ export class IrBuilder {
     this.#block.statements.push({ kind: "writeVector", register, part: "i64", value: node(value) });
   }
 
-  setFlags(n: Value<"i64">, z: Value<"i64">, c: Value<"i64">, v: Value<"i64">): void {
-    this.#block.statements.push({ kind: "setFlags", n: node(n), z: node(z), c: node(c), v: node(v) });
+  setFlags(
+    n: Value<"i64">,
+    z: Value<"i64">,
+    c: Value<"i64">,
+    v: Value<"i64">,
+    operands?: FlagsOperands,
+  ): void {
+    const origin = operands && {
+      operation: operands.operation,
+      bits: operands.bits,
+      left: node(operands.left),
+      right: operands.right && node(operands.right),
+    };
+    this.#block.statements.push({ kind: "setFlags", n: node(n), z: node(z), c: node(c), v: node(v), origin });
   }
   flagN(): Node<"i64"> {
     return this.#define("i64", { kind: "readFlag", flag: "N" });

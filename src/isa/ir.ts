@@ -21,6 +21,19 @@ export interface Access {
 export type FlagName = "N" | "Z" | "C" | "V";
 export type VectorPart = "v128" | "f64" | "f32" | "i64";
 
+/**
+ * What the flags of a `setFlags` follow from, so that an engine may keep the operands in their place: AddWithCarry()
+ * of `left` and `right` or of `left` and the inverted `right`, or a logical operation with the result `left`.
+ * The nodes are among those that the four values are computed from.
+ */
+export interface FlagsOrigin {
+  readonly operation: "subtract" | "add" | "logical";
+  readonly bits: 32 | 64;
+  readonly left: Node;
+  /** Undefined for logical operations. */
+  readonly right: Node | undefined;
+}
+
 /** What a node computes. Arguments are in {@link Node.inputs}, evaluated in order. */
 export type NodeShape =
   | { readonly kind: "constant"; readonly value: number | bigint | readonly number[] }
@@ -100,7 +113,14 @@ export type Statement =
       readonly part: VectorPart;
       readonly value: Node;
     }
-  | { readonly kind: "setFlags"; readonly n: Node; readonly z: Node; readonly c: Node; readonly v: Node }
+  | {
+      readonly kind: "setFlags";
+      readonly n: Node;
+      readonly z: Node;
+      readonly c: Node;
+      readonly v: Node;
+      readonly origin: FlagsOrigin | undefined;
+    }
   | { readonly kind: "writeFpsr"; readonly value: Node }
   | { readonly kind: "writeSlot"; readonly offset: ImmediateOperand<32>; readonly value: Node }
   | { readonly kind: "when"; readonly condition: Node; readonly taken: Block; readonly otherwise: Block }

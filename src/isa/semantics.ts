@@ -73,6 +73,15 @@ export type ProcessorOperation =
   | "stackAlignmentCheck"; // faults when SCTLR_ELx.SA(0) wants SP aligned; called only when it is not
 
 /** What a branch is for, which return predictors want to know. */
+/** What flags follow from: AddWithCarry() of two values, the right one inverted or not, or a logical result. */
+export interface FlagsOperands {
+  readonly operation: "subtract" | "add" | "logical";
+  readonly bits: 32 | 64;
+  readonly left: Value<"i32" | "i64">;
+  /** Undefined for logical operations, where `left` is the result. */
+  readonly right: Value<"i32" | "i64"> | undefined;
+}
+
 export type BranchKind = "jump" | "call" | "return";
 
 /**
@@ -140,8 +149,11 @@ export interface Semantics {
   writeS(register: RegisterOperand<"v">, value: F32): void;
   writeVLow(register: RegisterOperand<"v">, value: I64): void;
 
-  /** Sets N from the sign of `n`, Z from `z` being zero, C from `c` (0 or 1), V from the sign of `v`. */
-  setFlags(n: I64, z: I64, c: I64, v: I64): void;
+  /**
+   * Sets N from the sign of `n`, Z from `z` being zero, C from `c` (0 or 1), V from the sign of `v`. `operands` tells
+   * what they were computed from where that is an addition, a subtraction or a logical operation.
+   */
+  setFlags(n: I64, z: I64, c: I64, v: I64, operands?: FlagsOperands): void;
   flagN(): I64;
   flagZ(): I64;
   flagC(): I64;

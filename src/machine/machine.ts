@@ -292,6 +292,7 @@ export class Machine implements PowerController {
               threshold: translationThreshold,
               tracksRegisters: this.#parts.tracksRegisters ?? true,
               base: this.memory.allocate(REGION_MEMORY_SIZE, 16),
+              isUniprocessor: this.#parts.cpus === 1,
             },
     });
   }

@@ -81,7 +81,7 @@ describe("every table row", () => {
     );
     const sizes = translated.map(({ row, region }) => {
       const { body } = module.function(REGION_SIGNATURE);
-      new RegionEmitter(body, imports, region).emit();
+      new RegionEmitter(body, imports, region, { tracksRegisters: true, element: undefined }).emit();
       return { name: row.instruction.name, bytes: body.finish().length };
     });
     expect(WebAssembly.validate(module.finish())).toBe(true);

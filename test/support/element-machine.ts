@@ -169,7 +169,12 @@ export class ElementMachine {
       translator:
         threshold === undefined
           ? undefined
-          : { threshold, tracksRegisters, base: memory.allocate(REGION_MEMORY_SIZE, 16) },
+          : {
+              threshold,
+              tracksRegisters,
+              base: memory.allocate(REGION_MEMORY_SIZE, 16),
+              isUniprocessor: false,
+            },
     });
     store.hooks.onCodeWrite = (frame, first, length) => interpreter.codeWritten(frame, first, length);
     return interpreter;

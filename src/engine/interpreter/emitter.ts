@@ -116,14 +116,7 @@ export class HandlerEmitter {
         this.#operands.writeVector(statement.register, statement.part, () => this.#push(statement.value));
         break;
       case "setFlags":
-        for (const [flag, value] of [
-          ["N", statement.n],
-          ["Z", statement.z],
-          ["C", statement.c],
-          ["V", statement.v],
-        ] as const) {
-          this.#operands.writeFlag(flag, () => this.#push(value));
-        }
+        this.#operands.writeFlags(statement, (node) => this.#push(node));
         break;
       case "writeSlot":
         this.#operands.pushImmediate(statement.offset, "i32");
@@ -364,6 +357,11 @@ export class HandlerEmitter {
 
   #condition(condition: number): void {
     const { body } = this.#frame;
+    if (condition >> 1 === 7) {
+      body.i32(1);
+      return;
+    }
+    if (this.#operands.pushCondition(condition)) return;
     const flag = (name: FlagName): FunctionBody => {
       this.#operands.pushFlag(name);
       return body;
@@ -392,13 +390,9 @@ export class HandlerEmitter {
       case 5:
         negativeEqualsOverflow();
         break;
-      case 6:
+      default:
         negativeEqualsOverflow();
         flag("Z").i64(0n).op("i64.ne").op("i32.and");
-        break;
-      default:
-        body.i32(1);
-        return;
     }
     if (condition & 1) body.op("i32.eqz");
   }

@@ -1,4 +1,4 @@
-import type { FlagName, VectorPart } from "../../isa/ir.ts";
+import type { FlagName, Node, Statement, VectorPart } from "../../isa/ir.ts";
 import type { ImmediateOperand, RegisterOperand } from "../../isa/operands.ts";
 import type { RuntimeFunctionName } from "../../isa/runtime-functions.ts";
 import { FPSR } from "../../isa/softfloat/control.ts";
@@ -14,6 +14,8 @@ export interface HandlerImports {
   runtime(name: RuntimeFunctionName): number;
 }
 
+export type SetFlags = Extract<Statement, { kind: "setFlags" }>;
+
 /** How a meaning's operands and the flags are reached: through a record, or as locals and constants. */
 export interface OperandAccess {
   pushRegister(register: RegisterOperand<"x" | "sp">, bits: 32 | 64): void;
@@ -24,7 +26,10 @@ export interface OperandAccess {
   writeVector(register: RegisterOperand<"v">, part: VectorPart, push: () => void): void;
   pushImmediate(operand: ImmediateOperand, type: "i32" | "i64"): void;
   pushFlag(flag: FlagName): void;
-  writeFlag(flag: FlagName, push: () => void): void;
+  /** `push` leaves a node's value. */
+  writeFlags(flags: SetFlags, push: (node: Node) => void): void;
+  /** Pushes ConditionHolds() where there is a shorter way than by the flags; false where there is none. */
+  pushCondition(condition: number): boolean;
 }
 
 /** Where a handler's code stands: a function of its own, or an arm of the interpreter's switch. */

@@ -75,6 +75,8 @@ export interface TranslatorOptions {
   readonly tracksRegisters: boolean;
   /** Address of REGION_MEMORY_SIZE bytes, 16-byte aligned. */
   readonly base: number;
+  /** There is one processing element only, so that regions may know its address. */
+  readonly isUniprocessor: boolean;
 }
 
 /** A decoded word, ready to be copied into records. */

@@ -1,8 +1,8 @@
-import type { FlagName, VectorPart } from "../../isa/ir.ts";
+import type { FlagName, Node, VectorPart } from "../../isa/ir.ts";
 import type { ImmediateOperand, RegisterOperand } from "../../isa/operands.ts";
 import { PE_LAYOUT } from "../../memory/pe-layout.ts";
 import type { FunctionBody } from "../../wasm/function-body.ts";
-import type { OperandAccess } from "./handler-frame.ts";
+import type { OperandAccess, SetFlags } from "./handler-frame.ts";
 import { type RecordPlan, registerSlot } from "./record.ts";
 
 /** Where the PE's block keeps each of the four flag values. */
@@ -79,9 +79,19 @@ export class RecordOperands implements OperandAccess {
     this.#body.get(this.#pe).memory("i64.load", FLAG_SLOT[flag]);
   }
 
-  writeFlag(flag: FlagName, push: () => void): void {
-    this.#body.get(this.#pe);
-    push();
-    this.#body.memory("i64.store", FLAG_SLOT[flag]);
+  writeFlags({ n, z, c, v }: SetFlags, push: (node: Node) => void): void {
+    const write = (flag: FlagName, value: Node): void => {
+      this.#body.get(this.#pe);
+      push(value);
+      this.#body.memory("i64.store", FLAG_SLOT[flag]);
+    };
+    write("N", n);
+    write("Z", z);
+    write("C", c);
+    write("V", v);
+  }
+
+  pushCondition(): boolean {
+    return false;
   }
 }

@@ -1,6 +1,8 @@
+import { Bug } from "../../base/errors.ts";
 import type { Decoded } from "../../isa/decoder.ts";
 import type { BranchKind } from "../../isa/semantics.ts";
 import type { Handler, HandlerSet } from "../interpreter/handler-set.ts";
+import { alwaysSetsFlags, formAfter, type KnownForm } from "./flags-form.ts";
 import { type RegisterUse, registerUse } from "./register-use.ts";
 
 /** Words remembered at most; then all are forgotten. */
@@ -19,6 +21,8 @@ export interface KnownWord {
   readonly handler: Handler;
   readonly flow: Flow;
   readonly use: RegisterUse;
+  /** How the flags are represented after it, where it sets them. */
+  readonly flagsAfter: KnownForm;
 }
 
 export interface WordSource {
@@ -52,7 +56,17 @@ export class InstructionWords {
     if (decoded === undefined) return undefined;
     const { handler, isNew } = this.#source.handlers.handlerOf(decoded);
     if (isNew) this.#source.onNewHandler(handler);
-    return { decoded, handler, flow: flowOf(decoded, handler), use: registerUse(decoded, handler) };
+    // Flags that stay in some case would have to be brought into the form of those that do not.
+    if (handler.writesFlags && !alwaysSetsFlags(handler.block)) {
+      throw new Bug(`${decoded.instruction.name} leaves the flags alone in some case`);
+    }
+    return {
+      decoded,
+      handler,
+      flow: flowOf(decoded, handler),
+      use: registerUse(decoded, handler),
+      flagsAfter: formAfter(handler.block),
+    };
   }
 }
 

@@ -1,12 +1,22 @@
 import { Bug } from "../../base/errors.ts";
-import type { FlagName, VectorPart } from "../../isa/ir.ts";
+import type { FlagName, Node, VectorPart } from "../../isa/ir.ts";
 import type { ImmediateOperand, RegisterOperand } from "../../isa/operands.ts";
 import { PE_LAYOUT } from "../../memory/pe-layout.ts";
 import type { FunctionBody } from "../../wasm/function-body.ts";
-import type { OperandAccess } from "../interpreter/handler-frame.ts";
+import type { OperandAccess, SetFlags } from "../interpreter/handler-frame.ts";
 import { FLAG_SLOT } from "../interpreter/record-operands.ts";
+import type { FlagsForm, KnownForm } from "./flags-form.ts";
 import type { RegionInstruction } from "./region.ts";
-import { bitsOf, REGISTER_BIT, type RegisterSet, registerBit, resolveRegister } from "./register-use.ts";
+import { RegionFlags } from "./region-flags.ts";
+import {
+  bitsOf,
+  FLAGS_SET,
+  hasFlags,
+  REGISTER_BIT,
+  type RegisterSet,
+  registerBit,
+  resolveRegister,
+} from "./register-use.ts";
 
 const FLAGS: readonly FlagName[] = ["N", "Z", "C", "V"];
 const ZEROES: readonly number[] = new Array<number>(16).fill(0);
@@ -35,12 +45,15 @@ export class LocalOperands implements OperandAccess {
   readonly #pe: number;
   /** By bit of a RegisterSet. */
   readonly #homes: (readonly Home[] | undefined)[] = [];
+  readonly #flags: RegionFlags;
   #instruction: RegionInstruction | undefined;
+  #form: FlagsForm = "stored";
 
-  /** `pe` is the local with the PE's base. */
-  constructor(body: FunctionBody, pe: number) {
+  /** `pe` is the local with the PE's base; `forms`: all that the region's instructions leave flags in. */
+  constructor(body: FunctionBody, pe: number, forms: ReadonlySet<KnownForm>) {
     this.#body = body;
     this.#pe = pe;
+    this.#flags = new RegionFlags(body, forms);
   }
 
   #homesAt(bit: number): readonly Home[] {
@@ -63,10 +76,20 @@ export class LocalOperands implements OperandAccess {
     }
   }
 
-  /** Stores registers into the PE's block. */
-  save(registers: RegisterSet): void {
+  /** Stores registers into the PE's block, the flags from the form that they are in. */
+  save(registers: RegisterSet, form: FlagsForm): void {
     const body = this.#body;
-    for (const { slot, type, local } of this.#homesOf(registers)) {
+    let rest = registers;
+    if (hasFlags(registers) && form === "varying") this.storeVaryingFlags();
+    else if (hasFlags(registers) && form !== "stored") {
+      rest &= ~FLAGS_SET;
+      for (const flag of FLAGS) {
+        body.get(this.#pe);
+        this.#flags.in(form).pushFlag(flag);
+        body.memory("i64.store", FLAG_SLOT[flag]);
+      }
+    }
+    for (const { slot, type, local } of this.#homesOf(rest)) {
       body
         .get(this.#pe)
         .get(local)
@@ -79,9 +102,10 @@ export class LocalOperands implements OperandAccess {
     return bitsOf(registers).flatMap((bit) => this.#homesAt(bit));
   }
 
-  /** From now on operands are those of this instruction. */
-  begin(instruction: RegionInstruction): void {
+  /** From now on operands are those of this instruction, which finds the flags in `form`. */
+  begin(instruction: RegionInstruction, form: FlagsForm): void {
     this.#instruction = instruction;
+    this.#form = form;
   }
 
   #resolve(handle: RegisterOperand): RegisterOperand {
@@ -143,12 +167,38 @@ export class LocalOperands implements OperandAccess {
   }
 
   pushFlag(flag: FlagName): void {
-    this.#body.get(this.#flagLocal(flag));
+    if (this.#form === "stored") this.#body.get(this.#flagLocal(flag));
+    else this.#flags.in(this.#form).pushFlag(flag);
   }
 
-  writeFlag(flag: FlagName, push: () => void): void {
-    push();
-    this.#body.set(this.#flagLocal(flag));
+  /** From now on the flags are in the form `stored`; they were in whichever form the local names. */
+  storeVaryingFlags(): void {
+    this.#flags.store((flag) => this.#flagLocal(flag));
+  }
+
+  /** Lets the local name the form, for places that several forms reach. */
+  nameFlagsForm(form: KnownForm): void {
+    this.#flags.name(form);
+  }
+
+  writeFlags(flags: SetFlags, push: (node: Node) => void): void {
+    if (flags.origin !== undefined && this.#instruction?.known.flagsAfter !== "stored") {
+      this.#flags.keepOperands(flags.origin, push);
+      return;
+    }
+    for (const [name, node] of [
+      ["N", flags.n],
+      ["Z", flags.z],
+      ["C", flags.c],
+      ["V", flags.v],
+    ] as const) {
+      push(node);
+      this.#body.set(this.#flagLocal(name));
+    }
+  }
+
+  pushCondition(condition: number): boolean {
+    return this.#form !== "stored" && this.#flags.in(this.#form).pushCondition(condition);
   }
 
   #flagLocal(flag: FlagName): number {

@@ -8,10 +8,11 @@ import {
   type HandlerImports,
 } from "../interpreter/handler-frame.ts";
 import { analyse, type ControlFlow } from "./control-flow.ts";
+import type { FlagsForm } from "./flags-form.ts";
 import { LocalOperands } from "./local-operands.ts";
 import type { BasicBlock, Edge, Region, RegionInstruction } from "./region.ts";
-import { after, NOTHING, RegisterFlow } from "./register-flow.ts";
-import type { RegisterSet } from "./register-use.ts";
+import { after, formsSet, NOTHING, prepared, RegisterFlow, type RegisterState } from "./register-flow.ts";
+import { hasFlags, type RegisterSet } from "./register-use.ts";
 
 /** Parameters of a region's function: PE base, virtual address of its entry's page, fuel. It returns the fuel left. */
 const PE = 0;
@@ -25,6 +26,19 @@ const FUEL = 2;
 const PLACE_SHIFT = 12n;
 const CHARGE_MASK = 0xfff;
 const COMPUTED: bigint = -(1n << 63n);
+
+/** A way out of the region that saves what is not in the element's block. */
+interface Exit extends Pick<RegisterState, "unsaved" | "flags"> {
+  readonly label: Label;
+  isUsed: boolean;
+}
+
+export interface RegionOptions {
+  /** Registers stay in locals from block to block; see {@link RegisterFlow}. */
+  readonly tracksRegisters: boolean;
+  /** The base of the one processing element that will ever run it; undefined where there are several. */
+  readonly element: number | undefined;
+}
 
 /**
  * Writes one region as a WebAssembly function: guest registers in locals, structured control flow, and every
@@ -45,8 +59,8 @@ export class RegionEmitter {
   readonly #entry: number;
   readonly #labels = new Map<number, Label>();
   readonly #loops = new Map<number, Label>();
-  /** Where to leave with these registers unsaved. */
-  readonly #exits = new Map<RegisterSet, { readonly label: Label; isUsed: boolean }>();
+  /** Where to leave with these registers unsaved, the flags in this form. */
+  readonly #exits = new Map<RegisterSet, Map<FlagsForm, Exit>>();
   #floatingPoint: Pick<HandlerFrame, "pushFpcr" | "pushInexact">;
   #state = NOTHING;
   readonly #handler: HandlerEmitter;
@@ -54,9 +68,15 @@ export class RegionEmitter {
   #offset = 0;
   #charged = 0;
 
-  /** `tracked`: registers stay in locals from block to block; see {@link RegisterFlow}. */
-  constructor(body: FunctionBody, imports: HandlerImports, region: Region, tracked = true) {
-    this.#tracked = tracked;
+  constructor(
+    body: FunctionBody,
+    imports: HandlerImports,
+    region: Region,
+    { tracksRegisters, element }: RegionOptions,
+  ) {
+    this.#tracked = tracksRegisters;
+    // To the host's compiler a local that is set once is a constant, and its addresses are constants, too.
+    if (element !== undefined) body.i32(element).set(PE);
     this.#body = body;
     this.#imports = imports;
     this.#region = region;
@@ -65,9 +85,10 @@ export class RegionEmitter {
     this.#leave = body.local("i32");
     this.#entry = body.local("i32");
     this.#place = body.local("i64");
-    this.#operands = new LocalOperands(body, PE);
+    const forms = new Set([...region.blocks.values()].flatMap((block) => [...formsSet(block.instructions)]));
+    this.#operands = new LocalOperands(body, PE, forms);
     this.#floatingPoint = floatingPointControl(body, PE);
-    this.#registers = new RegisterFlow(region, this.#flow, tracked);
+    this.#registers = new RegisterFlow(region, this.#flow, tracksRegisters);
     this.#handler = new HandlerEmitter(this.#frame());
   }
 
@@ -81,17 +102,18 @@ export class RegionEmitter {
     if (this.#some(({ known }) => known.handler.usesFloatingPointControl)) this.#keepFloatingPointControl();
     body.get(PE).memory("i32.load", PE_LAYOUT.TLB_BANK).set(this.#bank);
     const done = body.block();
-    const exits = this.#unsavedSets();
-    for (const unsaved of exits) this.#exits.set(unsaved, { label: body.block(), isUsed: false });
-    this.#operands.load(this.#registers.entry(this.#region.entry).valid);
+    const exits = this.#makeExits();
+    const entry = this.#registers.entry(this.#region.entry);
+    this.#operands.load(entry.valid);
+    if (entry.flags === "varying") this.#operands.nameFlagsForm("stored");
     this.#tree(this.#region.entry);
-    for (const unsaved of exits.reverse()) {
+    for (const { unsaved, flags, isUsed } of exits.reverse()) {
       body.end();
-      if (this.#exits.get(unsaved)?.isUsed !== true) {
+      if (!isUsed) {
         body.unreachable();
         continue;
       }
-      this.#operands.save(unsaved);
+      this.#operands.save(unsaved, flags);
       body.branch(done);
     }
     body.end();
@@ -125,18 +147,29 @@ export class RegionEmitter {
     this.#floatingPoint = { pushFpcr: () => body.get(control), pushInexact: () => body.get(inexact) };
   }
 
-  /** Every set of unsaved registers with which the region may be left. */
-  #unsavedSets(): RegisterSet[] {
-    const sets = new Set<RegisterSet>();
+  /** A place to leave at for every state in which the region may be left. */
+  #makeExits(): Exit[] {
+    const exits: Exit[] = [];
+    const make = ({ unsaved, flags }: RegisterState): void => {
+      const form = hasFlags(unsaved) ? flags : "stored";
+      const known = this.#exits.get(unsaved);
+      if (known?.has(form)) return;
+      const exit = { unsaved, flags: form, label: this.#body.block(), isUsed: false };
+      exits.push(exit);
+      if (known === undefined) this.#exits.set(unsaved, new Map([[form, exit]]));
+      else known.set(form, exit);
+    };
     for (const name of this.#flow.order) {
       let state = this.#registers.entry(name);
-      sets.add(state.unsaved);
+      make(state);
       for (const { known } of this.#region.blocks.get(name)?.instructions ?? []) {
-        state = after(state, known.use);
-        sets.add(state.unsaved);
+        const ready = prepared(state, known.use);
+        if (ready.flags !== state.flags) make(ready);
+        state = after(ready, known);
+        make(state);
       }
     }
-    return [...sets];
+    return exits;
   }
 
   /** A block and everything it dominates. */
@@ -219,12 +252,14 @@ export class RegionEmitter {
       this.#handler.finish();
       const { use, handler } = instruction.known;
       this.#operands.load(use.reads & ~this.#state.valid);
-      this.#state = { valid: this.#state.valid | use.reads, unsaved: this.#state.unsaved };
-      this.#operands.begin(instruction);
+      const ready = prepared(this.#state, use);
+      if (ready.flags !== this.#state.flags) this.#operands.storeVaryingFlags();
+      this.#state = ready;
+      this.#operands.begin(instruction, ready.flags);
       this.#offset = instruction.offset;
       this.#charged = instructions.length - position;
       this.#handler.emitStraight(handler.block);
-      this.#state = after(this.#state, use);
+      this.#state = after(this.#state, instruction.known);
     });
   }
 
@@ -272,14 +307,15 @@ export class RegionEmitter {
     // A caller's page was found where it is when the region came through it.
     if (to.page !== from.page && !isReturn) this.#guardPage(to);
     if (!this.#tracked) {
-      this.#operands.save(this.#state.unsaved);
+      this.#operands.save(this.#state.unsaved, this.#state.flags);
       this.#state = NOTHING;
     }
-    this.#operands.load(this.#registers.entry(block).valid & ~this.#state.valid);
+    this.#bringInto(this.#registers.entry(block));
     if ((position.get(block) ?? 0) <= (position.get(from.name) ?? 0)) {
       const header = this.#loops.get(block);
       if (header === undefined) throw new Bug("a back edge goes to no loop");
-      body.get(FUEL).get(PE).memory("i32.load", PE_LAYOUT.ATTENTION).op("i32.or").i32(0).op("i32.ge_s");
+      // ATTENTION was 0 when the region was entered, and nothing that happens in regions sets it.
+      body.get(FUEL).i32(0).op("i32.ge_s");
       body.branchIf(header, "likely");
       this.#exitTo(offset);
       return;
@@ -287,6 +323,18 @@ export class RegionEmitter {
     const label = this.#labels.get(block);
     if (this.#flow.mergePoints.has(block) && label !== undefined) body.branch(label);
     else this.#tree(block);
+  }
+
+  /** Makes the registers what the block there expects. */
+  #bringInto(expected: RegisterState): void {
+    const { valid, flags } = this.#state;
+    this.#operands.load(expected.valid & ~valid);
+    if (!hasFlags(expected.valid)) return;
+    const form = hasFlags(valid) ? flags : "stored";
+    if (form === expected.flags) return;
+    if (form === "varying" || expected.flags !== "varying")
+      throw new Bug("flags arrive in a form nobody expects");
+    this.#operands.nameFlagsForm(form);
   }
 
   /** Leaves unless the block's page is mapped to the frame that it was translated from. */
@@ -327,7 +375,8 @@ export class RegionEmitter {
 
   /** Leaves; the place is set. */
   #exit(): void {
-    const exit = this.#exits.get(this.#state.unsaved);
+    const { unsaved, flags } = this.#state;
+    const exit = this.#exits.get(unsaved)?.get(hasFlags(unsaved) ? flags : "stored");
     if (exit === undefined) throw new Bug("a region is left with registers that nobody saves");
     exit.isUsed = true;
     this.#body.branch(exit.label);

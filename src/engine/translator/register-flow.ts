@@ -1,6 +1,8 @@
 import { type ControlFlow, insideEdges } from "./control-flow.ts";
-import type { Region } from "./region.ts";
-import type { RegisterSet, RegisterUse } from "./register-use.ts";
+import type { FlagsForm, KnownForm } from "./flags-form.ts";
+import type { KnownWord } from "./instruction-words.ts";
+import type { Region, RegionInstruction } from "./region.ts";
+import { hasFlags, type RegisterSet, type RegisterUse } from "./register-use.ts";
 
 /** What is known of registers at one place (row P1). */
 export interface RegisterState {
@@ -8,6 +10,8 @@ export interface RegisterState {
   readonly valid: RegisterSet;
   /** The element's block does not: these are valid, and stored when the region is left. */
   readonly unsaved: RegisterSet;
+  /** What the flags' locals hold, where they are valid. */
+  readonly flags: FlagsForm;
 }
 
 /**
@@ -21,8 +25,10 @@ export class RegisterFlow {
   constructor(region: Region, flow: ControlFlow, tracked: boolean) {
     if (!tracked) return;
     const touched = new Map<number, RegisterUse>();
+    const forms = new Map<number, ReadonlySet<KnownForm>>();
     for (const [name, { instructions }] of region.blocks) {
       touched.set(name, together(instructions.map(({ known }) => known.use)));
+      forms.set(name, formsSet(instructions));
     }
     const edges = insideEdges(region, flow);
     const incoming = new Map<number, number[]>();
@@ -36,14 +42,23 @@ export class RegisterFlow {
       const before = (incoming.get(block) ?? [])
         .filter((from) => isForward(flow, from, block))
         .map((from) => leaving.get(from) ?? NOTHING);
-      const loop = flow.loopHeaders.has(block)
-        ? together(loopBlocks(flow, incoming, block).map((inside) => touched.get(inside) ?? NO_USE))
-        : NO_USE;
+      const inLoop = flow.loopHeaders.has(block) ? loopBlocks(flow, incoming, block) : [];
+      const loop = together(inLoop.map((inside) => touched.get(inside) ?? NO_USE));
       const unsaved = before.reduce((all, state) => all | state.unsaved, loop.writes);
       const common = before.length === 0 ? 0n : before.reduce((all, state) => all & state.valid, ~0n);
       const valid = common | unsaved | loop.reads | loop.writes;
-      this.#entries.set(block, { valid, unsaved });
-      leaving.set(block, after({ valid, unsaved }, touched.get(block) ?? NO_USE));
+      const reached = new Set<FlagsForm>(
+        before.map((state) => (hasFlags(state.valid) ? state.flags : "stored")),
+      );
+      if (block === region.entry) reached.add("stored");
+      for (const inside of inLoop) for (const form of forms.get(inside) ?? []) reached.add(form);
+      const [form = "stored"] = reached;
+      const flags = !hasFlags(valid) ? "stored" : reached.size > 1 ? "varying" : form;
+      let state: RegisterState = { valid, unsaved, flags };
+      this.#entries.set(block, state);
+      for (const { known } of region.blocks.get(block)?.instructions ?? [])
+        state = after(prepared(state, known.use), known);
+      leaving.set(block, state);
     }
   }
 
@@ -54,12 +69,30 @@ export class RegisterFlow {
 }
 
 /** Everything is in memory, and only there. */
-export const NOTHING: RegisterState = { valid: 0n, unsaved: 0n };
+export const NOTHING: RegisterState = { valid: 0n, unsaved: 0n, flags: "stored" };
 const NO_USE: RegisterUse = { reads: 0n, writes: 0n };
 
+/** The state in which an instruction finds registers: what it reads is in locals, flags in a form that is known. */
+export function prepared({ valid, unsaved, flags }: RegisterState, { reads }: RegisterUse): RegisterState {
+  const isKnown = flags !== "varying" || !hasFlags(reads);
+  return { valid: valid | reads, unsaved, flags: isKnown ? flags : "stored" };
+}
+
 /** The state after an instruction. */
-export function after({ valid, unsaved }: RegisterState, { reads, writes }: RegisterUse): RegisterState {
-  return { valid: valid | reads | writes, unsaved: unsaved | writes };
+export function after(
+  { valid, unsaved, flags }: RegisterState,
+  { use: { reads, writes }, flagsAfter }: Pick<KnownWord, "use" | "flagsAfter">,
+): RegisterState {
+  return {
+    valid: valid | reads | writes,
+    unsaved: unsaved | writes,
+    flags: hasFlags(writes) ? flagsAfter : flags,
+  };
+}
+
+/** The forms in which instructions leave flags. */
+export function formsSet(instructions: readonly RegionInstruction[]): ReadonlySet<KnownForm> {
+  return new Set(instructions.flatMap(({ known }) => (hasFlags(known.use.writes) ? [known.flagsAfter] : [])));
 }
 
 function together(uses: readonly RegisterUse[]): RegisterUse {

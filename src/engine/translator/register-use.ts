@@ -8,7 +8,12 @@ export type RegisterSet = bigint;
 
 /** Bits of a {@link RegisterSet}. */
 export const REGISTER_BIT = { X: 0, SP: 31, V: 32, FLAGS: 64 } as const;
-const FLAGS = 1n << BigInt(REGISTER_BIT.FLAGS);
+/** The flags alone. */
+export const FLAGS_SET: RegisterSet = 1n << BigInt(REGISTER_BIT.FLAGS);
+
+export function hasFlags(set: RegisterSet): boolean {
+  return (set & FLAGS_SET) !== 0n;
+}
 
 /** What an instruction does to guest registers. */
 export interface RegisterUse {
@@ -48,8 +53,8 @@ export function registerUse(decoded: Decoded, handler: Handler): RegisterUse {
     }
     return set;
   };
-  const reads = bits(plan.reads) | (usesFlags ? FLAGS : 0n);
-  const writes = bits(plan.writes) | (writesFlags ? FLAGS : 0n);
+  const reads = bits(plan.reads) | (usesFlags ? FLAGS_SET : 0n);
+  const writes = bits(plan.writes) | (writesFlags ? FLAGS_SET : 0n);
   return { reads: writesConditionally ? reads | writes : reads, writes };
 }
 

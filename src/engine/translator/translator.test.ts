@@ -45,6 +45,7 @@ function setUp(source: string, recordPages = PAGES) {
     ...{
       threshold: 2,
       tracksRegisters: true,
+      isUniprocessor: true,
       base: REGIONS,
       memory,
       table,

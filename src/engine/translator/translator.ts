@@ -38,6 +38,7 @@ const FAILURES = 8;
 export interface TranslatorHost extends WordSource {
   readonly threshold: number;
   readonly tracksRegisters: boolean;
+  readonly isUniprocessor: boolean;
   readonly base: number;
   readonly memory: WebAssembly.Memory;
   readonly table: WebAssembly.Table;
@@ -49,6 +50,7 @@ export interface TranslatorHost extends WordSource {
 
 /** An entry to translate: its frame and place, the page's virtual address, and the soft-TLB bank it was reached by. */
 interface Request {
+  readonly pe: number;
   readonly frame: number;
   readonly entry: number;
   readonly low: number;
@@ -121,6 +123,7 @@ export class Translator {
     const { records } = this.#host;
     const frame = records.frameOf(record);
     this.#requests.push({
+      pe,
       frame,
       entry: this.#translatable(frame, records.indexInPage(record)),
       low: view.getUint32(pe + PE_LAYOUT.PC, true) & -PAGE_BYTES,
@@ -164,13 +167,11 @@ export class Translator {
         ),
       ),
     );
-    regions.forEach(({ region }, index) => {
-      new RegionEmitter(
-        module.function(REGION_SIGNATURE, `r${index}`).body,
-        imports,
-        region,
-        this.#host.tracksRegisters,
-      ).emit();
+    const { tracksRegisters, isUniprocessor } = this.#host;
+    regions.forEach(({ region, request }, index) => {
+      const { body } = module.function(REGION_SIGNATURE, `r${index}`);
+      const element = isUniprocessor ? request.pe : undefined;
+      new RegionEmitter(body, imports, region, { tracksRegisters, element }).emit();
     });
     const bytes = module.finish();
     const instance = this.#compile(bytes);

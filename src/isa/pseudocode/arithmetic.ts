@@ -1,4 +1,4 @@
-import type { Semantics } from "../semantics.ts";
+import type { FlagsOperands, Semantics } from "../semantics.ts";
 import type { Integer, Integers } from "./integers.ts";
 
 /** How an addition or subtraction treats PSTATE.NZCV and its result. */
@@ -21,7 +21,12 @@ export function addSubtract(
     const changed = w.op("xor", a, result);
     const overflow = w.op("and", changed, w.op("xor", b, subtract ? a : result));
     const signed = w.signed(result);
-    s.setFlags(signed, signed, s.op("i64.extend_i32_u", carry), w.signed(overflow));
+    s.setFlags(signed, signed, s.op("i64.extend_i32_u", carry), w.signed(overflow), {
+      operation: subtract ? "subtract" : "add",
+      bits: w.size,
+      left: a,
+      right: b,
+    });
   }
   return result;
 }
@@ -42,5 +47,6 @@ export function addWithCarry(s: Semantics, w: Integers, setFlags: boolean, a: In
 /** The flags of a logical operation: C and V become 0. */
 export function setLogicalFlags(s: Semantics, w: Integers, result: Integer): void {
   const signed = w.signed(result);
-  s.setFlags(signed, signed, s.i64(0), s.i64(0));
+  const operands: FlagsOperands = { operation: "logical", bits: w.size, left: result, right: undefined };
+  s.setFlags(signed, signed, s.i64(0), s.i64(0), operands);
 }
