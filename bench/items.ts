@@ -13,6 +13,12 @@ export const GROUPS = {
   memory: { title: "Large memory", floor: undefined, goal: undefined, least: undefined },
   system: { title: "System calls, signals, processes, memory maps", floor: 1.5, goal: 4, least: undefined },
   disk: { title: "Disks, 4 KiB at a time", floor: 0.7, goal: 1, least: undefined },
+  share: {
+    title: "A directory of the host; QEMU's with virtiofsd",
+    floor: 0.7,
+    goal: 1,
+    least: 0.7,
+  },
   programs: { title: "Programs in a Debian userland", floor: 1, goal: 2, least: 0.5 },
   network: {
     title: "User-mode network, a server on the same computer",
@@ -86,7 +92,14 @@ export interface DiskItem extends ItemFacts {
   readonly iterations: number;
 }
 
-export type Item = KernelItem | SystemItem | ProgramItem | BootItem | DiskItem | NetworkItem;
+/** A test of `guest/share.c` in the default guest, with a directory of the host. */
+export interface ShareItem extends ItemFacts {
+  readonly kind: "share";
+  /** Mebibytes, or files. */
+  readonly iterations: number;
+}
+
+export type Item = KernelItem | SystemItem | ProgramItem | BootItem | DiskItem | NetworkItem | ShareItem;
 
 type KernelOptions = Partial<
   Pick<KernelItem, "element" | "vectorise" | "rounds" | "largeSystemExtensions" | "source">
@@ -111,6 +124,10 @@ function program(name: string, iterations: number, unit?: number): ProgramItem {
 
 function disk(name: string, iterations: number): DiskItem {
   return { kind: "disk", name, group: "disk", iterations };
+}
+
+function share(name: string, iterations: number): ShareItem {
+  return { kind: "share", name, group: "share", iterations };
 }
 
 function network(name: string, iterations: number): NetworkItem {
@@ -159,6 +176,9 @@ export const ITEMS: readonly Item[] = [
   disk("qcow2-sequential-read", 32_768),
   disk("qcow2-random-write", 40_000),
   disk("qcow2-random-read", 40_000),
+  share("share-write", 128),
+  share("share-read", 128),
+  share("share-files", 2000),
   program("python3", 10),
   program("perl", 40),
   program("gzip", 1),

@@ -5,9 +5,10 @@ import { readFile } from "node:fs/promises";
 import { createMachine } from "../src/node/create-machine.ts";
 import { openDrive } from "../src/node/disks/drive-file.ts";
 import { KERNEL_DECOMPRESSORS } from "../src/node/kernel-decompressors.ts";
+import { openShare } from "../src/node/share/share.ts";
 import { MarkerReader } from "./measure/markers.ts";
 import { BOOT_ITEM } from "./measure/run-process.ts";
-import { GUEST_MEMORY, type MachineRequest } from "./workload.ts";
+import { GUEST_MEMORY, type MachineRequest, SHARE_TAG } from "./workload.ts";
 
 const REPORT = 3;
 
@@ -21,6 +22,10 @@ const counts: Record<string, Counts> = {};
 const drives = await Promise.all(
   (request.drives ?? []).map(({ path, format }) => openDrive(path, { format })),
 );
+const shares =
+  request.share === undefined
+    ? []
+    : [openShare({ directory: request.share, mountPoint: "/share", readOnly: false }, SHARE_TAG)];
 const machine = await createMachine({
   memoryBytes: GUEST_MEMORY,
   cpus: 1,
@@ -34,6 +39,7 @@ const machine = await createMachine({
   }),
   commandLine: request.commandLine,
   drives,
+  shares,
   decompressors: KERNEL_DECOMPRESSORS,
   ...(request.network === true && { net: {} }),
   serial: onSerial,
@@ -42,6 +48,7 @@ process.once("SIGTERM", () => machine.stop());
 atStart.set(BOOT_ITEM, numbers());
 const reason = await machine.run();
 for (const drive of drives) await drive.close();
+for (const share of shares) share.close();
 writeSync(REPORT, JSON.stringify(counts));
 if (reason.kind === "failed") {
   process.stderr.write(`${reason.sentence}\n`);

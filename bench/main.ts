@@ -9,9 +9,18 @@ import { kernelWorkload } from "./build/kernel-workload.ts";
 import { bootWorkload, type LinuxImages, linuxImages, systemWorkload } from "./build/linux-workloads.ts";
 import { networkWorkload } from "./build/network-workload.ts";
 import { programWorkload } from "./build/program-workload.ts";
+import { shareWorkload } from "./build/share-workload.ts";
 import { takeSnapshot } from "./build/snapshot.ts";
 import { CONTENDER_NAMES, CONTENDERS } from "./contenders.ts";
-import { type DiskItem, ITEMS, type Item, type ProgramItem, type SystemItem, selectItems } from "./items.ts";
+import {
+  type DiskItem,
+  ITEMS,
+  type Item,
+  type ProgramItem,
+  type ShareItem,
+  type SystemItem,
+  selectItems,
+} from "./items.ts";
 import { startNetworkServer } from "./measure/network-server.ts";
 import { type Measured, measure } from "./measure-items.ts";
 import { type BenchOptions, buildBenchProgram } from "./options.ts";
@@ -87,18 +96,23 @@ async function prepare(
   const system: SystemItem[] = [];
   const programs: ProgramItem[] = [];
   const disks: DiskItem[] = [];
+  const shares: ShareItem[] = [];
   for (const item of items) {
     if (item.kind === "kernel") workloads.push(await kernelWorkload(item, scale));
     else if (images !== undefined && item.kind === "boot") workloads.push(await bootWorkload(item, images));
     else if (item.kind === "system") system.push(item);
     else if (item.kind === "program") programs.push(item);
     else if (item.kind === "disk") disks.push(item);
+    else if (item.kind === "share") shares.push(item);
   }
   if (images !== undefined && system.length > 0) {
     workloads.push(await systemWorkload(system, scale, images));
   }
   if (images !== undefined && disks.length > 0) {
     workloads.push(await diskWorkload(disks, scale, images));
+  }
+  if (images !== undefined && shares.length > 0) {
+    workloads.push(await shareWorkload(shares, scale, images));
   }
   if (images !== undefined && programs.length > 0) {
     workloads.push(await programWorkload(programs, scale, images));

@@ -24,6 +24,8 @@ export interface GuestFiles {
   readonly initrd?: string;
   readonly commandLine?: string;
   readonly drives?: readonly { readonly path: string; readonly format: "raw" | "qcow2" }[];
+  /** A directory of the host, as a virtio file system called {@link SHARE_TAG}. */
+  readonly share?: string;
   /** A virtio card with the user-mode network of the machine. */
   readonly network?: boolean;
 }
@@ -32,6 +34,8 @@ export interface GuestFiles {
 export interface MachineRequest extends GuestFiles, Pick<VirtualMachineOptions, "mmu" | "tlbi" | "mmuCheck"> {
   readonly engine: NonNullable<VirtualMachineOptions["engine"]>;
 }
+
+export const SHARE_TAG = "share";
 
 /** Bytes of memory of every guest. */
 export const GUEST_MEMORY: number = 512 * 2 ** 20;
@@ -53,11 +57,7 @@ export function commandFor(
       return workload.native && bound({ ...workload.native, reports: false });
     case "qemu":
       if (workload.largeSystemExtensions && !contender.largeSystemExtensions) return undefined;
-      return bound({
-        program: QEMU,
-        arguments: qemuArguments(contender.cpu, workload.guest),
-        reports: false,
-      });
+      return bound(qemuCommand(contender.cpu, workload.guest));
     case "ours": {
       const request: MachineRequest = { ...workload.guest, engine: contender.engine };
       return bound({
@@ -69,6 +69,28 @@ export function commandFor(
     default:
       return assertNever(contender, "a contender");
   }
+}
+
+/** QEMU's file systems are a process of their own, from the same Debian package, which ends with QEMU. */
+const VIRTIOFSD = "/usr/lib/qemu/virtiofsd";
+
+function qemuCommand(cpu: string, guest: GuestFiles): Command {
+  const parameters = qemuArguments(cpu, guest);
+  if (guest.share === undefined) return { program: QEMU, arguments: parameters, reports: false };
+  const socket = `${guest.share}.socket`;
+  const script = `rm -f "$1"; ${VIRTIOFSD} --socket-path="$1" -o source="$2",sandbox=chroot,log_level=err >/dev/null &
+while [ ! -S "$1" ]; do sleep 0.01; kill -0 $! || exit; done; shift 2; exec "$@"`;
+  const memory = `memory-backend-memfd,id=memory,size=${GUEST_MEMORY},share=on`;
+  const device = [
+    ...["-object", memory, "-numa", "node,memdev=memory"],
+    ...["-chardev", `socket,id=share,path=${socket}`],
+    ...["-device", `vhost-user-fs-pci,chardev=share,tag=${SHARE_TAG}`],
+  ];
+  return {
+    program: "sh",
+    arguments: ["-c", script, "sh", socket, guest.share, QEMU, ...parameters, ...device],
+    reports: false,
+  };
 }
 
 function qemuArguments(cpu: string, guest: GuestFiles): string[] {
