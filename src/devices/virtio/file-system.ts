@@ -91,14 +91,14 @@ export class VirtioFileSystem implements VirtioDevice {
     }
     const answer = this.#server.handle(request, Math.min(buffer.writableLength, MOST_REPLY));
     if (!(answer instanceof Promise)) {
-      this.#scratch = space;
+      this.#keep(space);
       this.#finish(buffer, queue, answer);
       return;
     }
     this.#inFlight++;
     const complete = (bytes: Uint8Array | undefined): void => {
       this.#inFlight--;
-      if (space.length >= MOST_REQUEST) this.#scratch = space;
+      this.#keep(space);
       this.#finish(buffer, queue, bytes);
       for (let index = 0; index < this.queueSizes.length; index++) this.notify(index);
     };
@@ -106,6 +106,11 @@ export class VirtioFileSystem implements VirtioDevice {
       this.#log.report(this.name, `request failed: ${String(error)}`);
       complete(undefined);
     });
+  }
+
+  /** Only what every request fits in: what came meanwhile got a place of its own size. */
+  #keep(space: Uint8Array): void {
+    if (space.length >= MOST_REQUEST) this.#scratch = space;
   }
 
   #finish(buffer: VirtioBuffer, queue: VirtQueue, answer: Uint8Array | undefined): void {
