@@ -1,0 +1,46 @@
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buildImage, RECIPE_FILE } from "../../src/node/images/build.ts";
+import { userSettings } from "../../src/node/user-settings.ts";
+import { type CreateOptions, VirtualMachine } from "../../src/node/virtual-machine.ts";
+
+/** Long tests of Debian 12 take minutes, and packages from the mirror of this computer's apt. */
+export const FULL: boolean = process.env["ELVISOR_FULL"] === "1";
+/** Milliseconds. */
+export const LIMIT = 3_600_000;
+
+const IMAGE = "elvisor-test:tools";
+const RECIPE = "base: debian:12\npackages: [curl, fio, git, openssh-server]\n";
+
+/** The name of a Debian 12 with the tools that tests use, which is made where it is not there yet. */
+export async function debianWithTools(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), "elvisor-test-"));
+  try {
+    writeFileSync(join(folder, RECIPE_FILE), RECIPE);
+    await buildImage(folder, IMAGE, userSettings());
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  return IMAGE;
+}
+
+/** Starts a machine and waits for its agent, however long that takes: ready() would give up at some time. */
+export async function startDebian(options: CreateOptions): Promise<VirtualMachine> {
+  const machine = await VirtualMachine.create({ memoryBytes: 2 ** 30, ...options });
+  await Promise.race([
+    once(machine.events, "ready"),
+    machine.ended.then((reason) => {
+      throw new Error(`the machine ended: ${JSON.stringify(reason)}`);
+    }),
+  ]);
+  return machine;
+}
+
+/** What a command says, which must succeed. */
+export async function outputOf(machine: VirtualMachine, command: string): Promise<string> {
+  const { exitCode, stdout, stderr } = await machine.exec(command, { input: "" });
+  if (exitCode !== 0) throw new Error(`${command} ended with ${exitCode}: ${stdout}${stderr}`);
+  return stdout;
+}
