@@ -67,6 +67,7 @@ function shadowStatistics({ shadow, elements }: Machine, fills: number): Machine
   const walks = elements.map(({ mmu }) => mmu.shadowWalk!);
   const total = (figure: (walk: ShadowWalk) => number) => walks.reduce((all, walk) => all + figure(walk), 0);
   const { fills: read, drains, lateRecords, lostUpdates, purges, rootsDropped, links } = shadow.statistics;
+  const { leaves, leavesLost, wideInvalidations, wideLeaves, wideLeavesLost } = shadow.statistics;
   return {
     shadowHits: fills + total((walk) => walk.hits),
     shadowHitsInGeneratedCode: fills,
@@ -75,6 +76,11 @@ function shadowStatistics({ shadow, elements }: Machine, fills: number): Machine
     shadowTables: shadow.liveTables,
     shadowEntriesRead: read,
     shadowTablesLinked: links,
+    shadowLeaves: leaves,
+    shadowLeavesLost: leavesLost,
+    shadowWideInvalidations: wideInvalidations,
+    shadowLeavesBeforeWideInvalidations: wideLeaves,
+    shadowLeavesLostByWideInvalidations: wideLeavesLost,
     shadowRootsDropped: rootsDropped,
     shadowPurges: purges,
     shadowLostUpdates: lostUpdates,

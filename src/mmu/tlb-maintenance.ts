@@ -30,6 +30,9 @@ const TLBI_OPERATIONS = [
 ] as const;
 export type TlbiOperation = (typeof TLBI_OPERATIONS)[number];
 
+/** Those of the EL1&0 regime that name no address. */
+const WIDE: ReadonlySet<TlbiOperation> = new Set(["VMALLE1", "ASIDE1"]);
+
 /**
  * The soft TLBs of one machine's processing elements: TLBI, and the removal of what a change of the physical
  * map or of a frame's tracing makes wrong. Never drops less than was asked for; at times more.
@@ -88,7 +91,8 @@ export class TlbGroup {
     innerShareable: boolean,
   ): void {
     this.invalidations++;
-    this.#shadow?.drain();
+    if (WIDE.has(operation)) this.#shadow?.drainWide();
+    else this.#shadow?.drain();
     const level = context.exceptionLevel;
     const target = lowerTarget(context);
     const forced = level === 1 && target === "EL1&0" && context.forcesBroadcast;

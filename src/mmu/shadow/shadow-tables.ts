@@ -67,6 +67,13 @@ export class ShadowTables {
     purges: 0,
     rootsDropped: 0,
     links: 0,
+    /** Known entries that map pages or blocks; how many ever went, or came to map something else or with less rights. */
+    leaves: 0,
+    leavesLost: 0,
+    /** TLBI of ASIDs and regimes, and the sums of the leaves known before each and of those that were lost by it. */
+    wideInvalidations: 0,
+    wideLeaves: 0,
+    wideLeavesLost: 0,
   };
   readonly #map: PhysicalMap;
   readonly #store: TracedStore;
@@ -140,6 +147,7 @@ export class ShadowTables {
     words[at + HIGH] = high;
     words[at + STATE] = state;
     this.statistics.fills++;
+    if ((state & KIND.MASK) === KIND.LEAF) this.statistics.leaves++;
     return state;
   }
 
@@ -171,6 +179,16 @@ export class ShadowTables {
     return true;
   }
 
+  /** Applies all records because of a TLBI of an ASID or a regime, and counts the leaves that stay. */
+  drainWide(): void {
+    const { statistics } = this;
+    const { leavesLost } = statistics;
+    statistics.wideInvalidations++;
+    statistics.wideLeaves += statistics.leaves;
+    this.drain();
+    statistics.wideLeavesLost += statistics.leavesLost - leavesLost;
+  }
+
   /** Forgets every table, and every translation. */
   purge(): void {
     this.statistics.purges++;
@@ -196,6 +214,8 @@ export class ShadowTables {
         return `entry ${index} of the level ${arena.level(table)} table in frame ${arena.frame(table)}`;
       }
     }
+    const leaves = arena.live().reduce((sum, table) => sum + this.#leavesOf(table), 0);
+    if (leaves !== this.statistics.leaves) return `${this.statistics.leaves} leaves counted of ${leaves}`;
     return undefined;
   }
 
@@ -272,6 +292,7 @@ export class ShadowTables {
     if (this.onDrain !== undefined) this.#announce(role, entry, [knownLow, knownHigh], [low, high]);
     if (kind === KIND.TABLE) this.#unlink(entry);
     else if (kind === KIND.LEAF && !onlyAddsRights(knownLow, knownHigh, low, high)) {
+      this.statistics.leavesLost++;
       if (level < 3) this.keepers.dropHalf(role);
       else {
         for (const address of this.#addressesOf(entry)) {
@@ -284,6 +305,7 @@ export class ShadowTables {
     words[at + HIGH] = high;
     // A table is linked when a walk comes to it.
     words[at + STATE] = state === KIND.TABLE ? KIND.UNKNOWN : state;
+    this.statistics.leaves += Number((state & KIND.MASK) === KIND.LEAF) - Number(kind === KIND.LEAF);
   }
 
   #announce(role: ShadowRole, entry: number, old: readonly number[], now: readonly number[]): void {
@@ -353,8 +375,20 @@ export class ShadowTables {
 
   #free(table: number): void {
     const frame = this.#arena.frame(table);
+    const leaves = this.#leavesOf(table);
+    this.statistics.leaves -= leaves;
+    this.statistics.leavesLost += leaves;
     this.#arena.release(table);
     if (this.#arena.ofFrame(frame).length === 0) this.#store.trace.remove(frame, "TR_PT");
+  }
+
+  #leavesOf(table: number): number {
+    let leaves = 0;
+    for (let index = 0; index < SHADOW_ENTRIES; index++) {
+      const state = this.#words[((table + index * SHADOW_ENTRY.SIZE) >>> 2) + STATE]!;
+      if ((state & KIND.MASK) === KIND.LEAF) leaves++;
+    }
+    return leaves;
   }
 
   #isNeeded(table: number): boolean {
