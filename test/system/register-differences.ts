@@ -18,7 +18,7 @@ export const ABSENT_FROM_QEMU: readonly RegisterDifference[] = [
     reason: "Our ID_AA64PFR0_EL1.CSV2 is 3, which includes these registers (D19.2.64); QEMU's is 1.",
   },
   {
-    names: /^((gwb(base|ctl|prod|cons)|sptbase|sasid)_el2|s3_4_c15_c[12]_[0-3])$/,
+    names: /^((gwb(base|ctl|prod|cons)|sptbase|sasid|cnt(scale|rebase))_el2|s3_4_c15_(c[12]_[0-3]|c3_[01]))$/,
     reason: "Our own registers, in the space for implementation defined ones (D19.2, reserved encodings).",
   },
 ];
