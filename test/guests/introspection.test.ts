@@ -175,6 +175,7 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
           return sum + Number(last - first);
         }, 0);
       let areas = 0;
+      const jitted: { first: bigint; end: bigint }[] = [];
       await output("echo 1 > /proc/sys/kernel/kptr_restrict");
       for (const line of (await output("cat /proc/vmallocinfo")).split("\n")) {
         const [, from, to, count] = /^(0x[0-9a-f]+)-(0x[0-9a-f]+) .* pages=(\d+) /.exec(line) ?? [];
@@ -182,6 +183,7 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
         // Memory that a module needed only at its start is given back before its area is.
         expect(size(BigInt(from), BigInt(to)), line).toBe(Number(count) * 4096);
         areas++;
+        if (/ bpf_jit_alloc_exec\+/.test(line)) jitted.push({ first: BigInt(from), end: BigInt(to) });
       }
       expect(areas).toBeGreaterThan(10);
       // The kernel looks for W+X itself, and says so when it starts.
@@ -195,7 +197,7 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
       expect(size(text, end)).toBe(Number(end - text));
       const code = /^ *([0-9a-f]+)-([0-9a-f]+) : Kernel code$/m.exec(await output("cat /proc/iomem"));
       expect(Number(mapped(text, end)[0]!.physical)).toBeGreaterThanOrEqual(Number(`0x${code![1]}`));
-      // Nothing executes but the kernel, its modules, and what it keeps in its fixed map.
+      // Nothing executes but the kernel, its modules, packet filters, and what it keeps in its fixed map.
       const { modules } = machine.inspect();
       const executable = ranges.filter(({ kernel }) => kernel.endsWith("x"));
       const strangers = executable.filter(({ start }) => {
@@ -203,7 +205,8 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
         const inModule = modules.some(
           ({ base, size: bytes }) => at >= BigInt(base) && at < BigInt(base) + BigInt(bytes),
         );
-        return !inModule && !(at >= text - 0x1_0000n && at < end);
+        const inFilter = jitted.some(({ first, end: after }) => at >= first && at < after);
+        return !inModule && !inFilter && !(at >= text - 0x1_0000n && at < end);
       });
       expect(strangers.length, JSON.stringify(strangers)).toBeLessThanOrEqual(2);
     },
@@ -231,18 +234,33 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
         .trim()
         .split("\n")
         .filter((name) => /^\w+$/.test(name) && count.get(name) === 1 && named.get(name)! < end);
+      const functionAt = new Map<bigint, string[]>();
+      for (const { name, address } of machine.kernelSymbols()) {
+        functionAt.set(address, [...(functionAt.get(address) ?? []), name]);
+      }
       const before = codeHash();
       machine.protect({ kind: "kernel", action: "log", allow: [] });
       let since = 0;
-      const patches = (): { place: string; before: number; after: number }[] => {
+      const number = (bytes: string) => BigInt(`0x${bytes.match(/../g)!.reverse().join("")}`);
+      /** Patched instructions, and 64-bit words: newer kernels keep what a function's tracer is before its code. */
+      const patches = () => {
         const { writes } = machine.protect({ kind: "state", since });
         since = Math.max(since, ...writes.map(({ sequence }) => sequence + 1));
-        expect(writes.filter(({ kind, after }) => kind !== "page" || after.length !== 8)).toEqual([]);
-        return writes.map((write) => ({
-          place: write.symbol ?? write.address,
-          before: Number(`0x${write.before.match(/../g)!.reverse().join("")}`),
-          after: Number(`0x${write.after.match(/../g)!.reverse().join("")}`),
-        }));
+        const ofLength = (bytes: number) => writes.filter(({ after }) => after.length === bytes * 2);
+        const [instructions, words] = [ofLength(4), ofLength(8)];
+        expect(writes.filter(({ kind }) => kind !== "page")).toEqual([]);
+        expect(instructions.length + words.length).toBe(writes.length);
+        return {
+          instructions: instructions.map((write) => ({
+            place: write.symbol ?? write.address,
+            before: Number(number(write.before)),
+            after: Number(number(write.after)),
+          })),
+          words: words.map((write) => ({
+            of: functionAt.get(BigInt(write.virtual ?? 0) + 8n) ?? [`${write.symbol}`],
+            ...{ before: number(write.before), after: number(write.after) },
+          })),
+        };
       };
       const isCall = (word: number) => word >>> 26 === 0b100101;
       for (let round = 0; round < (FULL ? 20 : 1); round++) {
@@ -251,7 +269,7 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
         await output(`${filter}; echo function > /t/current_tracer`);
         const enabled = (await output("cat /t/enabled_functions")).trim().split("\n");
         await output("echo nop > /t/current_tracer");
-        const all = patches();
+        const { instructions: all, words } = patches();
         // ftrace's own call is changed too, and static branches (NOP or B) while it is on.
         const isOwn = (place: string) => /^ftrace_(graph_)?call$/.test(place);
         const isBranch = (word: number) => word === 0xd503201f || word >>> 26 === 0b000101;
@@ -269,6 +287,16 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
           enabled.map((line) => line.split(" ")[0]).sort(),
         );
         expect(names(false).sort()).toEqual(names(true).sort());
+        if (words.length === 0) continue;
+        // Each function's word is set to the tracer, and back.
+        const [idle] = words.slice(0, 1).map((word) => word.before);
+        for (const set of [true, false]) {
+          const ofSites = words.filter((word) => (set ? word.before : word.after) === idle);
+          expect(ofSites.length).toBe(enabled.length);
+          const sites = new Set(ofSites.flatMap(({ of }) => of));
+          for (const line of enabled) expect(sites, `seed ${random.seed}`).toContain(line.split(" ")[0]);
+        }
+        expect(words.length).toBe(2 * enabled.length);
       }
       const probed = Array.from({ length: 5 }, () => functions[random.below(functions.length)]!);
       const probes = [...new Set(probed)];
@@ -280,7 +308,7 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
         .split("\n")
         .filter((line) => line !== "");
       await output("echo 1 > /t/events/kprobes/enable; echo 0 > /t/events/kprobes/enable; true");
-      const breaks = patches().filter(({ after }) => after === 0xd4200080);
+      const breaks = patches().instructions.filter(({ after }) => after === 0xd4200080);
       expect(breaks.map(({ place }) => place.replace(/\+0x\w+$/, "")).sort()).toEqual(
         accepted.map((line) => line.split(" ").at(-1)).sort(),
       );
@@ -288,7 +316,7 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
       machine.protect({ kind: "remove" });
       machine.protect({ kind: "kernel", action: "deny", allow: [] });
       await output("echo function > /t/current_tracer; true");
-      expect(patches().length).toBeGreaterThan(0);
+      expect(patches().instructions.length).toBeGreaterThan(0);
       expect(codeHash()).toBe(before);
       expect(await output("echo alive")).toBe("alive\n");
       machine.protect({ kind: "remove" });
