@@ -18,6 +18,8 @@ const STEPS = FULL ? 100_000 : 1_000;
 /** Milliseconds of the host's for each pace, and changes of it while four elements look. */
 const RATIO_TIME = FULL ? 60_000 : 3_000;
 const CHANGES = FULL ? 10_000 : 300;
+/** Milliseconds in which they look; the changes take a millisecond each, or more on a busy host. */
+const LOOKING_TIME = FULL ? 120_000 : 5_000;
 
 /** Seconds for a boot or a command on a busy host. */
 const PATIENCE = BOOT_LIMIT * 3;
@@ -193,17 +195,19 @@ describe.sequential("time", () => {
     `never goes back on four elements, while it changes ${CHANGES} times`,
     async () => {
       const random = Random.ofThisRun();
-      const looking = guest.output("probe monotonic 20000", LIMIT / 1_000);
+      const looking = guest.output(`probe monotonic ${LOOKING_TIME}`, LIMIT / 1_000);
       let ended = false;
       const end = looking.finally(() => {
         ended = true;
       });
-      for (let change = 0; change < CHANGES && !ended; change++) {
+      let changes = 0;
+      for (; changes < CHANGES && !ended; changes++) {
         guest.machine.pace.setScale((10 + random.below(10_000)) / 1000);
         await delay(1);
       }
       guest.machine.pace.setScale(1);
       expect(await end, `seed ${random.seed}`).toBe("back 0 of many\n");
+      expect(changes).toBe(CHANGES);
     },
     LIMIT,
   );

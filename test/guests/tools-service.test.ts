@@ -1,0 +1,113 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+/** Debian 12 with Debian's open-vm-tools as its service, and its owner's `elvisor guest`. It takes minutes, and a mirror. */
+
+const FULL = process.env["ELVISOR_FULL"] === "1";
+const MAIN = resolve("dist/src/node/cli/main.js");
+const LIMIT = 1_800_000;
+
+interface GuestTold {
+  readonly tools: { readonly running: boolean; readonly lastHeartbeat?: string };
+  readonly facts: Readonly<Record<string, string>>;
+  readonly cards: readonly { readonly addresses: readonly string[] }[];
+}
+
+describe.runIf(FULL)("Debian 12 with open-vm-tools", () => {
+  const home = mkdtempSync(join(tmpdir(), "elvisor-test-"));
+  const environment = { ...process.env, XDG_RUNTIME_DIR: home, XDG_DATA_HOME: join(home, "data") };
+
+  function command(...words: string[]) {
+    const options = {
+      env: environment,
+      input: "",
+      timeout: LIMIT,
+      maxBuffer: 2 ** 28,
+      encoding: "utf8",
+    } as const;
+    return spawnSync(process.execPath, [MAIN, ...words], options);
+  }
+  /** What a command writes; the test fails where it does. */
+  function elvisor(...words: string[]): string {
+    const { status, stdout, stderr } = command(...words);
+    expect([words, status, stderr]).toEqual([words, 0, expect.anything()]);
+    return stdout;
+  }
+  const inGuest = (line: string): string => elvisor("exec", "one", "--", "sh", "-c", line);
+  const told = (): GuestTold => JSON.parse(elvisor("guest", "info", "one", "--json")) as GuestTold;
+  const start = (): string =>
+    elvisor("run", "debian:12", "--detach", "--name", "one", "--memory", "1G", "--compat", "vmware");
+
+  async function until(what: string, condition: () => boolean): Promise<void> {
+    for (let tries = 0; !condition(); tries++) {
+      if (tries > 300) throw new Error(`never: ${what}`);
+      await delay(2_000);
+    }
+  }
+
+  beforeAll(() => {
+    start();
+    inGuest(
+      "mkdir -p /var/log/journal && systemctl restart systemd-journald && apt-get update -q >&2 && " +
+        "DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends open-vm-tools >&2",
+    );
+  }, LIMIT);
+  afterAll(() => {
+    command("rm", "--force", "one");
+    rmSync(home, { recursive: true, force: true });
+  }, LIMIT);
+
+  test(
+    "systemd knows its hypervisor and starts the service for it",
+    async () => {
+      expect(inGuest("systemd-detect-virt")).toBe("vmware\n");
+      expect(inGuest("vmware-checkvm; vmware-checkvm -p")).toBe(
+        "VMware software version 6 (good)\nESX Server\n",
+      );
+      expect(inGuest("systemctl show -p ConditionResult -p ActiveState open-vm-tools")).toBe(
+        "ActiveState=active\nConditionResult=yes\n",
+      );
+      await until("the tools tell an address", () =>
+        told().cards.some(({ addresses }) => addresses.includes("10.0.2.15/24")),
+      );
+      const { tools, facts } = told();
+      expect(tools.running).toBe(true);
+      expect(facts["hostname"]).toBe(inGuest("hostname").trim());
+      await until("another heartbeat", () => told().tools.lastHeartbeat !== tools.lastHeartbeat);
+    },
+    LIMIT,
+  );
+
+  test(
+    "its owner restarts it and shuts it down, and its journal agrees",
+    async () => {
+      const boots = (): string[] =>
+        inGuest("journalctl --list-boots -q | awk '{print $2}'").trim().split("\n");
+      const [first] = boots();
+      elvisor("guest", "reboot", "one");
+      const isNew = (): boolean => {
+        const { status, stdout } = command("exec", "one", "--", "cat", "/proc/sys/kernel/random/boot_id");
+        return status === 0 && stdout.trim().replaceAll("-", "") !== first;
+      };
+      await until("it has started again", isNew);
+      await until("the tools are there again", () => told().tools.running);
+      elvisor("guest", "shutdown", "one");
+      await until("the machine has ended", () => command("exec", "one", "--", "true").status !== 0);
+      start();
+      await until("it has started a third time", () => command("exec", "one", "--", "true").status === 0);
+      expect(boots().length).toBe(3);
+      const journal = (boot: number): string => inGuest(`journalctl -b ${boot} --no-pager -q -o cat`);
+      expect(journal(-2)).toMatch(/Reached target reboot\.target/);
+      expect(journal(-2)).toMatch(/Stopped open-vm-tools\.service/);
+      expect(journal(-1)).toMatch(/Reached target poweroff\.target/);
+      expect(journal(-1)).toMatch(/Stopped open-vm-tools\.service/);
+      for (const boot of [-2, -1]) expect(journal(boot)).toMatch(/Journal stopped\s*$/);
+      expect(journal(0)).not.toMatch(/uncleanly shut down|recovery required|recovering journal/);
+    },
+    LIMIT,
+  );
+});
