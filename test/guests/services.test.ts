@@ -19,7 +19,7 @@ const STEPS = FULL ? 100_000 : 1_000;
 const RATIO_TIME = FULL ? 60_000 : 3_000;
 const CHANGES = FULL ? 10_000 : 300;
 /** Milliseconds in which they look; the changes take a millisecond each, or more on a busy host. */
-const LOOKING_TIME = FULL ? 120_000 : 5_000;
+const LOOKING_TIME = FULL ? 60_000 : 5_000;
 
 /** Seconds for a boot or a command on a busy host. */
 const PATIENCE = BOOT_LIMIT * 3;

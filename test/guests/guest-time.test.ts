@@ -1,0 +1,112 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { SERVICE_VERSION } from "../../src/hypervisor/services/service-table.ts";
+import { BOOT_LIMIT, type Guest, startGuest } from "../support/guest.ts";
+import { compileForGuest } from "../support/guest-c.ts";
+import { Random } from "../support/random.ts";
+
+/** The two ways in which a guest's clock runs at another pace, as Debian's kernel and its programs see them. */
+
+const FULL = process.env["ELVISOR_FULL"] !== undefined;
+const LIMIT = 1_200_000;
+/** Milliseconds of the host's for each pace. */
+const RATIO_TIME = FULL ? 60_000 : 3_000;
+const SCALES = FULL ? [0.1, 0.5, 1, 2, 10] : [0.5, 2];
+const TICKS_TIME = 4_000;
+/** Changes of the pace, and milliseconds in which four elements look at the clock meanwhile. */
+const CHANGES = FULL ? 10_000 : 300;
+const LOOKING_TIME = FULL ? 60_000 : 5_000;
+/** The kernel's ticks in a second of its time. */
+const HZ = 250;
+
+/** What the rest of services.test.ts looks at is the scaled path, too. */
+const PATHS = FULL ? (["scaled", "trap"] as const) : (["trap"] as const);
+
+describe.each(PATHS)("the guest's time on the path: %s", (path) => {
+  let guest: Guest;
+
+  beforeAll(async () => {
+    guest = await startGuest({
+      kernel: "kernel:6.1-cloud",
+      cpus: 4,
+      engine: "translator",
+      time: { scale: 1, path },
+      initialFiles: [
+        {
+          kind: "file",
+          path: "bin/probe",
+          content: compileForGuest("services-probe.c", ["-static", `-DSERVICE_VERSION=${SERVICE_VERSION}`]),
+          mode: 0o755,
+        },
+      ],
+    });
+    await guest.ready(BOOT_LIMIT * 3);
+  }, BOOT_LIMIT * 3_000);
+  afterAll(() => guest.stop());
+
+  const number = async (command: string): Promise<number> =>
+    Number(await guest.output(command, LIMIT / 1_000));
+
+  test(
+    "comes from the timer that the path leaves to the kernel",
+    async () => {
+      const log = await guest.output("dmesg");
+      expect(log).toContain(`cp15 timer(s) running at 62.50MHz (${path === "trap" ? "phys" : "virt"}).`);
+      const clock = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+      expect(await guest.output(`cat ${clock}`)).toBe("arch_sys_counter\n");
+    },
+    LIMIT,
+  );
+
+  test(
+    `keeps its pace within 0.1 % over ${RATIO_TIME / 1000} s, and the kernel's ticks follow`,
+    async () => {
+      for (const scale of SCALES) {
+        guest.machine.pace.setScale(scale);
+        const ratio = (await number(`probe ratio ${RATIO_TIME}`)) / scale;
+        expect(ratio, `at ${scale}`).toBeGreaterThan(0.999);
+        expect(ratio, `at ${scale}`).toBeLessThan(1.001);
+        const ticks = (await number(`probe ticks ${TICKS_TIME}`)) / (HZ * scale);
+        // The kernel has other use for its timer, too, and ticks that are late on a busy host are one.
+        expect(ticks, `at ${scale}`).toBeGreaterThan(FULL ? 0.95 : 0.7);
+        expect(ticks, `at ${scale}`).toBeLessThan(1.3);
+      }
+      guest.machine.pace.setScale(1);
+    },
+    LIMIT,
+  );
+
+  test.runIf(FULL)(
+    "sleep 10 takes ten of its seconds within 1 %",
+    async () => {
+      for (const scale of [0.5, 1, 2]) {
+        guest.machine.pace.setScale(scale);
+        const slept = (await number("probe sleep 10")) * scale;
+        expect(slept, `at ${scale}`).toBeGreaterThanOrEqual(9.9);
+        expect(slept, `at ${scale}`).toBeLessThanOrEqual(10.1);
+      }
+      guest.machine.pace.setScale(1);
+    },
+    LIMIT,
+  );
+
+  test(
+    `never goes back on four elements, while it changes ${CHANGES} times`,
+    async () => {
+      const random = Random.ofThisRun();
+      let ended = false;
+      const end = guest.output(`probe monotonic ${LOOKING_TIME}`, LIMIT / 1_000).finally(() => {
+        ended = true;
+      });
+      let changes = 0;
+      for (; changes < CHANGES && !ended; changes++) {
+        guest.machine.pace.setScale((10 + random.below(10_000)) / 1000);
+        await delay(1);
+      }
+      guest.machine.pace.setScale(1);
+      expect(await end, `seed ${random.seed}`).toBe("back 0 of many\n");
+      expect(changes).toBe(CHANGES);
+    },
+    LIMIT,
+  );
+});
