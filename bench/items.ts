@@ -19,6 +19,12 @@ export const GROUPS = {
     goal: 1,
     least: 0.7,
   },
+  exec: {
+    title: "Commands in a guest: by our agent; in QEMU a program for each connection to a forwarded port",
+    floor: 0.7,
+    goal: 1,
+    least: undefined,
+  },
   programs: { title: "Programs in a Debian userland", floor: 1, goal: 2, least: 0.5 },
   network: {
     title: "User-mode network, a server on the same computer",
@@ -99,7 +105,22 @@ export interface ShareItem extends ItemFacts {
   readonly iterations: number;
 }
 
-export type Item = KernelItem | SystemItem | ProgramItem | BootItem | DiskItem | NetworkItem | ShareItem;
+/** One command after the other in the default guest, from the host. */
+export interface ExecItem extends ItemFacts {
+  readonly kind: "exec";
+  /** Commands. */
+  readonly iterations: number;
+}
+
+export type Item =
+  | KernelItem
+  | SystemItem
+  | ProgramItem
+  | BootItem
+  | DiskItem
+  | NetworkItem
+  | ShareItem
+  | ExecItem;
 
 type KernelOptions = Partial<
   Pick<KernelItem, "element" | "vectorise" | "rounds" | "largeSystemExtensions" | "source">
@@ -179,6 +200,7 @@ export const ITEMS: readonly Item[] = [
   share("share-write", 128),
   share("share-read", 128),
   share("share-files", 2000),
+  { kind: "exec", name: "exec-round-trips", group: "exec", iterations: 500 },
   program("python3", 10),
   program("perl", 40),
   program("gzip", 1),

@@ -2,6 +2,9 @@
 // guest's serial port is standard output; at the end the counts for each item go to file descriptor 3.
 import { writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { Command } from "../src/node/agent/command.ts";
+import { READY_PORT } from "../src/node/agent/protocol.ts";
+import { streamOpener } from "../src/node/agent/socket-stream.ts";
 import { createMachine } from "../src/node/create-machine.ts";
 import { openDrive } from "../src/node/disks/drive-file.ts";
 import { KERNEL_DECOMPRESSORS } from "../src/node/kernel-decompressors.ts";
@@ -42,9 +45,17 @@ const machine = await createMachine({
   shares,
   decompressors: KERNEL_DECOMPRESSORS,
   ...(request.network === true && { net: {} }),
+  ...(request.exec !== undefined && { sockets: true }),
   serial: onSerial,
 });
 process.once("SIGTERM", () => machine.stop());
+const { exec } = request;
+if (exec !== undefined) {
+  machine.sockets?.listen(READY_PORT, () => {
+    void runCommands(exec).finally(() => machine.stop());
+    return undefined;
+  });
+}
 atStart.set(BOOT_ITEM, numbers());
 const reason = await machine.run();
 for (const drive of drives) await drive.close();
@@ -53,6 +64,17 @@ writeSync(REPORT, JSON.stringify(counts));
 if (reason.kind === "failed") {
   process.stderr.write(`${reason.sentence}\n`);
   process.exitCode = 1;
+}
+
+/** What `guest/exec.c` does in a machine without an agent of ours. */
+async function runCommands({ item, count }: NonNullable<MachineRequest["exec"]>): Promise<void> {
+  const open = streamOpener(machine.sockets!); // it was asked for
+  onSerial(Buffer.from(`\n@start ${item}\n`));
+  for (let number = 0; number < count; number++) {
+    const { stdout } = await new Command(open, ["echo", "done"], { input: "" });
+    if (stdout !== "done\n") throw new Error(`a command said ${JSON.stringify(stdout)}`);
+  }
+  onSerial(Buffer.from(`\n@end ${item} 0\n`));
 }
 
 function onSerial(bytes: Uint8Array): void {

@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { CommanderError } from "commander";
 import { UserError } from "../src/base/errors.ts";
 import { diskWorkload } from "./build/disk-workload.ts";
+import { execWorkload } from "./build/exec-workload.ts";
 import { kernelWorkload } from "./build/kernel-workload.ts";
 import { bootWorkload, type LinuxImages, linuxImages, systemWorkload } from "./build/linux-workloads.ts";
 import { networkWorkload } from "./build/network-workload.ts";
@@ -21,6 +22,7 @@ import {
   type SystemItem,
   selectItems,
 } from "./items.ts";
+import { startExecClient } from "./measure/exec-client.ts";
 import { startNetworkServer } from "./measure/network-server.ts";
 import { type Measured, measure } from "./measure-items.ts";
 import { type BenchOptions, buildBenchProgram } from "./options.ts";
@@ -57,12 +59,17 @@ async function measureAndReport(names: readonly string[], options: BenchOptions)
   const workloads = await prepare(items, options.scale, images);
   if (server !== undefined && images !== undefined)
     workloads.push(await networkWorkload(networkItems, options.scale, images, server.port));
+  const execItem = items.find((item) => item.kind === "exec");
+  const client = execItem === undefined ? undefined : await startExecClient();
+  if (execItem !== undefined && client !== undefined && images !== undefined)
+    workloads.push(await execWorkload(execItem, options.scale, images, client.port));
   const { machineProcess, remove } = takeSnapshot();
   let measured: Measured;
   try {
     measured = await measure(workloads, options.with, { runs: options.runs, machineProcess, say });
   } finally {
     server?.close();
+    client?.close();
     remove();
   }
   const wrong = measured.results.flatMap(checksumDifferences);

@@ -26,6 +26,8 @@ export interface GuestFiles {
   readonly drives?: readonly { readonly path: string; readonly format: "raw" | "qcow2" }[];
   /** A directory of the host, as a virtio file system called {@link SHARE_TAG}. */
   readonly share?: string;
+  /** Commands that are run in the guest; QEMU's reaches the guest's {@link EXEC_PORT} by this port of the host. */
+  readonly exec?: { readonly item: string; readonly count: number; readonly hostPort: number };
   /** A virtio card with the user-mode network of the machine. */
   readonly network?: boolean;
 }
@@ -34,6 +36,9 @@ export interface GuestFiles {
 export interface MachineRequest extends GuestFiles, Pick<VirtualMachineOptions, "mmu" | "tlbi" | "mmuCheck"> {
   readonly engine: NonNullable<VirtualMachineOptions["engine"]>;
 }
+
+/** Where guests listen that have no agent of ours. */
+export const EXEC_PORT = 7;
 
 export const SHARE_TAG = "share";
 
@@ -103,6 +108,12 @@ function qemuArguments(cpu: string, guest: GuestFiles): string[] {
     ...(guest.network === true
       ? ["-netdev", "user,id=network", "-device", "virtio-net-device,netdev=network"]
       : []),
+    ...(guest.exec === undefined
+      ? []
+      : [
+          ...["-netdev", `user,id=network,hostfwd=tcp:127.0.0.1:${guest.exec.hostPort}-:${EXEC_PORT}`],
+          ...["-device", "virtio-net-device,netdev=network"],
+        ]),
     ...(guest.commandLine === undefined ? [] : ["-append", guest.commandLine]),
     // QEMU puts the first device in the last slot, and Linux counts from the first.
     ...(guest.drives ?? [])
