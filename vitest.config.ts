@@ -10,6 +10,8 @@ export default defineConfig({
     testTimeout: LIMIT,
     pool: "forks",
     maxWorkers: 2,
+    // What is built runs as users have it, at full speed: each use of an import costs here otherwise.
+    server: { deps: { external: [/\/dist\/src\//] } },
     // What src/node/engine-features.ts switches on, so that tests of the engine see it.
     execArgv: ["--experimental-wasm-relaxed-simd", "--experimental-wasm-branch-hinting"],
   },

@@ -225,7 +225,8 @@ export class ClusterWriter {
       if (from === to) return;
       const old = new Uint8Array(to - from);
       if (!(await this.#readsAsZeros(from))) await this.#reader.read(from, old);
-      else if (fresh) return;
+      // Most of a new disk's backing file is a hole: a small write must not become a whole cluster of zeros.
+      if (fresh && isZero(old)) return;
       await this.#store.write(target + from - start, old);
     };
     await keep(start, position);
@@ -276,4 +277,10 @@ export class ClusterWriter {
   async #writeCrowded(): Promise<void> {
     if (this.#map.tables.isCrowded || this.#refcounts.isCrowded) await this.flush();
   }
+}
+
+/** For whole sectors of a buffer of their own. */
+function isZero(bytes: Uint8Array): boolean {
+  for (const word of new Int32Array(bytes.buffer)) if (word !== 0) return false;
+  return true;
 }
