@@ -60,5 +60,6 @@ test(`ext4 in a qcow2 image outlives ${KILLS} kills of the host's process`, {
       expect(content, `f${number % FILES} of ${said}`).toBe(`${number}\n`.repeat(5000).slice(0, 5000));
     }
     rmSync(raw);
+    if ((kill + 1) % 10 === 0) console.log(`${kill + 1} of ${KILLS} kills, the last after ${said} files`);
   }
 });
