@@ -46,6 +46,24 @@ describe("a raw drive", () => {
     expect(readdirSync(join(path, ".."))).toEqual(["disk.img"]);
   });
 
+  test("waits for the host's disk at a flush, unless nobody would need the file", async () => {
+    const path = image();
+    const usual = await openDrive(path);
+    expect(usual.flush()).toBeInstanceOf(Promise);
+    await usual.close();
+    const draft = await openDrive(path, { durability: "at close" });
+    await draft.write(1024, new Uint8Array(512).fill(0xbb));
+    expect(draft.flush()).toBeUndefined();
+    await draft.close();
+    const temporary = await openDrive(path, { overlay: "temporary" });
+    expect(temporary.flush()).toBeUndefined();
+    await temporary.write(1024, new Uint8Array(512).fill(0xcc));
+    await temporary.flush();
+    expect((await read(temporary, 1024, 1))[0]).toBe(0xcc);
+    await temporary.close();
+    expect(readFileSync(path)[1024]).toBe(0xbb);
+  });
+
   test("that is only read can be read by many, and written by none", async () => {
     const path = image();
     const one = await openDrive(path, { readOnly: true });

@@ -10,7 +10,7 @@ import { readHeader } from "../../devices/storage/qcow2/header.ts";
 import type { Drive, VirtioBus } from "../../machine/virtual-machine-interface.ts";
 import type { DiskFormat } from "./formats.ts";
 import { HostFile } from "./host-file.ts";
-import { backingPath, type OpenImage, openImage } from "./image-chain.ts";
+import { backingPath, type Durability, type OpenImage, openImage } from "./image-chain.ts";
 
 /** A disk of the host, open. */
 export interface DriveFile extends Drive {
@@ -34,6 +34,8 @@ export interface DriveFileOptions {
    * exist; "temporary": in one that is forgotten in the end.
    */
   readonly overlay?: "temporary" | { readonly path: string } | undefined;
+  /** When what was written must be on the host's disk; at the guest's flush unless given. Not of an overlay. */
+  readonly durability?: Durability | undefined;
   /** Takes a sentence about what the guest only sees as an I/O error. Nobody unless given. */
   readonly report?: ((sentence: string) => void) | undefined;
 }
@@ -43,7 +45,7 @@ export interface DriveFileOptions {
  * closed: two machines that write to one disk would destroy its file system.
  */
 export async function openDrive(path: string, options: DriveFileOptions = {}): Promise<DriveFile> {
-  const { readOnly = false, format, overlay, serial, bus, report = () => {} } = options;
+  const { readOnly = false, format, overlay, serial, bus, durability, report = () => {} } = options;
   if (overlay !== undefined && readOnly)
     throw new UserError(`The drive ${path} has an overlay and is read-only; leave one out.`, {
       exitStatus: 2,
@@ -54,7 +56,7 @@ export async function openDrive(path: string, options: DriveFileOptions = {}): P
     });
   const image =
     overlay === undefined
-      ? await openImage({ path, format, readOnly, report })
+      ? await openImage({ path, format, readOnly, report, durability })
       : await openOverlay(path, format, overlay, report);
   const store = reporting(
     image.store,
@@ -79,7 +81,8 @@ async function openOverlay(
     const temporary = join(tmpdir(), `elvisor-${process.pid}-${randomBytes(6).toString("hex")}.qcow2`);
     await makeOverlay(temporary, path, format);
     try {
-      return await openImage({ path: temporary, format: "qcow2", readOnly: false, report });
+      const request = { path: temporary, format: "qcow2", readOnly: false, report } as const;
+      return await openImage({ ...request, durability: "never" });
     } finally {
       // It lives as long as it is open; so nothing remains, however this process ends.
       rmSync(temporary, { force: true });

@@ -6,6 +6,8 @@ import { Pace } from "../pace.ts";
 /** A file of the host. Requests that are quick are complete at once, the others later. */
 export class HostFile implements ByteStore {
   readonly name: string;
+  /** False while nobody would need the file after a crash of the host: flush() does nothing then. */
+  durable = true;
   readonly #handle: FileHandle;
   readonly #fd: number;
   #size: number;
@@ -65,7 +67,8 @@ export class HostFile implements ByteStore {
     this.#pace.judge(began);
   }
 
-  flush(): Promise<void> {
+  flush(): Promise<void> | void {
+    if (!this.durable) return undefined;
     return new Promise((resolve, reject) => {
       fdatasync(this.#fd, (error) => (error === null || error === undefined ? resolve() : reject(error)));
     });

@@ -22,7 +22,12 @@ export interface ImageRequest {
   readonly format: DiskFormat | undefined;
   readonly readOnly: boolean;
   readonly report: (sentence: string) => void;
+  /** When what was written must be on the host's disk; at the guest's flush unless given. */
+  readonly durability?: Durability | undefined;
 }
+
+/** "at close": of an image that is thrown away when something happens before; "never": in any case. */
+export type Durability = "at flush" | "at close" | "never";
 
 /** An image with everything below it. */
 export interface OpenImage {
@@ -34,8 +39,9 @@ export interface OpenImage {
 
 /** Opens an image and, read-only, its backing files. `above` are the real paths of the images that led here. */
 export async function openImage(request: ImageRequest, above: readonly string[] = []): Promise<OpenImage> {
-  const { path, readOnly } = request;
+  const { path, readOnly, durability = "at flush" } = request;
   const file = await openFile(path, readOnly);
+  file.durable = durability === "at flush";
   let lock: FileLock | undefined;
   try {
     const status = await file.handle.stat();
@@ -56,6 +62,7 @@ export async function openImage(request: ImageRequest, above: readonly string[] 
       async close() {
         if (closed) return;
         closed = true;
+        file.durable ||= durability === "at close";
         try {
           if (!readOnly)
             await (image.store instanceof Qcow2Image ? image.store.close() : image.store.flush());

@@ -161,7 +161,8 @@ async function configure(
       ]),
     ]),
   });
-  const drive = await openDrive(disk, { format: "raw" });
+  // Half an image is thrown away, whatever its guest has flushed.
+  const drive = await openDrive(disk, { format: "raw", durability: "at close" });
   try {
     await configureInGuest(
       {
