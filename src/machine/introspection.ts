@@ -81,17 +81,11 @@ export class Introspection {
 
   #spaces(view: GuestView, element: ElementView, { space }: ScanRequest) {
     if (space === "current") return [{ tables: element.lowerTables, processes: [] }];
-    const { processes, addressSpaces } = inspectGuest(view, this.kernel(view));
     if (typeof space === "object" && "pid" in space) {
-      const process = processes.find(({ pid }) => pid === space.pid);
-      if (process === undefined) throw new UserError(`The guest has no process ${space.pid}.`);
-      if (process.tables === undefined) {
-        throw new UserError(
-          `Process ${space.pid} is a thread of the kernel and has no address space of its own.`,
-        );
-      }
-      return [{ tables: BigInt(process.tables), processes: [`${process.name} (${process.pid})`] }];
+      const { tables, process } = this.#tablesOf(view, space.pid);
+      return [{ tables, processes: [process] }];
     }
+    const { addressSpaces } = inspectGuest(view, this.kernel(view));
     const wanted = typeof space === "object" ? space.asid : undefined;
     const found = addressSpaces.filter(({ asids }) => wanted === undefined || asids.includes(wanted));
     if (wanted !== undefined && found.length === 0) {
@@ -111,10 +105,22 @@ export class Introspection {
     return this.#scanner;
   }
 
-  read(address: bigint, length: number): Uint8Array {
-    const { reader, elements } = guestView(this.#machine);
-    const [element] = elements;
-    return element === undefined ? new Uint8Array(0) : reader.read(element.space(), address, length).bytes;
+  /** Bytes from `address` on, as far as they are mapped for the kernel, or for the process `pid`. */
+  read(address: bigint, length: number, pid?: number): Uint8Array {
+    const view = guestView(this.#machine);
+    const [element] = view.elements;
+    if (element === undefined) return new Uint8Array(0);
+    const tables = pid === undefined ? undefined : this.#tablesOf(view, pid).tables;
+    return view.reader.read(element.space(tables), address, length).bytes;
+  }
+
+  #tablesOf(view: GuestView, pid: number): { tables: bigint; process: string } {
+    const process = inspectGuest(view, this.kernel(view)).processes.find((one) => one.pid === pid);
+    if (process === undefined) throw new UserError(`The guest has no process ${pid}.`);
+    if (process.tables === undefined) {
+      throw new UserError(`Process ${pid} is a thread of the kernel and has no address space of its own.`);
+    }
+    return { tables: BigInt(process.tables), process: `${process.name} (${pid})` };
   }
 
   /** Protects the kernel's pages, or says what has happened to protected ones (row M7). */

@@ -255,8 +255,8 @@ export interface GuestIntrospection {
   inspect(): Inspection & { readonly protection: ProtectionDocument };
   /** What is mapped in an address space, found by executing AT. */
   scan(request: ScanRequest): ScanDocument;
-  /** Memory of the kernel's address space, as far as it can be read; nothing notices. */
-  read(address: bigint, length: number): Uint8Array;
+  /** Memory of the kernel's address space, or of a process's, as far as it can be read; nothing notices. */
+  read(address: bigint, length: number, pid?: number): Uint8Array;
   /** Protects pages of its kernel, and tells of writes to protected pages. */
   protect(request: ProtectionRequest): ProtectionDocument;
   /** Its kernel's symbols, as /proc/kallsyms has them, sorted by address. */

@@ -250,9 +250,9 @@ export class VirtualMachine implements AsyncDisposable {
     return this.#introspection.inspect();
   }
 
-  /** Memory of its kernel's address space, as far as it can be read. */
-  readMemory(address: bigint, length: number): Uint8Array {
-    return this.#introspection.read(address, length);
+  /** Memory of its kernel's address space, or of a process's, as far as it can be read; at most 16 MiB at a time. */
+  readMemory(address: bigint, length: number, pid?: number): Uint8Array {
+    return this.#introspection.read(address, length, pid);
   }
 
   /** Protects pages of the guest, and tells of writes to them. */

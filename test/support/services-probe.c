@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -118,6 +119,103 @@ static void calls(const char *door, int count) {
   printf("served %d\n", served);
 }
 
+static sigjmp_buf on_bad_pointer;
+static struct { int number, code; uintptr_t address; } bad;
+
+static void on_bad_access(int number, siginfo_t *info, void *context) {
+  (void)context;
+  bad.number = number;
+  bad.code = info->si_code;
+  bad.address = (uintptr_t)info->si_addr;
+  siglongjmp(on_bad_pointer, 1);
+}
+
+#define REFUSED INT64_MIN
+
+/* Sets (service 4) or gets (service 3) a value from or to where a program says. REFUSED where the limit does. */
+static int64_t value_call(int service, const char *key, void *value, size_t length) {
+  size_t key_length = strlen(key);
+  caught = 0;
+  register uint64_t x0 asm("x0") = MAGIC;
+  register uint64_t x1 asm("x1") = (uint64_t)key;
+  register uint64_t x2 asm("x2") = service;
+  register uint64_t x3 asm("x3") = 0;
+  register uint64_t x4 asm("x4") = key_length;
+  register uint64_t x5 asm("x5") = (uint64_t)value;
+  register uint64_t x6 asm("x6") = length;
+  register uint64_t x7 asm("x7") = CALL;
+  asm volatile("mrs xzr, mdccsr_el0"
+               : "+r"(x0), "+r"(x1), "+r"(x3), "+r"(x4), "+r"(x5), "+r"(x6) : "r"(x2), "r"(x7) : "memory");
+  return caught != 0 ? REFUSED : (int64_t)x0;
+}
+
+#define PAGES 64
+static uint64_t random_state;
+static uint64_t random_word(void) {
+  random_state ^= random_state << 13;
+  random_state ^= random_state >> 7;
+  return random_state ^= random_state << 17;
+}
+
+/* Bad and good pointers for the hypervisor: each call must end as a program's own access of the same bytes does. */
+static void pointers(uint64_t seed, int count) {
+  struct sigaction action = {.sa_sigaction = on_bad_access, .sa_flags = SA_SIGINFO | SA_NODEFER};
+  sigaction(SIGSEGV, &action, NULL);
+  sigaction(SIGBUS, &action, NULL);
+  random_state = seed | 1;
+  static char big[65536];
+  while (value_call(4, "big", big, sizeof big) == REFUSED) usleep(1000);
+  char *area = NULL;
+  int equal = 0, fine = 0, unmapped = 0, forbidden = 0;
+  for (volatile int round = 0; round < count; round++) {
+    /* New pages, which nobody has touched: mapped, to be read only, to be left alone, and none. */
+    if (round % 256 == 0) {
+      if (area != NULL) munmap(area, PAGES * 4096);
+      area = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      for (int page = 0; page < PAGES; page++) {
+        char *at = area + page * 4096;
+        switch (random_word() % 8) {
+          case 0: mprotect(at, 4096, PROT_NONE); break;
+          case 1: case 2: mprotect(at, 4096, PROT_READ); break;
+          case 3: munmap(at, 4096); break;
+        }
+      }
+    }
+    uint64_t kind = random_word() % 16, any = random_word();
+    uintptr_t at = (uintptr_t)area + any % PAGES * 4096 + ((any >> 32) % 2 ? 4095 - (any >> 40) % 64 : (any >> 40) % 4096);
+    if (kind == 0) at = any;
+    if (kind == 1) at = any | 0xffff000000000000UL;
+    if (kind == 2) at = any & 0xffffffffffffUL;
+    if (kind == 3) at = any % 65536;
+    if (kind == 4) at |= any & 0xff00000000000000UL;
+    volatile size_t length = 1 + random_word() % (random_word() % 8 == 0 ? 12288 : 128);
+    volatile char *pointer = (volatile char *)at;
+    volatile int writes = random_word() & 1;
+    volatile int64_t status = 0;
+    volatile int number = 0, code = 0;
+    volatile uintptr_t address = 0;
+    if (sigsetjmp(on_bad_pointer, 1) == 0)
+      while ((status = value_call(writes ? 3 : 4, writes ? "big" : "small", (void *)pointer, length)) == REFUSED) usleep(1000);
+    else number = bad.number, code = bad.code, address = bad.address;
+    bad.number = bad.code = 0;
+    bad.address = 0;
+    if (sigsetjmp(on_bad_pointer, 1) == 0)
+      for (volatile size_t index = 0; index < length; index++) {
+        if (writes) pointer[index] = 1;
+        else (void)pointer[index];
+      }
+    if (number == bad.number && code == bad.code && address == bad.address && status == 0) equal++;
+    else if (equal == round)
+      printf("%s %p, %zu bytes: %d %d %#lx status %ld, own %d %d %#lx\n", writes ? "to" : "from", (void *)pointer,
+             length, number, code, address, status, bad.number, bad.code, bad.address);
+    if (bad.number == 0) fine++;
+    else if (bad.code == SEGV_MAPERR) unmapped++;
+    else if (bad.code == SEGV_ACCERR) forbidden++;
+  }
+  printf("equal %d, fine %s, unmapped %s, forbidden %s\n", equal, fine > count / 16 ? "many" : "few",
+         unmapped > count / 16 ? "many" : "few", forbidden > count / 16 ? "many" : "few");
+}
+
 static int64_t raw_nanoseconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC_RAW, &now);
@@ -191,18 +289,18 @@ static void ticks(int milliseconds) {
   printf("%.3f\n", (double)(timer_interrupts() - count) * 1e9 / (double)(now - begin));
 }
 
-/* Four processes look at the clock in turn, for so many milliseconds of the host's: it must not go back. */
-static void monotonic(int milliseconds) {
+/* Four processes look at the clock in turn until the host sets the value "stop": it must not go back. */
+static void monotonic(void) {
   struct { atomic_int lock; int64_t last; int back; int64_t readings; } *shared =
       mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  int64_t end = host_nanoseconds() + milliseconds * 1000000LL;
+  char byte;
   for (int cpu = 0; cpu < 4; cpu++) {
     if (fork() != 0) continue;
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET(cpu, &set);
     sched_setaffinity(0, sizeof set, &set);
-    for (int round = 0; round % 256 != 0 || host_nanoseconds() < end; round++) {
+    for (int round = 0; round % 256 != 0 || value_call(3, "stop", &byte, 1) != 0; round++) {
       int zero = 0;
       while (!atomic_compare_exchange_weak(&shared->lock, &zero, 1)) zero = 0, sched_yield();
       int64_t now = raw_nanoseconds();
@@ -247,8 +345,9 @@ int main(int argc, char **argv) {
   if (strcmp(what, "breakpoints") == 0) breakpoints(atoi(argv[2]), argc > 3);
   else if (strcmp(what, "channel") == 0) channel();
   else if (strcmp(what, "calls") == 0) calls(argv[2], atoi(argv[3]));
+  else if (strcmp(what, "pointers") == 0) pointers(strtoull(argv[2], NULL, 0), atoi(argv[3]));
   else if (strcmp(what, "ratio") == 0) ratio(atoi(argv[2]));
-  else if (strcmp(what, "monotonic") == 0) monotonic(atoi(argv[2]));
+  else if (strcmp(what, "monotonic") == 0) monotonic();
   else if (strcmp(what, "sleep") == 0) sleep_for(atoi(argv[2]));
   else if (strcmp(what, "ticks") == 0) ticks(atoi(argv[2]));
   else if (strcmp(what, "steps") == 0) steps(atoi(argv[2]), argv + 3);
