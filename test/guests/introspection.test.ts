@@ -184,6 +184,14 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
     async () => {
       const [scan] = machine.scan({ space: "current", half: "kernel" }).scans;
       const { ranges, counts, complete } = scan!;
+      // Of several: other work on the host may be under way.
+      const times = [
+        scan!,
+        ...[1, 2].map(() => machine.scan({ space: "current", half: "kernel" }).scans[0]!),
+      ];
+      const milliseconds = Math.min(...times.map((one) => one.milliseconds));
+      console.log(`kernel's half: ${counts.leaves} leaves, ${milliseconds.toFixed(0)} ms`);
+      if (FULL) expect(milliseconds).toBeLessThan(1000);
       expect(complete).toBe(true);
       expect(counts.translations).toBeLessThanOrEqual(counts.leaves + 2 * counts.tables + 512);
       const mapped = (from: bigint, to: bigint) =>
