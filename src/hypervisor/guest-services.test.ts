@@ -238,27 +238,101 @@ describe("VMware's interface", () => {
       ["reset", "Capabilities_Register", "Set_Option synctime 0", "OS_Halt", ""].map(({ length }) => length),
     );
   });
+});
 
-  test("survives random registers, and writes no more than a call says", () => {
+describe.each(["own", "vmware", "smccc"] as const)("random registers at the door: %s", (door) => {
+  test("harm nobody, and no more is written than a call says", () => {
     const random = Random.ofThisRun();
     const count = process.env["ELVISOR_FULL"] === undefined ? 5_000 : 1_000_000;
     const { services, caller, later } = setUp("vmware");
     const pick = <T>(values: readonly T[]): T => values[random.below(values.length)]!;
+    const any = () => BigInt(random.below(2 ** 31)) << BigInt(random.below(33));
+    const near = () => caller.base + BigInt(random.below(caller.memory.length + 64) - 32);
+    const some = () => pick([any(), near(), near(), BigInt(random.below(64)), BigInt(random.below(5_000))]);
+    // The services have no other way to the memory than this.
+    const written: { address: bigint; length: number }[] = [];
+    const write = caller.write.bind(caller);
+    caller.write = (address, bytes) => {
+      written.push({ address, length: bytes.length });
+      return write(address, bytes);
+    };
+    /** A conversation with VMware's message channels, between random calls: where it is, and with whom. */
+    const talk = { step: 0, channel: 0n, high: 0n, low: 0n, size: 0n };
+    const keys = ["name", "info-set guestinfo.x y", "info-get guestinfo.x", "log hello"];
+    for (const [index, key] of keys.entries())
+      services.info.set(key, new Uint8Array(1 << (index * 4)).fill(7));
+    let wrote = 0;
+    let faults = 0;
     for (let round = 0; round < count; round++) {
       later(1);
-      for (let register = 0; register < 31; register++) {
-        caller.setX(register, BigInt(random.below(2 ** 31)) << BigInt(random.below(33)));
+      // The memory is a program's: words that mean something here and there, and what calls leave there.
+      if (round % 16 === 0) {
+        new Uint32Array(caller.memory.buffer).fill(random.u32());
+        caller.memory.set(new TextEncoder().encode(pick(keys)), random.below(4_000));
       }
-      caller.setX(0, pick([VMWARE, SERVICE_MAGIC, 0x8600_0000n + BigInt(random.below(8))]));
-      caller.setX(2, (BigInt(random.below(8)) << 16n) | BigInt(pick([30, 10, 45, 46, 68, random.below(64)])));
-      caller.setX(3, (BigInt(random.below(9)) << 16n) | pick([LOW_PORT, HIGH_PORT]));
-      caller.setX(7, pick([CALL, 0x86_0000_0018n, 0x86_0000_001cn, 0x86_0000_0000n]));
+      const text = pick(keys);
+      const at = random.below(4_000);
+      caller.memory.set(new TextEncoder().encode(text), at);
+      const key = [caller.base + BigInt(at), BigInt(text.length)] as const;
+      for (let register = 0; register < 31; register++) caller.setX(register, some());
+      const isKeyed = random.below(2) === 0;
+      let buffer: readonly [address: bigint, length: bigint];
+      let after = () => {};
+      if (door === "smccc") {
+        caller.setX(0, 0x8600_0000n + BigInt(random.below(24)));
+        if (isKeyed) key.forEach((value, index) => void caller.setX(1 + index, value));
+        buffer = [caller.x(3), caller.x(4)];
+      } else if (door === "own") {
+        caller.setX(0, SERVICE_MAGIC);
+        caller.setX(2, BigInt(random.below(24)));
+        caller.setX(7, pick([CALL, CALL, CALL, 0x86_0000_0018n, any()]));
+        if (isKeyed) [caller.registers[1], caller.registers[4]] = key;
+        buffer = [caller.x(5), caller.x(6)];
+      } else {
+        caller.setX(0, VMWARE);
+        const isTalk = random.below(2) === 0;
+        const isHigh = isTalk ? talk.step === 2 || talk.step === 4 : random.below(2) === 0;
+        const isInto = isHigh && (isTalk ? talk.step === 4 : random.below(2) === 0);
+        const number = isTalk ? ([0, 1, 0, 3, 0, 6][talk.step] ?? 0) : random.below(8);
+        const command = isTalk ? 30 : pick([30, 30, 30, 10, 45, random.below(70)]);
+        caller.setX(2, (BigInt(number) << 16n) | BigInt(command));
+        caller.setX(3, ((isTalk ? talk.channel : any()) & ~0xffffn) | (isHigh ? HIGH_PORT : LOW_PORT));
+        caller.setX(7, isInto ? 0x86_0000_001cn : isHigh ? 0x86_0000_0018n : CALL);
+        if (isTalk) {
+          caller.setX(isHigh && !isInto ? 6 : 4, talk.high);
+          caller.setX(isInto ? 6 : 5, talk.low);
+          if (talk.step === 0) caller.setX(1, pick([0xc943_5052n, 0x4943_5052n, 0xcf4c_4354n]));
+          else if (talk.step === 1) caller.setX(1, key[1]);
+        }
+        if (isInto) caller.setX(5, near());
+        if (isHigh) caller.setX(2, isTalk ? pick([isInto ? talk.size : key[1], 1n]) : pick([1n, any()]));
+        if (isHigh && !isInto && isKeyed) caller.setX(4, key[0]);
+        buffer = isInto ? [caller.x(5), caller.x(2) & 0xffff_ffffn] : [0n, 0n];
+        after = () => {
+          if (!isTalk) return;
+          if (talk.step === 0) {
+            if (caller.x(2) >> 16n !== 1n) services.reset();
+            Object.assign(talk, { channel: caller.x(3), high: caller.x(4), low: caller.x(5) });
+          } else if (talk.step === 3) talk.size = caller.x(1);
+          talk.step = (talk.step + 1) % 6;
+        };
+      }
       const kept = caller.registers.slice(7);
-      if (random.below(4) === 0) services.smcccCall(caller);
-      else services.registerCall(caller);
-      if (caller.registers.slice(7).some((value, at) => value !== kept[at])) {
-        throw new Error(`other registers changed: seed ${random.seed}, round ${round}`);
+      written.length = 0;
+      const outcome = door === "smccc" ? services.smcccCall(caller) : services.registerCall(caller);
+      const where = `seed ${random.seed}, round ${round}`;
+      if (outcome !== "served" && outcome !== "not ours") faults++;
+      if (caller.registers.slice(7).some((value, index) => value !== kept[index])) {
+        throw new Error(`other registers changed: ${where}`);
       }
+      for (const { address, length } of written) {
+        if (address !== buffer[0] || BigInt(length) > buffer[1]) throw new Error(`written outside: ${where}`);
+        if (length > 0) wrote++;
+      }
+      after();
     }
+    console.log(`${door}: ${wrote} calls wrote, ${faults} ended with a fault`);
+    expect(wrote).toBeGreaterThan(0);
+    expect(faults).toBeGreaterThan(0);
   });
 });
