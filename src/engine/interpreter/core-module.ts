@@ -37,7 +37,7 @@ const NEVER = 0xffff_ffff;
 const NEXT = 0;
 const LEAVE = 1;
 
-/** (PE base, virtual address of the page, fuel) -> fuel left, unchanged if nothing was executed. */
+/** (PE base, PC, fuel) -> fuel left, unchanged if nothing was executed. */
 export const REGION_SIGNATURE: Signature = { parameters: ["i32", "i64", "i32"], results: ["i32"] };
 
 /** Where translated code is found and counted; see translator/translator.ts. */
@@ -354,7 +354,7 @@ function writeRun(
     pushPc();
     body.set(pc);
     const chain = body.loop();
-    body.get(pe).get(pc).i64(-4096n).op("i64.and").get(fuel);
+    body.get(pe).get(pc).get(fuel);
     body
       .get(record)
       .memory("i32.load", REGION_SLOT)

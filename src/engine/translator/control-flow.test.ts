@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { Random } from "../../../test/support/random.ts";
 import { analyse, type ControlFlow } from "./control-flow.ts";
-import { type BasicBlock, type Edge, type Region, successors, type Terminator } from "./region.ts";
+import { type BasicBlock, DISPATCH, type Edge, type Region, successors, type Terminator } from "./region.ts";
 
 /** A region of empty blocks: the targets of block `n` are element `n`, at most two. Block 0 is the entry. */
-function graph(edges: readonly (readonly number[])[]): Region {
+function graph(edges: readonly (readonly number[])[], entries: readonly number[] = [0]): Region {
   const blocks = new Map<number, BasicBlock>();
   edges.forEach((targets, start) => {
     const [taken, next] = targets;
@@ -16,7 +16,7 @@ function graph(edges: readonly (readonly number[])[]): Region {
           : { kind: "conditional", taken: edge(taken), next: edge(next) };
     blocks.set(start, { name: start, start: start * 4, page: PAGE, instructions: [], terminator });
   });
-  return { entry: 0, blocks };
+  return { entry: 0, entries, blocks };
 }
 
 const PAGE = { delta: 0, frame: 1, records: 0 };
@@ -94,6 +94,49 @@ describe("analyse", () => {
         Array.from({ length: size }, () => Array.from({ length: random.below(3) }, () => random.below(size))),
       );
       check(region, `graph ${count} of seed ${random.seed}`);
+    }
+  });
+
+  test("a computed branch may go to any entry", () => {
+    const region = graph([[1], [], [1]], [0, 2]);
+    const flow = analyse(region);
+    expect(flow.order[0]).toBe(DISPATCH);
+    expect(flow.entries).toEqual([0, 2]);
+    expect(flow.isInside(1, DISPATCH)).toBe(true);
+    expect(sorted(flow.mergePoints)).toEqual([0, 1, 2]);
+    expect(sorted(flow.loopHeaders)).toEqual([DISPATCH]);
+    expect(sorted(flow.children.get(DISPATCH) ?? [])).toEqual([0, 1, 2]);
+  });
+
+  test("what would be a second way into a loop goes by way of an entry", () => {
+    const flow = analyse(graph([[1], [2], [1]], [0, 2]));
+    expect(flow.entries).toEqual([0, 2, 1]);
+    expect(flow.isInside(2, 1)).toBe(false);
+    expect(flow.isInside(0, 1)).toBe(true);
+  });
+
+  test("in random graphs with several entries every edge stays, at least by way of an entry", () => {
+    const random = Random.ofThisRun();
+    for (let count = 0; count < 500; count++) {
+      const size = 2 + random.below(20);
+      const entries = [
+        0,
+        ...new Set(Array.from({ length: 1 + random.below(4) }, () => 1 + random.below(size - 1))),
+      ];
+      const region = graph(
+        Array.from({ length: size }, () => Array.from({ length: random.below(3) }, () => random.below(size))),
+        entries,
+      );
+      const where = `graph ${count} of seed ${random.seed}`;
+      const flow = analyse(region);
+      const at = (block: number): number => flow.position.get(block) ?? -1;
+      expect(flow.entries.slice(0, entries.length), where).toEqual(entries);
+      for (const entry of flow.entries) expect(flow.mergePoints.has(entry), where).toBe(true);
+      for (const { from, to } of edgesOf(region)) {
+        if (at(from) < 0) continue;
+        if (!flow.isInside(from, to)) expect(flow.entries, `${where}: ${from}>${to}`).toContain(to);
+        else if (at(to) <= at(from)) expect(flow.loopHeaders.has(to), `${where}: ${from}>${to}`).toBe(true);
+      }
     }
   });
 });

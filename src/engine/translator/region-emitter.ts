@@ -8,14 +8,26 @@ import {
   type HandlerImports,
 } from "../interpreter/handler-frame.ts";
 import { analyse, type ControlFlow } from "./control-flow.ts";
+import type { EntryTable } from "./entry-tables.ts";
 import type { FlagsForm } from "./flags-form.ts";
 import { LocalOperands } from "./local-operands.ts";
-import type { BasicBlock, Edge, Region, RegionInstruction } from "./region.ts";
+import {
+  type BasicBlock,
+  DISPATCH,
+  type Edge,
+  isOwn,
+  type Region,
+  type RegionInstruction,
+} from "./region.ts";
 import { after, formsSet, NOTHING, prepared, RegisterFlow, type RegisterState } from "./register-flow.ts";
 import { hasFlags, type RegisterSet } from "./register-use.ts";
 
-/** Parameters of a region's function: PE base, virtual address of its entry's page, fuel. It returns the fuel left. */
+/**
+ * Parameters of a region's function: PE base, PC, fuel. It returns the fuel left. After the entry was found the
+ * second is the virtual address of its page.
+ */
 const PE = 0;
+const PC = 1;
 const PAGE = 1;
 const FUEL = 2;
 
@@ -38,6 +50,8 @@ export interface RegionOptions {
   readonly tracksRegisters: boolean;
   /** The base of the one processing element that will ever run it; undefined where there are several. */
   readonly element: number | undefined;
+  /** Makes the table of a region with several entries; undefined where there is no space: then it has one. */
+  makeEntryTable(words: readonly (number | undefined)[]): EntryTable | undefined;
 }
 
 /**
@@ -50,13 +64,19 @@ export class RegionEmitter {
   readonly #imports: HandlerImports;
   readonly #region: Region;
   readonly #flow: ControlFlow;
+  /** What a region with several entries finds them by. */
+  readonly table: EntryTable | undefined;
   readonly #operands: LocalOperands;
   readonly #registers: RegisterFlow;
   readonly #tracked: boolean;
   readonly #bank: number;
   readonly #leave: number;
   readonly #place: number;
+  /** Local, i64: the place of a computed address in the table of entries. */
+  readonly #target: number;
   readonly #entry: number;
+  /** The number of the entry to go to, from 1. */
+  readonly #number: number;
   readonly #labels = new Map<number, Label>();
   readonly #loops = new Map<number, Label>();
   /** Where to leave with these registers unsaved, the flags in this form. */
@@ -72,7 +92,7 @@ export class RegionEmitter {
     body: FunctionBody,
     imports: HandlerImports,
     region: Region,
-    { tracksRegisters, element }: RegionOptions,
+    { tracksRegisters, element, makeEntryTable }: RegionOptions,
   ) {
     this.#tracked = tracksRegisters;
     // To the host's compiler a local that is set once is a constant, and its addresses are constants, too.
@@ -80,11 +100,21 @@ export class RegionEmitter {
     this.#body = body;
     this.#imports = imports;
     this.#region = region;
-    this.#flow = analyse(region);
+    const flow = analyse(region);
+    this.table = makeEntryTable(
+      flow.entries.map((name) => {
+        const block = region.blocks.get(name);
+        return block !== undefined && isOwn(block) ? block.start / 4 : undefined;
+      }),
+    );
+    const hasTable = flow.entries.length === 0 || this.table !== undefined;
+    this.#flow = hasTable ? flow : analyse({ ...region, entries: [region.entry] });
     this.#bank = body.local("i32");
     this.#leave = body.local("i32");
     this.#entry = body.local("i32");
+    this.#number = body.local("i32");
     this.#place = body.local("i64");
+    this.#target = body.local("i64");
     const forms = new Set([...region.blocks.values()].flatMap((block) => [...formsSet(block.instructions)]));
     this.#operands = new LocalOperands(body, PE, forms);
     this.#floatingPoint = floatingPointControl(body, PE);
@@ -103,10 +133,15 @@ export class RegionEmitter {
     body.get(PE).memory("i32.load", PE_LAYOUT.TLB_BANK).set(this.#bank);
     const done = body.block();
     const exits = this.#makeExits();
-    const entry = this.#registers.entry(this.#region.entry);
-    this.#operands.load(entry.valid);
-    if (entry.flags === "varying") this.#operands.nameFlagsForm("stored");
-    this.#tree(this.#region.entry);
+    if (this.table !== undefined) {
+      body.get(PC).op("i32.wrap_i64").i32(0xffc).op("i32.and").i32(2).op("i32.shr_u");
+      body.memory("i32.load8_u", this.table.address - this.table.low).set(this.#number);
+    }
+    body.get(PC).i64(-4096n).op("i64.and").set(PAGE);
+    const [root = DISPATCH] = this.#flow.order;
+    this.#state = NOTHING;
+    this.#bringInto(this.#registers.entry(root));
+    this.#tree(root);
     for (const { unsaved, flags, isUsed } of exits.reverse()) {
       body.end();
       if (!isUsed) {
@@ -201,7 +236,72 @@ export class RegionEmitter {
     this.#tree(last);
   }
 
+  /** Sends control to the entry with the number in the local; all registers are in memory. */
+  #dispatch(): void {
+    const body = this.#body;
+    const { entries } = this.#flow;
+    const nowhere = body.block();
+    const doors = entries.map(() => body.block()).reverse();
+    body.get(this.#number).branchTable([nowhere, ...doors], nowhere);
+    for (const name of entries) {
+      body.end();
+      const block = this.#region.blocks.get(name);
+      const label = this.#labels.get(name);
+      if (block === undefined || label === undefined) throw new Bug("an entry has no place");
+      this.#state = NOTHING;
+      if (block.page.delta !== 0) this.#guardPage(block);
+      this.#bringInto(this.#registers.entry(name));
+      body.branch(label);
+    }
+    body.end();
+    body.unreachable();
+  }
+
+  /** Goes on at the entry with the number in the local, where there is fuel; all registers are in memory. */
+  #branchToDispatch(): void {
+    const loop = this.#loops.get(DISPATCH);
+    if (loop === undefined) throw new Bug("the place that dispatches is no loop");
+    this.#body.get(FUEL).i32(0).op("i32.ge_s").branchIf(loop, "likely");
+  }
+
+  /** Stack: a computed address. Goes there inside the region, or leaves. */
+  #computed(): void {
+    const body = this.#body;
+    const { table } = this;
+    const before = this.#state;
+    body.set(this.#place);
+    if (table !== undefined) {
+      // A misaligned address becomes a huge number.
+      body
+        .get(this.#place)
+        .get(PAGE)
+        .op("i64.sub")
+        .i64(BigInt(table.low * 4))
+        .op("i64.sub");
+      body.i64(2n).op("i64.rotr").tee(this.#target).i64(BigInt(table.count)).op("i64.lt_u").if();
+      body.get(this.#target).op("i32.wrap_i64").memory("i32.load8_u", table.address).tee(this.#number).if();
+      this.#saveAll();
+      this.#branchToDispatch();
+      body.get(PE).get(this.#place);
+      this.#exitToComputed();
+      body.end();
+      body.end();
+      this.#state = before;
+    }
+    body.get(PE).get(this.#place);
+    this.#exitToComputed();
+  }
+
+  #saveAll(): void {
+    this.#operands.save(this.#state.unsaved, this.#state.flags);
+    this.#state = NOTHING;
+  }
+
   #block(name: number): void {
+    if (name === DISPATCH) {
+      this.#dispatch();
+      return;
+    }
     const block = this.#region.blocks.get(name);
     if (block === undefined) throw new Bug("control flow names a block that the region lacks");
     const { instructions, terminator } = block;
@@ -218,9 +318,8 @@ export class RegionEmitter {
         this.#edge(block, terminator.to);
         break;
       case "indirect":
-        body.get(PE);
         this.#pushLast(block);
-        this.#exitToComputed();
+        this.#computed();
         break;
       case "return":
         this.#pushLast(block);
@@ -298,18 +397,23 @@ export class RegionEmitter {
   #edge(from: BasicBlock, { block, offset }: Edge): void {
     const { position } = this.#flow;
     const to = this.#region.blocks.get(block);
+    const body = this.#body;
+    const number = this.#flow.entries.indexOf(block) + 1;
+    if (to !== undefined && number > 0 && !this.#flow.isInside(from.name, block)) {
+      this.#saveAll();
+      body.i32(number).set(this.#number);
+      this.#branchToDispatch();
+      this.#exitTo(offset);
+      return;
+    }
     if (to === undefined || !this.#flow.isInside(from.name, block)) {
       this.#exitTo(offset);
       return;
     }
-    const body = this.#body;
     const isReturn = from.terminator.kind === "return";
-    // A caller's page was found where it is when the region came through it.
-    if (to.page !== from.page && !isReturn) this.#guardPage(to);
-    if (!this.#tracked) {
-      this.#operands.save(this.#state.unsaved, this.#state.flags);
-      this.#state = NOTHING;
-    }
+    // The page of the region's beginning was found where it is, a caller's when the region came through it.
+    if (to.page !== from.page && !isReturn && to.page.delta !== 0) this.#guardPage(to);
+    if (!this.#tracked) this.#saveAll();
     this.#bringInto(this.#registers.entry(block));
     if ((position.get(block) ?? 0) <= (position.get(from.name) ?? 0)) {
       const header = this.#loops.get(block);

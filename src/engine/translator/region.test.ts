@@ -38,6 +38,7 @@ function pageOf(
     isKnown: () => true,
     isJumpedTo: () => true,
     isCalledOften: () => false,
+    oftenJumpedTo: () => [],
   };
 }
 
@@ -145,9 +146,20 @@ describe("findRegion", () => {
     expect(lines.filter((line) => line === "2 +1 indirect")).toHaveLength(1);
   });
 
-  test("does not follow recursion", () => {
+  test("calls that leave it come back to one of its entries, computed jumps go to some", () => {
+    const page = {
+      ...pageOf("bl . + 400\n nop\n br x3\n nop\n ret"),
+      isCalledOften: (_: CodePage, index: number) => index < 50,
+      oftenJumpedTo: () => [3],
+    };
+    const far = { ...page, isKnown: (_: unknown, index: number) => index < 50 };
+    const { entries, blocks } = findRegion(far, 0);
+    expect(entries.map((name) => (blocks.get(name)?.start ?? -1) / 4)).toEqual([0, 1, 3]);
+  });
+
+  test("a call of itself is a jump to its beginning", () => {
     const page = { ...pageOf("f: cbz x0, 1f\n bl f\n 1: ret"), isCalledOften: () => true };
-    expect(shape(findRegion(page, 0))).toEqual(["0 +1 conditional 2 1", "1 +1 leave 0", "2 +1 indirect"]);
+    expect(shape(findRegion(page, 0))).toEqual(["0 +1 conditional 2 1", "1 +1 goto 0", "2 +1 indirect"]);
   });
 
   test("leaves out what was never executed, and branches never taken", () => {

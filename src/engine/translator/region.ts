@@ -53,12 +53,21 @@ export interface BasicBlock {
   readonly terminator: Terminator;
 }
 
+/** The name of what is no block: the place that sends control to one of a region's entries. */
+export const DISPATCH = -1;
+/** Entries are told apart by a byte. */
+export const MAXIMUM_ENTRIES = 255;
+/** Entries lie within so many bytes of the beginning. */
+const ENTRY_DISTANCE = 4 * PAGE_BYTES;
+
 /**
- * Code with one entry that becomes one WebAssembly function: what direct branches reach, in one page or several,
- * and small functions that are called often, once for each place that calls them.
+ * Code that becomes one WebAssembly function: what direct branches reach, in one page or several, where calls from
+ * it return to, and small functions that are called often, once for each place that calls them.
  */
 export interface Region {
   readonly entry: number;
+  /** Blocks that computed branches and control from outside may go to, the entry first. */
+  readonly entries: readonly number[];
   /** By name; the entry's block is among them. */
   readonly blocks: ReadonlyMap<number, BasicBlock>;
 }
@@ -75,6 +84,8 @@ export interface RegionSource {
   isJumpedTo(page: CodePage, index: number): boolean;
   /** True where so much calls it that it should be part of its callers. */
   isCalledOften(page: CodePage, index: number): boolean;
+  /** Places of a page that much jumps to. */
+  oftenJumpedTo(page: CodePage): readonly number[];
 }
 
 /** One activation of a function in the region. */
@@ -85,7 +96,7 @@ interface Activation {
   readonly returnTo: number;
   readonly functions: readonly number[];
   /** Offsets that its direct branches go to. */
-  readonly leaders: ReadonlySet<number>;
+  readonly leaders: Set<number>;
 }
 
 /** Finds the region that begins at the entry, bytes from the start of its page. */
@@ -116,6 +127,12 @@ class RegionFinder {
   readonly #blocks = new Map<number, BasicBlock>();
   readonly #pending: { activation: Activation; offset: number }[] = [];
   readonly #pages = new Map<number, CodePage | undefined>();
+  /** Places of entries that are still to be read. */
+  readonly #waiting: { activation: Activation; offset: number }[] = [];
+  /** Blocks of the function that the region began in. */
+  readonly #entries = new Set<number>();
+  /** Pages with computed jumps or calls, whose targets may be among what is jumped to there. */
+  readonly #computing = { jump: new Set<CodePage>(), call: new Set<CodePage>() };
   #activations = 0;
   #count = 0;
 
@@ -125,9 +142,11 @@ class RegionFinder {
 
   find(entry: number): Region {
     const main = this.#activation(entry, undefined, 0);
-    this.#pending.push({ activation: main, offset: entry });
-    for (let at = 0; at < this.#pending.length; at++) {
-      const next = this.#pending[at];
+    this.#entry(main, entry);
+    for (;;) {
+      // What direct branches reach comes first, then what an entry is needed for.
+      const next = this.#pending.shift() ?? this.#waiting.shift();
+      if (next === undefined && this.#findTargets(main)) continue;
       if (next === undefined || this.#blocks.size >= MAXIMUM_BLOCKS || this.#count >= MAXIMUM_INSTRUCTIONS) {
         break;
       }
@@ -139,7 +158,47 @@ class RegionFinder {
       this.#count += block.instructions.length;
       this.#blocks.set(name, block);
     }
-    return { entry: nameOf(main, entry), blocks: this.#blocks };
+    const entries = [...this.#entries].filter(
+      (name) => (this.#blocks.get(name)?.instructions.length ?? 0) > 0,
+    );
+    return {
+      entry: nameOf(main, entry),
+      entries: entries.slice(0, MAXIMUM_ENTRIES / 2),
+      blocks: this.#blocks,
+    };
+  }
+
+  /** A place of the region's own function where control may arrive otherwise than by a direct branch. */
+  #entry(main: Activation, offset: number): void {
+    const name = nameOf(main, offset);
+    if (this.#entries.has(name) || Math.abs(offset) > ENTRY_DISTANCE) return;
+    this.#entries.add(name);
+    if (!main.leaders.has(offset)) {
+      for (const leader of this.#scan(offset, MAXIMUM_INSTRUCTIONS).leaders) main.leaders.add(leader);
+    }
+    this.#waiting.push({ activation: main, offset });
+  }
+
+  /** Once everything else is found: what computed jumps may go to. False where there is nothing of the kind. */
+  #findTargets(main: Activation): boolean {
+    const { jump, call } = this.#computing;
+    for (const page of new Set([...jump, ...call])) {
+      for (const index of this.#source.oftenJumpedTo(page)) {
+        const offset = page.delta + index * 4;
+        const isSmall = (): boolean => this.#scan(offset, MAXIMUM_CALLEE).count < MAXIMUM_CALLEE;
+        if (jump.has(page) || isSmall()) this.#entry(main, offset);
+      }
+    }
+    jump.clear();
+    call.clear();
+    return this.#waiting.length > 0;
+  }
+
+  /** True where the interpreter came, and often jumped to. */
+  #isArrivedAt(offset: number): boolean {
+    const page = this.#page(offset);
+    const index = page === undefined ? 0 : (offset - page.delta) / 4;
+    return page !== undefined && this.#read(offset) !== undefined && this.#source.isCalledOften(page, index);
   }
 
   #activation(entry: number, parent: Activation | undefined, returnTo: number): Activation {
@@ -148,7 +207,7 @@ class RegionFinder {
       parent,
       returnTo,
       functions: [...(parent?.functions ?? []), entry],
-      leaders: this.#scan(entry, MAXIMUM_INSTRUCTIONS).leaders,
+      leaders: new Set(this.#scan(entry, MAXIMUM_INSTRUCTIONS).leaders),
     };
   }
 
@@ -226,6 +285,9 @@ class RegionFinder {
         case "next":
           continue;
         case "indirect":
+          if (activation.parent === undefined && flow.branch !== "return")
+            this.#computing[flow.branch].add(page);
+          if (flow.branch === "call") this.#return(activation, offset);
           if (flow.branch !== "return" || activation.parent === undefined) return end({ kind: "indirect" });
           return end({ kind: "return", to: this.#edge(activation.parent, activation.returnTo) });
         case "goto":
@@ -256,6 +318,11 @@ class RegionFinder {
     return { block, offset };
   }
 
+  /** Where a call that leaves the region comes back to. */
+  #return(activation: Activation, offset: number): void {
+    if (activation.parent === undefined && this.#isArrivedAt(offset)) this.#entry(activation, offset);
+  }
+
   #call(activation: Activation, target: number, returnTo: number): Terminator {
     const page = this.#page(target);
     const isWorth =
@@ -264,9 +331,21 @@ class RegionFinder {
       !activation.functions.includes(target) &&
       this.#source.isCalledOften(page, (target - page.delta) / 4) &&
       this.#scan(target, MAXIMUM_CALLEE).count < MAXIMUM_CALLEE;
-    if (!isWorth) return { kind: "leave", offset: target };
+    if (!isWorth) {
+      this.#return(activation, returnTo);
+      // A function that calls itself.
+      if (activation.parent === undefined && this.#entries.has(nameOf(activation, target))) {
+        return { kind: "goto", to: this.#edge(activation, target) };
+      }
+      return { kind: "leave", offset: target };
+    }
     return { kind: "goto", to: this.#edge(this.#activation(target, activation, returnTo), target) };
   }
+}
+
+/** True for blocks of the function that the region began in, which stand for their code from outside, too. */
+export function isOwn({ name }: BasicBlock): boolean {
+  return name < 2 ** 34;
 }
 
 /** Calls reach 128 MiB; a few of them in a row stay far below 2^33 bytes. */

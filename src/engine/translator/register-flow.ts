@@ -1,7 +1,7 @@
 import { type ControlFlow, insideEdges } from "./control-flow.ts";
 import type { FlagsForm, KnownForm } from "./flags-form.ts";
 import type { KnownWord } from "./instruction-words.ts";
-import type { Region, RegionInstruction } from "./region.ts";
+import { DISPATCH, type Region, type RegionInstruction } from "./region.ts";
 import { hasFlags, type RegisterSet, type RegisterUse } from "./register-use.ts";
 
 /** What is known of registers at one place (row P1). */
@@ -39,6 +39,8 @@ export class RegisterFlow {
     }
     const leaving = new Map<number, RegisterState>();
     for (const block of flow.order) {
+      // Whoever comes by way of DISPATCH has saved everything.
+      if (block === DISPATCH) continue;
       const before = (incoming.get(block) ?? [])
         .filter((from) => isForward(flow, from, block))
         .map((from) => leaving.get(from) ?? NOTHING);

@@ -10,7 +10,7 @@ import {
   REGION_SLOT,
 } from "../interpreter/record.ts";
 import { RecordCache } from "../interpreter/record-cache.ts";
-import { REGION_MEMORY_SIZE, REGION_SLOTS } from "./region-memory.ts";
+import { ENTRY_TABLES_SIZE, REGION_MEMORY, REGION_MEMORY_SIZE, REGION_SLOTS } from "./region-memory.ts";
 import { Translator } from "./translator.ts";
 
 const PAGES = 48;
@@ -150,6 +150,22 @@ describe("Translator", () => {
     expect([handler(one), slotOf(one)]).toEqual([HANDLER_REGION, slot]);
   });
 
+  test("a region is entered where calls from it come back to, too", () => {
+    const { translator, decoded, handler, slotOf } = setUp(
+      "add x0, x0, #1\nbl . + 8192\nadd x0, x0, #2\nret",
+    );
+    const [start, call, back] = [decoded(0, 0), decoded(0, 1), decoded(0, 2)];
+    decoded(0, 3);
+    translator.request(PE, start);
+    translator.translateHot();
+    expect([handler(start), handler(call), handler(back)]).toEqual([HANDLER_REGION, DECODED, HANDLER_REGION]);
+    expect(slotOf(back)).not.toBe(slotOf(start));
+    expect([translator.regions, translator.modules]).toEqual([1, 1]);
+    translator.invalidate(FIRST_FRAME, 12, 1);
+    expect([handler(start), handler(back)]).toEqual([HANDLER_UNDECODED, HANDLER_UNDECODED]);
+    expect(translator.invalidations).toBe(1);
+  });
+
   test("begins to count anew where a region was forgotten", () => {
     const { translator, view, decoded } = setUp(LOOP);
     const record = decoded(0, 1);
@@ -230,7 +246,8 @@ describe("Translator", () => {
     expect(counters).toBe(REGIONS);
     expect(originals).toBe(counters + 2 * 65536);
     expect(statistics).toBe(originals + REGION_SLOTS * RECORD_SIZE);
-    expect(REGION_MEMORY_SIZE).toBe(statistics + 16 - REGIONS);
+    expect(REGION_MEMORY.ENTRY_TABLES).toBe(statistics + 16 - REGIONS);
+    expect(REGION_MEMORY_SIZE).toBe(REGION_MEMORY.ENTRY_TABLES + ENTRY_TABLES_SIZE);
     expect(RECORDS + PAGES * RECORD_PAGE_STRIDE).toBeLessThanOrEqual(REGIONS);
   });
 });

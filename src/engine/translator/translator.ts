@@ -15,8 +15,9 @@ import {
   REGION_SLOT,
 } from "../interpreter/record.ts";
 import type { RecordCache } from "../interpreter/record-cache.ts";
+import { type EntryTable, EntryTables } from "./entry-tables.ts";
 import { InstructionWords, type WordSource } from "./instruction-words.ts";
-import { type CodePage, findRegion, type Region } from "./region.ts";
+import { type CodePage, findRegion, isOwn, type Region } from "./region.ts";
 import { RegionEmitter } from "./region-emitter.ts";
 import { REGION_MEMORY, REGION_SLOTS } from "./region-memory.ts";
 
@@ -65,11 +66,17 @@ interface Range {
   readonly last: number;
 }
 
-/** A translated region: where its entry is, which words it was made from. */
-interface Installed {
+/** A place in the requested entry's page where a region may be entered, and its slot. */
+interface Door {
   readonly slot: number;
-  readonly frame: number;
   readonly entry: number;
+}
+
+/** A translated region: where its entries are, which words it was made from. */
+interface Installed {
+  readonly doors: readonly Door[];
+  readonly frame: number;
+  readonly table: EntryTable | undefined;
   readonly ranges: readonly Range[];
 }
 
@@ -82,8 +89,11 @@ export class Translator {
   /** By each frame that a region was made from. */
   readonly #installed = new Map<number, Set<Installed>>();
   readonly #free: number[] = [];
+  readonly #tables: EntryTables;
   #nextSlot = 0;
   readonly #requests: Request[] = [];
+  /** The records of those: their counters have begun again. */
+  readonly #requested = new Set<number>();
   /** Runs since the first of them. */
   #waited = 0;
   regions = 0;
@@ -97,6 +107,7 @@ export class Translator {
     this.#host = host;
     this.#words = new InstructionWords(host);
     this.#view = new DataView(host.memory.buffer);
+    this.#tables = new EntryTables(host.memory.buffer, host.base + REGION_MEMORY.ENTRY_TABLES);
     this.layout = {
       table: host.firstTableIndex,
       originals: host.base + REGION_MEMORY.ORIGINALS,
@@ -122,6 +133,7 @@ export class Translator {
     if (handler === HANDLER_REGION || handler === HANDLER_PAGE_END || this.failures > FAILURES) return;
     const { records } = this.#host;
     const frame = records.frameOf(record);
+    this.#requested.add(record);
     this.#requests.push({
       pe,
       frame,
@@ -149,6 +161,7 @@ export class Translator {
   translateHot(): void {
     this.#waited = 0;
     while (this.#requests.length > 0) this.#translate(this.#requests.splice(0, BATCH));
+    this.#requested.clear();
   }
 
   #translate(requests: readonly Request[]): void {
@@ -168,18 +181,28 @@ export class Translator {
       ),
     );
     const { tracksRegisters, isUniprocessor } = this.#host;
-    regions.forEach(({ region, request }, index) => {
+    const tables = regions.map(({ region, request }, index) => {
       const { body } = module.function(REGION_SIGNATURE, `r${index}`);
-      const element = isUniprocessor ? request.pe : undefined;
-      new RegionEmitter(body, imports, region, { tracksRegisters, element }).emit();
+      const emitter = new RegionEmitter(body, imports, region, {
+        tracksRegisters,
+        element: isUniprocessor ? request.pe : undefined,
+        makeEntryTable: (words) => this.#tables.make(words),
+      });
+      emitter.emit();
+      return emitter.table;
     });
     const bytes = module.finish();
     const instance = this.#compile(bytes);
-    if (instance === undefined) return;
+    if (instance === undefined) {
+      for (const table of tables) if (table !== undefined) this.#tables.remove(table);
+      return;
+    }
     this.modules++;
     this.codeBytes += bytes.length;
     regions.forEach(({ request, region }, index) => {
-      this.#install(request, region, instance.exports[`r${index}`]);
+      const table = tables[index];
+      const isInstalled = this.#install(request, region, table, instance.exports[`r${index}`]);
+      if (!isInstalled && table !== undefined) this.#tables.remove(table);
     });
   }
 
@@ -199,13 +222,15 @@ export class Translator {
     const view = this.#view;
     if (records.recordAt(frame, entry) === undefined) return undefined;
     for (const installed of this.#installed.get(frame) ?? []) {
-      if (installed.frame === frame && installed.entry === entry) return undefined;
+      if (installed.frame === frame && installed.doors.some((door) => door.entry === entry)) return undefined;
     }
     const recordOf = (page: CodePage, index: number): number => page.records + index * RECORD_SIZE;
     const handlerAt = (record: number): number => view.getUint16(record, true);
     const isTelling = threshold >= LEAST_TELLING_THRESHOLD;
     const jumps = (record: number): number =>
-      handlerAt(record) === HANDLER_REGION ? threshold : view.getUint16(this.#counter(record), true);
+      handlerAt(record) === HANDLER_REGION || this.#requested.has(record)
+        ? threshold
+        : view.getUint16(this.#counter(record), true);
     const region = findRegion(
       {
         words: this.#words,
@@ -214,6 +239,14 @@ export class Translator {
         isKnown: (page, index) => handlerAt(recordOf(page, index)) !== HANDLER_UNDECODED,
         isJumpedTo: (page, index) => !isTelling || jumps(recordOf(page, index)) > 0,
         isCalledOften: (page, index) => !isTelling || jumps(recordOf(page, index)) >= threshold / CALL_SHARE,
+        oftenJumpedTo: (page) => {
+          const enough = Math.max(1, threshold / CALL_SHARE);
+          const often: number[] = [];
+          for (let index = 0; index < PAGE_WORDS; index++) {
+            if (jumps(recordOf(page, index)) >= enough) often.push(index);
+          }
+          return often;
+        },
       },
       entry * 4,
     );
@@ -236,28 +269,42 @@ export class Translator {
     return { delta, frame: records.frameOf(first), records: first };
   }
 
-  #install({ frame, entry }: Request, region: Region, compiled: unknown): void {
-    const { table, firstTableIndex, records, trace } = this.#host;
+  /** False where the code is not what it was when the region was found. */
+  #install(
+    { frame, entry }: Request,
+    region: Region,
+    table: EntryTable | undefined,
+    compiled: unknown,
+  ): boolean {
+    const { table: functions, firstTableIndex, records, trace } = this.#host;
     const record = records.recordAt(frame, entry);
-    if (record === undefined || this.#view.getUint16(record, true) === HANDLER_REGION) return;
+    if (record === undefined || this.#view.getUint16(record, true) === HANDLER_REGION) return false;
     const ranges = rangesOf(region);
     for (const range of ranges) trace(range.frame, range.first * 4, (range.last - range.first + 1) * 4);
-    if (this.#view.getUint16(record, true) === HANDLER_UNDECODED) return;
-    const slot = this.#allocate();
-    table.set(firstTableIndex + slot, compiled);
-    const original = this.layout.originals + slot * 16;
-    for (let offset = 0; offset < 16; offset += 8) {
-      this.#view.setBigUint64(original + offset, this.#view.getBigUint64(record + offset, true), true);
+    if (this.#view.getUint16(record, true) === HANDLER_UNDECODED) return false;
+    const doors: Door[] = [];
+    for (const place of doorsOf(region, table === undefined)) {
+      const at = record + (place - entry) * RECORD_SIZE;
+      const handler = this.#view.getUint16(at, true);
+      if (handler === HANDLER_REGION || handler === HANDLER_UNDECODED) continue;
+      const slot = this.#allocate();
+      functions.set(firstTableIndex + slot, compiled);
+      const original = this.layout.originals + slot * RECORD_SIZE;
+      for (let offset = 0; offset < RECORD_SIZE; offset += 8) {
+        this.#view.setBigUint64(original + offset, this.#view.getBigUint64(at + offset, true), true);
+      }
+      this.#view.setUint16(at, HANDLER_REGION, true);
+      this.#view.setInt32(at + REGION_SLOT, slot, true);
+      doors.push({ slot, entry: place });
     }
-    this.#view.setUint16(record, HANDLER_REGION, true);
-    this.#view.setInt32(record + REGION_SLOT, slot, true);
-    const installed = { slot, frame, entry, ranges };
+    const installed = { doors, frame, table, ranges };
     for (const range of ranges) {
       const known = this.#installed.get(range.frame);
       if (known === undefined) this.#installed.set(range.frame, new Set([installed]));
       else known.add(installed);
     }
     this.regions++;
+    return true;
   }
 
   #allocate(): number {
@@ -298,27 +345,38 @@ export class Translator {
   }
 
   #remove(installed: Installed): void {
-    const { slot, frame, entry, ranges } = installed;
+    const { doors, frame, table, ranges } = installed;
     this.invalidations++;
     for (const range of ranges) {
       const known = this.#installed.get(range.frame);
       known?.delete(installed);
       if (known?.size === 0) this.#installed.delete(range.frame);
     }
-    const record = this.#host.records.recordAt(frame, entry);
-    if (record !== undefined) {
-      if (this.#view.getUint16(record, true) === HANDLER_REGION) {
-        this.#view.setUint16(record, HANDLER_UNDECODED, true);
+    for (const { slot, entry } of doors) {
+      const record = this.#host.records.recordAt(frame, entry);
+      if (record !== undefined) {
+        if (this.#view.getUint16(record, true) === HANDLER_REGION) {
+          this.#view.setUint16(record, HANDLER_UNDECODED, true);
+        }
+        this.#view.setUint16(this.#counter(record), 0, true);
       }
-      this.#view.setUint16(this.#counter(record), 0, true);
+      this.#host.table.set(this.#host.firstTableIndex + slot, null);
+      this.#free.push(slot);
     }
-    this.#host.table.set(this.#host.firstTableIndex + slot, null);
-    this.#free.push(slot);
+    if (table !== undefined) this.#tables.remove(table);
   }
 
   #counter(record: number): number {
     return this.layout.counters + ((record >>> 3) & 0x1fffe);
   }
+}
+
+/** Places of the first page where the region may be entered; `first`: where it begins only. */
+function doorsOf({ entry, entries, blocks }: Region, first: boolean): number[] {
+  return (first ? [entry] : entries).flatMap((name) => {
+    const block = blocks.get(name);
+    return block === undefined || block.page.delta !== 0 || !isOwn(block) ? [] : [block.start / 4];
+  });
 }
 
 /** One range for each page, from its first word to its last. */
