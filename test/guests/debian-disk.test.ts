@@ -27,7 +27,7 @@ describe.runIf(FULL)("a second disk of Debian 12", () => {
   afterAll(async () => {
     await machine?.close();
     rmSync(folder, { recursive: true });
-  });
+  }, LIMIT);
 
   test("fio finds on the device what it wrote", { timeout: LIMIT }, async () => {
     await output(job("device", "--filename=/dev/vdb --rw=randwrite --bsrange=512-64k --size=128M"));

@@ -32,7 +32,7 @@ describe.runIf(FULL)("files of Debian 12 and the host", () => {
   afterAll(async () => {
     await machine?.close();
     rmSync(folder, { recursive: true });
-  });
+  }, LIMIT);
 
   test("clones a repository of the host's", { timeout: LIMIT }, async () => {
     const repository = join(folder, "repository");

@@ -31,7 +31,7 @@ describe.runIf(FULL)("the network of Debian 12", () => {
     for (const server of servers) server.close();
     await machine?.close();
     rmSync(folder, { recursive: true });
-  });
+  }, LIMIT);
 
   test("IPv6 as far as the host's loopback", { timeout: LIMIT }, async () => {
     servers.push(await httpServer(() => Buffer.from("over IPv6\n"), "::1"));

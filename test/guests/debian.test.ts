@@ -28,7 +28,7 @@ describe.runIf(FULL)("Debian 12", () => {
   afterAll(async () => {
     await machine?.close();
     rmSync(folder, { recursive: true });
-  });
+  }, LIMIT);
 
   test("starts with every unit up, a login on its terminal, and the share mounted", {
     timeout: LIMIT,
