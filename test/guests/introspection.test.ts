@@ -184,13 +184,15 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
     async () => {
       const [scan] = machine.scan({ space: "current", half: "kernel" }).scans;
       const { ranges, counts, complete } = scan!;
-      // Of several: other work on the host may be under way.
-      const times = [
-        scan!,
-        ...[1, 2].map(() => machine.scan({ space: "current", half: "kernel" }).scans[0]!),
-      ];
-      const milliseconds = Math.min(...times.map((one) => one.milliseconds));
-      console.log(`kernel's half: ${counts.leaves} leaves, ${milliseconds.toFixed(0)} ms`);
+      // Processor time, and of several scans the least: other work on the host may be under way.
+      const times = [1, 2, 3].map(() => {
+        const before = process.cpuUsage();
+        machine.scan({ space: "current", half: "kernel" });
+        const { user, system } = process.cpuUsage(before);
+        return (user + system) / 1000;
+      });
+      const milliseconds = Math.min(...times);
+      console.log(`kernel's half: ${counts.leaves} leaves, ${milliseconds.toFixed(0)} ms of processor time`);
       if (FULL) expect(milliseconds).toBeLessThan(1000);
       expect(complete).toBe(true);
       expect(counts.translations).toBeLessThanOrEqual(counts.leaves + 2 * counts.tables + 512);
