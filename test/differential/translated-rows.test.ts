@@ -85,6 +85,7 @@ describe("every table row", () => {
       new RegionEmitter(body, imports, region, {
         tracksRegisters: true,
         element: undefined,
+        unusual: undefined,
         makeEntryTable: () => undefined,
       }).emit();
       return { name: row.instruction.name, bytes: body.finish().length };

@@ -13,6 +13,7 @@ import { PE_LAYOUT } from "../../memory/pe-layout.ts";
 import type { FunctionBody } from "../../wasm/function-body.ts";
 import type { ValueType } from "../../wasm/opcodes.ts";
 import type { HandlerFrame, OperandAccess } from "./handler-frame.ts";
+import { type ConditionEmitter, isQuietChoice, leaveUnless } from "./leave-unless.ts";
 import { LOAD_I64, MemoryEmitter } from "./memory-emitter.ts";
 import { PROCESSOR_OPERATION_NUMBER } from "./processor-operations.ts";
 
@@ -24,11 +25,19 @@ export class HandlerEmitter {
   readonly #locals = new Map<Node, number>();
   readonly #taken: [ValueType, number][] = [];
   readonly #memory: MemoryEmitter;
+  readonly #conditions: ConditionEmitter;
 
   constructor(frame: HandlerFrame) {
     this.#frame = frame;
     this.#operands = frame.operands;
     this.#body = frame.body;
+    this.#conditions = {
+      body: frame.body,
+      isKept: (node) => this.#locals.has(node),
+      push: (node) => this.#push(node),
+      statements: (block) => this.#statements(block),
+      exit: () => frame.exit(),
+    };
     this.#memory = new MemoryEmitter(frame, {
       push: (node) => this.#push(node),
       statements: (block) => this.#statements(block),
@@ -130,6 +139,11 @@ export class HandlerEmitter {
         body.memory("i32.store", PE_LAYOUT.FPSR);
         break;
       case "when":
+        if (this.#frame.leavesSlowCases && isOnlyCaller(statement.otherwise, statement.taken)) {
+          leaveUnless(this.#conditions, statement.condition);
+          this.#statements(statement.taken);
+          break;
+        }
         this.#push(statement.condition);
         body.if();
         this.#statements(statement.taken);
@@ -211,6 +225,7 @@ export class HandlerEmitter {
   #define(node: Node): void {
     if (node.uses === 0 && isRemovable(node)) return;
     if (isPure(node) && node.uses <= 1) return;
+    if (this.#frame.leavesSlowCases && node.uses === 1 && isQuietChoice(node)) return;
     if (node.shape.kind === "atomic") {
       this.#memory.atomic(node);
       return;
@@ -297,8 +312,7 @@ export class HandlerEmitter {
         body.call(imports.runtime(shape.name));
         break;
       case "choose":
-        this.#pushInputs(node);
-        this.#choose(node.type, shape.taken, shape.otherwise);
+        this.#choose(node, shape.taken, shape.otherwise);
         break;
       case "loadAddress":
         this.#memory.loadAddress(node.inputs, shape.access);
@@ -320,23 +334,33 @@ export class HandlerEmitter {
     }
   }
 
-  /** Stack: the condition. An arm that calls where the other does not is the unlikely one. */
-  #choose(type: ValueType, taken: Block, otherwise: Block): void {
+  /** An arm that calls where the other does not is the unlikely one. */
+  #choose({ type, inputs: [condition] }: Node, taken: Block, otherwise: Block): void {
+    if (condition === undefined) throw new Bug("a choice has no condition");
     const body = this.#body;
-    const [takenCalls, otherwiseCalls] = [callsRuntime(taken), callsRuntime(otherwise)];
-    const arm = (block: Block, isSlow: boolean): void => {
-      if (isSlow && this.#frame.leavesSlowCases) {
-        this.#frame.exit();
-        return;
-      }
+    const arm = (block: Block): void => {
       this.#statements(block);
       this.#pushResult(block);
     };
-    if (takenCalls === otherwiseCalls) body.if(type);
-    else body.if(type, takenCalls ? "unlikely" : "likely");
-    arm(taken, takenCalls && !otherwiseCalls);
+    if (this.#frame.leavesSlowCases && isOnlyCaller(otherwise, taken)) {
+      leaveUnless(this.#conditions, condition);
+      arm(taken);
+      return;
+    }
+    this.#push(condition);
+    if (this.#frame.leavesSlowCases && isOnlyCaller(taken, otherwise)) {
+      body.if(undefined, "unlikely");
+      this.#frame.exit();
+      body.end();
+      arm(otherwise);
+      return;
+    }
+    if (isOnlyCaller(taken, otherwise)) body.if(type, "unlikely");
+    else if (isOnlyCaller(otherwise, taken)) body.if(type, "likely");
+    else body.if(type);
+    arm(taken);
     body.else();
-    arm(otherwise, otherwiseCalls && !takenCalls);
+    arm(otherwise);
     body.end();
   }
 
@@ -396,4 +420,9 @@ export class HandlerEmitter {
     }
     if (condition & 1) body.op("i32.eqz");
   }
+}
+
+/** An arm that calls the runtime where the other one does not: the unlikely one. */
+function isOnlyCaller(arm: Block, other: Block): boolean {
+  return callsRuntime(arm) && !callsRuntime(other);
 }

@@ -1,4 +1,5 @@
 import { Bug } from "../../base/errors.ts";
+import { FPSR } from "../../isa/softfloat/control.ts";
 import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
 import type { FunctionBody, Label } from "../../wasm/function-body.ts";
 import { HandlerEmitter } from "../interpreter/emitter.ts";
@@ -7,20 +8,14 @@ import {
   type HandlerFrame,
   type HandlerImports,
 } from "../interpreter/handler-frame.ts";
+import type { Handler } from "../interpreter/handler-set.ts";
 import { analyse, type ControlFlow } from "./control-flow.ts";
 import type { EntryTable } from "./entry-tables.ts";
-import type { FlagsForm } from "./flags-form.ts";
 import { LocalOperands } from "./local-operands.ts";
-import {
-  type BasicBlock,
-  DISPATCH,
-  type Edge,
-  isOwn,
-  type Region,
-  type RegionInstruction,
-} from "./region.ts";
+import { type BasicBlock, DISPATCH, type Edge, isOwn, type Region } from "./region.ts";
 import { after, formsSet, NOTHING, prepared, RegisterFlow, type RegisterState } from "./register-flow.ts";
-import { hasFlags, type RegisterSet } from "./register-use.ts";
+import { hasFlags } from "./register-use.ts";
+import { WaysOut } from "./ways-out.ts";
 
 /**
  * Parameters of a region's function: PE base, PC, fuel. It returns the fuel left. After the entry was found the
@@ -39,17 +34,16 @@ const PLACE_SHIFT = 12n;
 const CHARGE_MASK = 0xfff;
 const COMPUTED: bigint = -(1n << 63n);
 
-/** A way out of the region that saves what is not in the element's block. */
-interface Exit extends Pick<RegisterState, "unsaved" | "flags"> {
-  readonly label: Label;
-  isUsed: boolean;
-}
-
 export interface RegionOptions {
   /** Registers stay in locals from block to block; see {@link RegisterFlow}. */
   readonly tracksRegisters: boolean;
   /** The base of the one processing element that will ever run it; undefined where there are several. */
   readonly element: number | undefined;
+  /**
+   * The function to call where FPCR is not 0 or nothing inexact has happened yet, in regions that would have to look
+   * at every instruction; undefined: they look.
+   */
+  readonly unusual: number | undefined;
   /** Makes the table of a region with several entries; undefined where there is no space: then it has one. */
   makeEntryTable(words: readonly (number | undefined)[]): EntryTable | undefined;
 }
@@ -69,6 +63,7 @@ export class RegionEmitter {
   readonly #operands: LocalOperands;
   readonly #registers: RegisterFlow;
   readonly #tracked: boolean;
+  readonly #unusual: number | undefined;
   readonly #bank: number;
   readonly #leave: number;
   readonly #place: number;
@@ -79,8 +74,7 @@ export class RegionEmitter {
   readonly #number: number;
   readonly #labels = new Map<number, Label>();
   readonly #loops = new Map<number, Label>();
-  /** Where to leave with these registers unsaved, the flags in this form. */
-  readonly #exits = new Map<RegisterSet, Map<FlagsForm, Exit>>();
+  #waysOut: WaysOut | undefined;
   #floatingPoint: Pick<HandlerFrame, "pushFpcr" | "pushInexact">;
   #state = NOTHING;
   readonly #handler: HandlerEmitter;
@@ -92,8 +86,9 @@ export class RegionEmitter {
     body: FunctionBody,
     imports: HandlerImports,
     region: Region,
-    { tracksRegisters, element, makeEntryTable }: RegionOptions,
+    { tracksRegisters, element, unusual, makeEntryTable }: RegionOptions,
   ) {
+    this.#unusual = unusual;
     this.#tracked = tracksRegisters;
     // To the host's compiler a local that is set once is a constant, and its addresses are constants, too.
     if (element !== undefined) body.i32(element).set(PE);
@@ -124,15 +119,16 @@ export class RegionEmitter {
 
   emit(): void {
     const body = this.#body;
-    if (this.#some(({ known }) => known.handler.simd)) {
+    if (someInstruction(this.#region, ({ simd }) => simd)) {
       body.get(PE).memory("i32.load", PE_LAYOUT.FP_ENABLED).op("i32.eqz");
       body.if(undefined, "unlikely");
       body.get(FUEL).return().end();
     }
-    if (this.#some(({ known }) => known.handler.usesFloatingPointControl)) this.#keepFloatingPointControl();
+    if (usesFloatingPointControl(this.#region)) this.#keepFloatingPointControl();
     body.get(PE).memory("i32.load", PE_LAYOUT.TLB_BANK).set(this.#bank);
     const done = body.block();
-    const exits = this.#makeExits();
+    const waysOut = new WaysOut(body, this.#region, this.#flow, this.#registers);
+    this.#waysOut = waysOut;
     if (this.table !== undefined) {
       body.get(PC).op("i32.wrap_i64").i32(0xffc).op("i32.and").i32(2).op("i32.shr_u");
       body.memory("i32.load8_u", this.table.address - this.table.low).set(this.#number);
@@ -142,15 +138,7 @@ export class RegionEmitter {
     this.#state = NOTHING;
     this.#bringInto(this.#registers.entry(root));
     this.#tree(root);
-    for (const { unsaved, flags, isUsed } of exits.reverse()) {
-      body.end();
-      if (!isUsed) {
-        body.unreachable();
-        continue;
-      }
-      this.#operands.save(unsaved, flags);
-      body.branch(done);
-    }
+    waysOut.close(this.#operands, done);
     body.end();
     this.#storePlace();
     body.get(FUEL);
@@ -167,10 +155,6 @@ export class RegionEmitter {
     body.end();
   }
 
-  #some(test: (instruction: RegionInstruction) => boolean): boolean {
-    return [...this.#region.blocks.values()].some(({ instructions }) => instructions.some(test));
-  }
-
   /** FPCR does not change inside a region, and IXC, once set, stays. */
   #keepFloatingPointControl(): void {
     const body = this.#body;
@@ -179,32 +163,13 @@ export class RegionEmitter {
     body.set(control);
     this.#floatingPoint.pushInexact();
     body.set(inexact);
-    this.#floatingPoint = { pushFpcr: () => body.get(control), pushInexact: () => body.get(inexact) };
-  }
-
-  /** A place to leave at for every state in which the region may be left. */
-  #makeExits(): Exit[] {
-    const exits: Exit[] = [];
-    const make = ({ unsaved, flags }: RegisterState): void => {
-      const form = hasFlags(unsaved) ? flags : "stored";
-      const known = this.#exits.get(unsaved);
-      if (known?.has(form)) return;
-      const exit = { unsaved, flags: form, label: this.#body.block(), isUsed: false };
-      exits.push(exit);
-      if (known === undefined) this.#exits.set(unsaved, new Map([[form, exit]]));
-      else known.set(form, exit);
-    };
-    for (const name of this.#flow.order) {
-      let state = this.#registers.entry(name);
-      make(state);
-      for (const { known } of this.#region.blocks.get(name)?.instructions ?? []) {
-        const ready = prepared(state, known.use);
-        if (ready.flags !== state.flags) make(ready);
-        state = after(ready, known);
-        make(state);
-      }
+    if (this.#unusual !== undefined) {
+      body.get(control).get(inexact).op("i32.eqz").op("i32.or").if(undefined, "unlikely");
+      body.get(PE).get(PC).get(FUEL).call(this.#unusual).return().end();
+      // From here on both are constants, and what depends on them is none of the host's compiler's work.
+      body.i32(0).set(control).i32(FPSR.IXC).set(inexact);
     }
-    return exits;
+    this.#floatingPoint = { pushFpcr: () => body.get(control), pushInexact: () => body.get(inexact) };
   }
 
   /** A block and everything it dominates. */
@@ -479,10 +444,18 @@ export class RegionEmitter {
 
   /** Leaves; the place is set. */
   #exit(): void {
-    const { unsaved, flags } = this.#state;
-    const exit = this.#exits.get(unsaved)?.get(hasFlags(unsaved) ? flags : "stored");
-    if (exit === undefined) throw new Bug("a region is left with registers that nobody saves");
-    exit.isUsed = true;
-    this.#body.branch(exit.label);
+    if (this.#waysOut === undefined) throw new Bug("nothing is being emitted");
+    this.#body.branch(this.#waysOut.of(this.#state));
   }
+}
+
+/** Whether FPCR or FPSR.IXC decide something in the region. */
+export function usesFloatingPointControl(region: Region): boolean {
+  return someInstruction(region, (handler) => handler.usesFloatingPointControl);
+}
+
+function someInstruction({ blocks }: Region, test: (handler: Handler) => boolean): boolean {
+  return [...blocks.values()].some(({ instructions }) =>
+    instructions.some(({ known }) => test(known.handler)),
+  );
 }

@@ -7,6 +7,7 @@ import {
   type RegionLayout,
   translatorImports,
 } from "../interpreter/core-module.ts";
+import type { HandlerImports } from "../interpreter/handler-frame.ts";
 import {
   HANDLER_PAGE_END,
   HANDLER_REGION,
@@ -18,7 +19,7 @@ import type { RecordCache } from "../interpreter/record-cache.ts";
 import { type EntryTable, EntryTables } from "./entry-tables.ts";
 import { InstructionWords, type WordSource } from "./instruction-words.ts";
 import { type CodePage, findRegion, isOwn, type Region } from "./region.ts";
-import { RegionEmitter } from "./region-emitter.ts";
+import { RegionEmitter, usesFloatingPointControl } from "./region-emitter.ts";
 import { REGION_MEMORY, REGION_SLOTS } from "./region-memory.ts";
 
 const PAGE_WORDS = 1024;
@@ -180,17 +181,9 @@ export class Translator {
         ),
       ),
     );
-    const { tracksRegisters, isUniprocessor } = this.#host;
-    const tables = regions.map(({ region, request }, index) => {
-      const { body } = module.function(REGION_SIGNATURE, `r${index}`);
-      const emitter = new RegionEmitter(body, imports, region, {
-        tracksRegisters,
-        element: isUniprocessor ? request.pe : undefined,
-        makeEntryTable: (words) => this.#tables.make(words),
-      });
-      emitter.emit();
-      return emitter.table;
-    });
+    const tables = regions.map(({ region, request }, index) =>
+      this.#emit(module, imports, region, request.pe, `r${index}`),
+    );
     const bytes = module.finish();
     const instance = this.#compile(bytes);
     if (instance === undefined) {
@@ -204,6 +197,33 @@ export class Translator {
       const isInstalled = this.#install(request, region, table, instance.exports[`r${index}`]);
       if (!isInstalled && table !== undefined) this.#tables.remove(table);
     });
+  }
+
+  /** Adds the region's function to the module, and where that leaves cases to another one that function. */
+  #emit(
+    module: ModuleWriter,
+    imports: HandlerImports,
+    region: Region,
+    pe: number,
+    name: string,
+  ): EntryTable | undefined {
+    const { tracksRegisters, isUniprocessor } = this.#host;
+    const element = isUniprocessor ? pe : undefined;
+    const usual = module.function(REGION_SIGNATURE, name);
+    const unusual = usesFloatingPointControl(region) ? module.function(REGION_SIGNATURE) : undefined;
+    const emitter = new RegionEmitter(usual.body, imports, region, {
+      tracksRegisters,
+      element,
+      unusual: unusual?.index,
+      makeEntryTable: (words) => this.#tables.make(words),
+    });
+    emitter.emit();
+    const { table } = emitter;
+    if (unusual !== undefined) {
+      const options = { tracksRegisters, element, unusual: undefined, makeEntryTable: () => table };
+      new RegionEmitter(unusual.body, imports, region, options).emit();
+    }
+    return table;
   }
 
   /** Undefined where the host cannot: out of memory for code, beyond a limit of its own. Then nothing is translated. */

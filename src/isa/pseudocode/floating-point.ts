@@ -66,6 +66,25 @@ export function isNormal(f: Floats, value: Value): Value {
   return f.and(f.test("gt", magnitude, smallestNormal(f)), f.test("lt", magnitude, f.constant(Infinity)));
 }
 
+/**
+ * 1 when the result of a multiplication or division is normal, or a zero that `isExactZero` proves (in each lane).
+ * The usual case is asked for first, and alone.
+ */
+export function isNormalOr(f: Floats, result: Value, isExactZero: () => Value): I32 {
+  const { s } = f;
+  const isAboveSmallest = (): Value => f.test("gt", f.op("abs", result), smallestNormal(f));
+  return s.op(
+    "i32.and",
+    f.all(isFiniteNumber(f, result)),
+    s.choose(
+      "i32",
+      f.all(isAboveSmallest()),
+      () => s.i32(1),
+      () => f.all(f.or(isAboveSmallest(), isExactZero())),
+    ),
+  );
+}
+
 /** FPAdd. Sums in the denormal range are exact, so any finite result is right. */
 export function fpAdd(f: Floats, a: Value, b: Value): Value {
   const result = f.op("add", a, b);
@@ -96,18 +115,11 @@ export function fpSub(f: Floats, a: Value, b: Value): Value {
 }
 
 function product(f: Floats, a: Value, b: Value, slow: SizedFunction): Value {
-  const { s } = f;
   const result = f.op("mul", a, b);
   const zero = f.constant(0);
   const isExactZero = () =>
     f.and(f.test("eq", result, zero), f.or(f.test("eq", a, zero), f.test("eq", b, zero)));
-  const normal = isNormal(f, result);
-  const isOrdinary = s.choose(
-    "i32",
-    f.all(normal),
-    () => s.i32(1),
-    () => f.all(f.or(normal, isExactZero())),
-  );
+  const isOrdinary = isNormalOr(f, result, isExactZero);
   const isExact = () => f.haveShortFractions(a, b);
   return guarded(f, { control: NEAREST_WITHOUT_FLUSH, result, isOrdinary, isExact }, () =>
     f.call(slow, [a, b]),
@@ -129,13 +141,8 @@ export function fpDiv(f: Floats, a: Value, b: Value): Value {
   const { s } = f;
   const result = f.op("div", a, b);
   const zero = f.constant(0);
-  const normal = isNormal(f, result);
-  const isOrdinary = s.choose(
-    "i32",
-    f.all(normal),
-    () => s.i32(1),
-    () => f.all(f.or(normal, f.and(f.test("eq", result, zero), f.test("eq", a, zero)))),
-  );
+  const isExactZero = () => f.and(f.test("eq", result, zero), f.test("eq", a, zero));
+  const isOrdinary = isNormalOr(f, result, isExactZero);
   const isExact = () =>
     s.op("i32.and", f.all(f.test("eq", f.op("mul", result, b), a)), f.haveShortFractions(result, b));
   return guarded(f, { control: NEAREST_WITHOUT_FLUSH, result, isOrdinary, isExact }, () =>

@@ -1,5 +1,5 @@
 import type { V128, Value } from "../semantics.ts";
-import { controlIsClear, guarded, isNormal, NEAREST_WITHOUT_FLUSH } from "./floating-point.ts";
+import { controlIsClear, guarded, isNormal, isNormalOr, NEAREST_WITHOUT_FLUSH } from "./floating-point.ts";
 import type { Floats, SizedFunction } from "./floats.ts";
 import { asF32, asF64, asI32, asI64, asV128 } from "./value-types.ts";
 
@@ -45,20 +45,13 @@ function finished(f: Floats, sum: FusedSum, value: Value): Value {
 
 /** Where WebAssembly's own operator rounds once. */
 function fusedByOperator(f: Floats, fused: FusedSum): Value {
-  const { s } = f;
   const { addend, a, b } = fused;
   const sum = f.multiplyAdd(a, b, addend);
   const zero = f.constant(0);
-  const normal = isNormal(f, sum);
   const isZeroProduct = () => f.or(f.test("eq", a, zero), f.test("eq", b, zero));
   const isExactZero = () =>
     f.and(f.and(f.test("eq", sum, zero), f.test("eq", addend, zero)), isZeroProduct());
-  const isOrdinary = s.choose(
-    "i32",
-    f.all(normal),
-    () => s.i32(1),
-    () => f.all(f.or(normal, isExactZero())),
-  );
+  const isOrdinary = isNormalOr(f, sum, isExactZero);
   const isExact = () => {
     const product = f.op("mul", a, b);
     const error = f.multiplyAdd(a, b, f.op("neg", product));
