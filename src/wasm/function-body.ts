@@ -41,6 +41,14 @@ export class FunctionBody {
     return this.#free[type].pop() ?? this.#parameterCount + this.#locals.push(type) - 1;
   }
 
+  /**
+   * A local that no code before has used. What lives around a loop must not share one with a temporary of the loop,
+   * whose code may be written before the local is first needed, and run after.
+   */
+  lastingLocal(type: ValueType): number {
+    return this.#parameterCount + this.#locals.push(type) - 1;
+  }
+
   release(type: ValueType, local: number): void {
     this.#free[type].push(local);
   }

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
+import { assemble } from "../../src/isa/assembler.ts";
 import { ACCESS_FAULTS } from "../support/access-faults.ts";
 import { EngineContest } from "../support/engine-contest.ts";
+import { LAYOUT, PAGE_KINDS } from "../support/engine-machine.ts";
 import { Random } from "../support/random.ts";
 import { ACCESSING_ROWS, PROGRAM_ROWS, ProgramMaker, writePointer } from "../support/random-program.ts";
 
@@ -81,4 +83,50 @@ test("each access in turn made to fault does the same in both engines", { timeou
   }
   console.log(`${contest.instructions} instructions, ${met.size} kinds of syndrome`);
   expect(met.size).toBeGreaterThan(15);
+});
+
+/** Walks all data pages with a store whose faults find the flags of the comparison before the last jump back. */
+const COMPARING_LOOP = `
+1: umulh x6, x5, x4
+   ldr x2, [x0]
+   add x0, x0, #24
+   ldur x1, [x0, #-8]
+   add x1, x1, x26
+   add x7, x7, #8
+   str x1, [x3, x7]
+   cmp x25, x0
+   b.hi 1b
+   adds w4, w4, w1
+   b.mi 2f
+   subs x5, x5, x2
+2: cmp x0, x0
+   sub x0, x0, #4032
+   b.eq 1b
+3: b 3b`;
+
+test("an access that faults finds the flags of a comparison before the loop's last jump", async () => {
+  const random = Random.ofThisRun();
+  const { bytes } = assemble(COMPARING_LOOP, { origin: BigInt(LAYOUT.code) });
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const words = Array.from({ length: bytes.length / 4 }, (_, index) => view.getUint32(index * 4, true));
+  const x = new Array<bigint>(31).fill(0n);
+  [x[0], x[3], x[25], x[26]] = [BigInt(LAYOUT.data), BigInt(LAYOUT.data), BigInt(LAYOUT.data) + 4032n, 1n];
+  const data = new Uint8Array(PAGE_KINDS.length * 4096).map(() => random.below(256));
+  const contest = new EngineContest();
+  contest.load({
+    pieces: [{ address: LAYOUT.code, words }],
+    sites: [],
+    settings: { level: 0, alignmentChecks: false, hardwareFlags: false, pan: false },
+    start: {
+      ...{ pc: BigInt(LAYOUT.code), sp: BigInt(LAYOUT.data), x, v: new Array<bigint>(32).fill(0n) },
+      ...{ nzcv: 0, fpcr: 0, fpsr: 0 },
+    },
+    end: BigInt(LAYOUT.code + 4 * (words.length - 1)),
+    data,
+  });
+  for (const stride of [7, 100, 3000]) {
+    expect(contest.run(random, data, 40_000, stride), `seed ${random.seed}`).toBeUndefined();
+    await breathe();
+  }
+  expect(contest.plain.exceptions.length).toBeGreaterThan(100);
 });

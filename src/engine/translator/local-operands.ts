@@ -59,7 +59,7 @@ export class LocalOperands implements OperandAccess {
   #homesAt(bit: number): readonly Home[] {
     let homes = this.#homes[bit];
     if (homes === undefined) {
-      homes = HOMES[bit]!.map(({ slot, type }) => ({ slot, type, local: this.#body.local(type) }));
+      homes = HOMES[bit]!.map(({ slot, type }) => ({ slot, type, local: this.#body.lastingLocal(type) }));
       this.#homes[bit] = homes;
     }
     return homes;

@@ -71,7 +71,7 @@ export class RegionFlags {
   }
 
   #nameLocal(): number {
-    this.#name ??= this.#body.local("i32");
+    this.#name ??= this.#body.lastingLocal("i32");
     return this.#name;
   }
 
@@ -80,7 +80,7 @@ export class RegionFlags {
     const known = this.#locals.get(width);
     if (known !== undefined) return known;
     const type = `i${width}` as const;
-    const made = { left: this.#body.local(type), right: this.#body.local(type) };
+    const made = { left: this.#body.lastingLocal(type), right: this.#body.lastingLocal(type) };
     this.#locals.set(width, made);
     return made;
   }
