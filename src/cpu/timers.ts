@@ -120,9 +120,9 @@ export class Timer {
     const met = enabled && this.#isMet;
     this.#line.set(met && this.#state.bit(control, IMASK) === 0);
     if (!enabled) return;
-    // While the condition holds it ends when the 64-bit count wraps, which a real counter never reaches.
-    if (met) return;
-    const at = BigInt(this.#clock.ticks()) + (this.readCompare() - this.#count);
+    // The condition ends when the 64-bit count wraps: soon only where CNTVOFF_EL2 is ahead of the counter.
+    const next = met ? 1n << 64n : this.readCompare();
+    const at = BigInt(this.#clock.ticks()) + (next - this.#count);
     if (at < NEVER) this.#alarm = this.#clock.schedule(Number(at), () => this.update());
   }
 
