@@ -296,6 +296,7 @@ describe.each(["own", "vmware", "smccc"] as const)("random registers at the door
         const number = isTalk ? ([0, 1, 0, 3, 0, 6][talk.step] ?? 0) : random.below(8);
         const command = isTalk ? 30 : pick([30, 30, 30, 10, 45, random.below(70)]);
         caller.setX(2, (BigInt(number) << 16n) | BigInt(command));
+        // The port in the low half of EDX, the channel of the message interface in the high half.
         caller.setX(3, ((isTalk ? talk.channel : any()) & ~0xffffn) | (isHigh ? HIGH_PORT : LOW_PORT));
         caller.setX(7, isInto ? 0x86_0000_001cn : isHigh ? 0x86_0000_0018n : CALL);
         if (isTalk) {

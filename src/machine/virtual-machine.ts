@@ -303,6 +303,6 @@ function makeMachine(
 
 /**
  * Jumps to a piece of code before it is translated. With twice as many the work of `npm run bench -- programs` took
- * 11 % longer for python3 and 27 % for perl, and 9 % less for gcc (single runs, wall time).
+ * 11 % longer for python3 and 27 % for perl, and 9 % less for gcc (single runs, wall time, while regions had one entry).
  */
 const TRANSLATION_THRESHOLD = 20_000;

@@ -103,7 +103,7 @@ const ENTRY_SIZE = 32;
  * included) when that access may proceed at `low32(va) + ADDEND` in linear memory, and is INVALID (-1)
  * otherwise: devices, traced frames (for writes) and missing permissions never have a tag. In 1,000
  * instructions of python3 there were 4.0 walks with a quarter of the entries, and 0.2 with so many (single runs of
- * `npm run bench -- python3`).
+ * `npm run bench -- python3`); runs differ much, as where Linux places a program decides which pages share an entry.
  */
 export const SOFT_TLB = {
   ENTRIES,

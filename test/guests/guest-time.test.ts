@@ -1,9 +1,8 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SERVICE_VERSION } from "../../src/hypervisor/services/service-table.ts";
 import { BOOT_LIMIT, type Guest, startGuest } from "../support/guest.ts";
 import { compileForGuest } from "../support/guest-c.ts";
-import { Random } from "../support/random.ts";
+import { changeScales } from "../support/scale-changes.ts";
 
 /** The two ways in which a guest's clock runs at another pace, as Debian's kernel and its programs see them. */
 
@@ -93,17 +92,7 @@ describe.each(PATHS)("the guest's time on the path: %s", (path) => {
 
   test(
     `never goes back on four elements, while it changes ${CHANGES} times`,
-    async () => {
-      const random = Random.ofThisRun();
-      const looking = guest.output("probe monotonic", LIMIT / 1_000);
-      for (let change = 0; change < CHANGES; change++) {
-        guest.machine.pace.setScale((10 + random.below(10_000)) / 1000);
-        await delay(1);
-      }
-      guest.machine.pace.setScale(1);
-      guest.machine.guest.set("stop", Buffer.from("now"));
-      expect(await looking, `seed ${random.seed}`).toBe("back 0 of many\n");
-    },
+    () => changeScales(guest, CHANGES, LIMIT / 1_000),
     LIMIT,
   );
 });

@@ -4,6 +4,7 @@ import { SERVICE_VERSION } from "../../src/hypervisor/services/service-table.ts"
 import { BOOT_LIMIT, type Guest, startGuest } from "../support/guest.ts";
 import { compileForGuest } from "../support/guest-c.ts";
 import { Random } from "../support/random.ts";
+import { changeScales } from "../support/scale-changes.ts";
 
 /** The hypervisor's doors and the guest's time, as Debian's kernel and programs in it see them. */
 
@@ -203,17 +204,7 @@ describe.sequential("time", () => {
 
   test(
     `never goes back on four elements, while it changes ${CHANGES} times`,
-    async () => {
-      const random = Random.ofThisRun();
-      const looking = guest.output("probe monotonic", LIMIT / 1_000);
-      for (let change = 0; change < CHANGES; change++) {
-        guest.machine.pace.setScale((10 + random.below(10_000)) / 1000);
-        await delay(1);
-      }
-      guest.machine.pace.setScale(1);
-      guest.machine.guest.set("stop", Buffer.from("now"));
-      expect(await looking, `seed ${random.seed}`).toBe("back 0 of many\n");
-    },
+    () => changeScales(guest, CHANGES, LIMIT / 1_000),
     LIMIT,
   );
 

@@ -1,4 +1,4 @@
-import { type Block, type Node, nodeBlocks } from "../../isa/ir.ts";
+import { type Block, isPure, type Node, nodeBlocks } from "../../isa/ir.ts";
 import type { FunctionBody } from "../../wasm/function-body.ts";
 
 /** What the branches need of the emitter at work. */
@@ -12,8 +12,8 @@ export interface ConditionEmitter {
 }
 
 /**
- * Leaves unless the condition holds, by branches where it is a choice of choices: the host's compiler would make
- * numbers of the inner ones and test those. On the choices of floating-point arithmetic this is most of the work.
+ * Leaves unless the condition holds, by branches where it is a choice of choices, as those of floating-point
+ * arithmetic are: V8's compiler makes numbers of the inner ones and tests those.
  */
 export function leaveUnless(emitter: ConditionEmitter, condition: Node): void {
   const { body } = emitter;
@@ -61,20 +61,9 @@ export function isQuietChoice(node: Node): boolean {
 }
 
 function isQuiet(node: Node): boolean {
-  switch (node.shape.kind) {
-    case "constant":
-    case "immediate":
-    case "operator":
-    case "lane":
-    case "shuffle":
-    case "select":
-    // Inside a region neither changes but by what leaves it.
-    case "readFpcr":
-    case "readInexact":
-      return true;
-    default:
-      return isQuietChoice(node);
-  }
+  const { kind } = node.shape;
+  // Inside a region neither of the two changes but by what leaves it.
+  return isPure(node) || kind === "readFpcr" || kind === "readInexact" || isQuietChoice(node);
 }
 
 function isConstant(node: Node | undefined, value: number): boolean {

@@ -7,7 +7,7 @@ import type { OperandAccess, SetFlags } from "../interpreter/handler-frame.ts";
 import { FLAG_SLOT } from "../interpreter/record-operands.ts";
 import type { FlagsForm, KnownForm } from "./flags-form.ts";
 import type { RegionInstruction } from "./region.ts";
-import { RegionFlags } from "./region-flags.ts";
+import { FLAGS, RegionFlags } from "./region-flags.ts";
 import {
   bitsOf,
   FLAGS_SET,
@@ -18,7 +18,6 @@ import {
   resolveRegister,
 } from "./register-use.ts";
 
-const FLAGS: readonly FlagName[] = ["N", "Z", "C", "V"];
 const ZEROES: readonly number[] = new Array<number>(16).fill(0);
 
 /** Guest state that lives in a local while a region runs. */

@@ -11,7 +11,7 @@ import {
   type KnownForm,
 } from "./flags-form.ts";
 
-const FLAGS: readonly FlagName[] = ["N", "Z", "C", "V"];
+export const FLAGS: readonly FlagName[] = ["N", "Z", "C", "V"];
 
 /**
  * The flags of a region while nobody has asked for them: a comparison keeps its operands, and whoever needs a
