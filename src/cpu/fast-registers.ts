@@ -66,6 +66,7 @@ export const FAST_REGISTERS: readonly FastRegister[] = [
   fast("TPIDRRO_EL0", "write", "privileged", systemRegisterOffset("TPIDRRO_EL0")),
   ...both("TPIDR_EL1", "privileged", systemRegisterOffset("TPIDR_EL1")),
   ...both("TPIDR_EL2", "hypervisor", systemRegisterOffset("TPIDR_EL2")),
+  fast("PAR_EL1", "read", "privileged", systemRegisterOffset("PAR_EL1")),
   ...both("SP_EL0", "stack pointer elsewhere", PE_LAYOUT.SP_BANK),
   ...both("ELR_EL1", "not redirected", systemRegisterOffset("ELR_EL1")),
   ...both("SPSR_EL1", "not redirected", systemRegisterOffset("SPSR_EL1")),

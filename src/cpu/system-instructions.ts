@@ -3,7 +3,7 @@ import {
   type SystemInstruction,
   type SystemInstructionName,
 } from "../isa/system-registers/system-instructions.ts";
-import type { AtOperation } from "../mmu/address-translation.ts";
+import { AT_OPERATION_NAMES, type AtOperation } from "../mmu/address-translation.ts";
 import { STORE_RESULT } from "../mmu/data-access.ts";
 import type { MemoryFault } from "../mmu/memory-fault.ts";
 import type { Mmu } from "../mmu/mmu.ts";
@@ -29,6 +29,11 @@ const UNDEFINED: SystemResult = { type: "undefined" };
 
 const BY_ENCODING: ReadonlyMap<number, SystemInstruction<SystemInstructionName>> = new Map(
   SYSTEM_INSTRUCTIONS.map((row) => [row.encoding, row]),
+);
+
+/** The AT instructions; scans of address spaces execute hundreds of thousands of them. */
+const AT_BY_NAME: ReadonlyMap<string, AtOperation> = new Map(
+  AT_OPERATION_NAMES.map((operation) => [`AT ${operation}`, operation]),
 );
 
 /** Cache maintenance, address translation and TLB maintenance. */
@@ -90,17 +95,17 @@ export class SystemInstructions {
   }
 
   #translation(name: SystemInstructionName, operand: bigint): SystemResult {
-    const [kind, operation = ""] = name.split(" ");
-    if (kind === "AT") {
-      // The table's AT rows have the names of the operations.
-      const result = this.#mmu.addressTranslation.translate(operation as AtOperation, operand);
+    const translation = AT_BY_NAME.get(name);
+    if (translation !== undefined) {
+      const result = this.#mmu.addressTranslation.translate(translation, operand);
       if (result.type === "exception") return { type: "fault", fault: result.fault };
       this.#context.state.write(SLOT.PAR_EL1, result.value);
       return DONE;
     }
+    const [, operation = ""] = name.split(" ");
     const innerShareable = operation.endsWith("IS");
     const base = innerShareable ? operation.slice(0, -2) : operation;
-    // As with AT.
+    // The table's TLBI rows have the names of the operations.
     this.#mmu.invalidate(base as TlbiOperation, operand, innerShareable);
     return CHANGED;
   }

@@ -2,7 +2,7 @@ import { effectiveShareability } from "./memory-attributes.ts";
 import { type MemoryFault, NO_FAULT } from "./memory-fault.ts";
 import type { Stage1Configuration, Stage2Configuration } from "./regime.ts";
 import type { TranslationContext } from "./translation-context.ts";
-import { highWord, lowWord } from "./translation-registers.ts";
+import { doubleWord, highWord, lowWord } from "./translation-registers.ts";
 import { REQUEST } from "./walk-request.ts";
 import type { Walker } from "./walker.ts";
 
@@ -33,6 +33,8 @@ const AT_OPERATIONS = {
   S1E3W: { level: 3, write: true, stage2: false },
 } as const satisfies Record<string, AtForm>;
 export type AtOperation = keyof typeof AT_OPERATIONS;
+// Object.keys() gives no more than the keys of the table.
+export const AT_OPERATION_NAMES = Object.keys(AT_OPERATIONS) as readonly AtOperation[];
 
 /** A value for PAR_EL1, or a fault that AT itself takes as an exception (ESR_ELx.CM = 1). */
 export type AtResult =
@@ -40,7 +42,7 @@ export type AtResult =
   | { readonly type: "exception"; readonly fault: MemoryFault };
 
 /** PAR_EL1: bit 11 is RES1. */
-const PAR_RES1 = 1n << 11n;
+const PAR_RES1 = 1 << 11;
 
 /** AT instructions of one processing element (Arm ARM, AArch64.AT). */
 export class AddressTranslation {
@@ -90,15 +92,14 @@ export class AddressTranslation {
   #success(): bigint {
     const walker = this.#walker;
     const shareability = effectiveShareability(walker.attributes, walker.shareability);
-    const page = (BigInt(walker.outHigh) << 32n) | BigInt((walker.outLow & ~0xfff) >>> 0);
-    const nonSecure = walker.outSecure ? 0n : 1n << 9n;
-    const attributes = BigInt(walker.attributes) << 56n;
-    return attributes | page | PAR_RES1 | nonSecure | (BigInt(shareability) << 7n);
+    const nonSecure = walker.outSecure ? 0 : 1 << 9;
+    const low = (walker.outLow & ~0xfff) | PAR_RES1 | nonSecure | (shareability << 7);
+    return doubleWord(low, (walker.attributes << 24) | walker.outHigh);
   }
 }
 
 function faultValue(fault: MemoryFault): bigint {
-  const stage = fault.stage === 2 ? 1n << 9n : 0n;
-  const onWalk = fault.onStage1Walk ? 1n << 8n : 0n;
-  return PAR_RES1 | stage | onWalk | (BigInt(fault.status) << 1n) | 1n;
+  const stage = fault.stage === 2 ? 1 << 9 : 0;
+  const onWalk = fault.onStage1Walk ? 1 << 8 : 0;
+  return BigInt(PAR_RES1 | stage | onWalk | (fault.status << 1) | 1);
 }

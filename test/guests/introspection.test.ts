@@ -4,8 +4,9 @@ import { guestView, Introspection } from "../../src/machine/introspection.ts";
 import type { Machine } from "../../src/machine/machine.ts";
 import { hashState } from "../../src/machine/state-hash.ts";
 import type { FaultPolicy } from "../../src/mmu/guest-reader.ts";
-import { VirtualMachine } from "../../src/node/virtual-machine.ts";
+import type { VirtualMachine } from "../../src/node/virtual-machine.ts";
 import { countedRun } from "../support/counted-run.ts";
+import { builtLibrary } from "../support/debian-guest.ts";
 import { Random } from "../support/random.ts";
 
 const FULL = process.env["ELVISOR_FULL"] === "1";
@@ -63,7 +64,8 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
   const page = image.endsWith("16k") ? 16_384 : 4096;
   let machine: VirtualMachine;
   beforeAll(async () => {
-    machine = await VirtualMachine.create({ image, memoryBytes: FULL ? 2 ** 30 : 2 ** 28 });
+    const library = await builtLibrary();
+    machine = await library.VirtualMachine.create({ image, memoryBytes: FULL ? 2 ** 30 : 2 ** 28 });
     await machine.ready();
   }, LIMIT);
   afterAll(async () => {
@@ -182,18 +184,17 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
   test(
     "has the kernel's half mapped as the kernel says",
     async () => {
-      const [scan] = machine.scan({ space: "current", half: "kernel" }).scans;
-      const { ranges, counts, complete } = scan!;
       // Processor time, and of several scans the least: other work on the host may be under way.
-      const times = [1, 2, 3].map(() => {
+      const scans = [1, 2, 3].map(() => {
         const before = process.cpuUsage();
-        machine.scan({ space: "current", half: "kernel" });
+        const [scan] = machine.scan({ space: "current", half: "kernel" }).scans;
         const { user, system } = process.cpuUsage(before);
-        return (user + system) / 1000;
+        return { scan, milliseconds: Math.round((user + system) / 1000) };
       });
-      const milliseconds = Math.min(...times);
-      console.log(`kernel's half: ${counts.leaves} leaves, ${milliseconds.toFixed(0)} ms of processor time`);
-      if (FULL) expect(milliseconds).toBeLessThan(1000);
+      const { ranges, counts, complete } = scans[0]!.scan!;
+      const times = scans.map(({ milliseconds }) => milliseconds);
+      console.log(`kernel's half: ${counts.leaves} leaves, ${times.join(", ")} ms of processor time`);
+      if (FULL) expect(Math.min(...times)).toBeLessThan(1000);
       expect(complete).toBe(true);
       expect(counts.translations).toBeLessThanOrEqual(counts.leaves + 2 * counts.tables + 512);
       const mapped = (from: bigint, to: bigint) =>
