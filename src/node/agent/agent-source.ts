@@ -11,6 +11,6 @@ import { START } from "./program/start.ts";
  * streams, starts the command, and passes bytes until it has ended and all it wrote is on its way.
  *
  * In a handler: x19 control connection, x20 process id, x21 its pidfd, x22 terminal or -1, x23 flags,
- * x24 request, x25 relays, x26 1 once the command has ended, x27 and x28 the report.
+ * x24 request, x25 relays, x26 1 once the command has ended, x27 and x28 the report; x29 ignored signals.
  */
 export const AGENT_SOURCE = [START, SERVE, COMMAND, RELAYS, ORDERS, COMMON].join("\n");

@@ -158,15 +158,31 @@ async function start(
   try {
     const [kind, port] = await reports.next();
     if (kind !== REPORT.PORT) throw refused(kind, port, words);
-    const stdin = await open(port);
-    const stdout = options.terminal === undefined ? await open(port) : stdin;
-    const stderr = options.terminal === undefined ? await open(port) : undefined;
+    // Asked for at once, so that the guest hears of all by one interrupt; it takes them in the order of asking.
+    const others = options.terminal === undefined ? [0, 1] : [];
+    const [stdin, stdout = stdin, stderr] = await allOpened([open(port), ...others.map(() => open(port))]);
     if (stdin !== stdout) stdin.resume();
     const exited = exitOf(reports, words).finally(() => control.destroy());
     return { control, stdin, stdout, stderr, exited };
   } catch (error) {
     control.destroy();
     if (error instanceof ConnectionRefused) throw lost(words, error);
+    throw error;
+  }
+}
+
+/** All of them, or the first refusal; what has come nevertheless is given up then. */
+async function allOpened(coming: readonly [Promise<Duplex>, ...Promise<Duplex>[]]) {
+  try {
+    const [first, ...others] = coming;
+    return [await first, ...(await Promise.all(others))] as const;
+  } catch (error) {
+    for (const one of coming) {
+      one.then(
+        (stream) => stream.destroy(),
+        () => {},
+      );
+    }
     throw error;
   }
 }

@@ -19,15 +19,17 @@ command:
         add x10, x10, #1
         cmp x10, #3
         b.ne 2b
-        // A shell that started the agent in the background has made it ignore the keyboard's signals.
-        mov x10, #1
-3:      mov x0, x10
+        mov x10, x29
+3:      cbz x10, 4f
+        rbit x0, x10
+        clz x0, x0
+        mov x1, #1
+        lsl x1, x1, x0
+        bic x10, x10, x1
         adr x1, default_action
         bl set_action
-        add x10, x10, #1
-        cmp x10, #32
-        b.ne 3b
-        str xzr, [sp, #248]
+        b 3b
+4:      str xzr, [sp, #248]
         mov x0, #2                      // SIG_SETMASK
         add x1, sp, #248
         mov x2, #0

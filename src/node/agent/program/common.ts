@@ -50,6 +50,7 @@ vsock:  mov x0, #40                     // AF_VSOCK
         ${call("socket")}
         ret
 fork:   mov x0, #17                     // SIGCHLD
+fork_as:
         mov x1, #0
         mov x2, #0
         mov x3, #0

@@ -13,6 +13,26 @@ _start:
         cmp x0, #2
         b.ls 1b
         ${call("close")}
+        // A shell that started the agent in the background has made it ignore the keyboard's signals, which a
+        // command must not: bit n of x29 is set for signal n if the command has to give it its default action.
+        mov x29, #0x2000                // SIGPIPE
+        mov x10, #1
+        sub sp, sp, #32
+1:      mov x0, x10
+        mov x1, #0
+        mov x2, sp
+        mov x3, #8
+        ${call("rt_sigaction")}
+        ldr x1, [sp]
+        mov x2, #1
+        lsl x2, x2, x10
+        orr x2, x29, x2
+        cmp x1, #1                      // SIG_IGN
+        csel x29, x2, x29, eq
+        add x10, x10, #1
+        cmp x10, #32
+        b.ne 1b
+        add sp, sp, #32
         mov x0, #17                     // SIGCHLD: handlers need no waiting for
         adr x1, ignore_action
         bl set_action
@@ -193,7 +213,9 @@ start_command:
         bl pipe
         ldr w0, [sp, #228]
         str w0, [x25, #${RELAY.start}]  // where the command's process finds it
-        bl fork
+        // It shares the memory, and this process waits, until it has become the command or has given up.
+        mov x0, #0x4111                 // CLONE_VFORK, CLONE_VM, SIGCHLD
+        bl fork_as
         cbz x0, command
         mov x20, x0
         ldr w0, [sp, #228]
