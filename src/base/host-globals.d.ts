@@ -29,7 +29,7 @@ declare namespace WebAssembly {
   class Module {
     constructor(bytes: Uint8Array);
   }
-  type ImportValue = Memory | Table | Global | ((...values: never[]) => unknown);
+  type ImportValue = Memory | Table | Global | number | ((...values: never[]) => unknown);
   class Instance {
     constructor(module: Module, imports: Record<string, Record<string, ImportValue>>);
     readonly exports: Record<string, unknown>;

@@ -3,6 +3,7 @@ import { assertNever, UserError } from "../base/errors.ts";
 import { createVirtualMachine } from "../machine/virtual-machine.ts";
 import type { ExitReason, VirtualMachine } from "../machine/virtual-machine-interface.ts";
 import { BrowserTime } from "./browser-time.ts";
+import { compilingThread } from "./compiling-thread.ts";
 import { loadGuest } from "./guest-files.ts";
 import type { PageMessage, WorkerMessage } from "./messages.ts";
 import { PacedOutput } from "./paced-output.ts";
@@ -71,6 +72,8 @@ async function run(guestAddress: string): Promise<ExitReason> {
       randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     },
     host,
+    undefined,
+    compilingThread,
   );
   say({ kind: "started" });
   const started = host.now();

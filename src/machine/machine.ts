@@ -3,12 +3,13 @@ import { COUNTER_FREQUENCY } from "../base/clock.ts";
 import { Bug, UserError } from "../base/errors.ts";
 import { ScaledClock } from "../base/time-scale.ts";
 import { type ElementState, SLOT } from "../cpu/element-state.ts";
-import { FAST_REGISTERS } from "../cpu/fast-registers.ts";
 import { featureSet } from "../cpu/feature-set.ts";
 import { type AccessLog, SILENT_LOG } from "../devices/access-log.ts";
 import type { ByteSink } from "../devices/byte-sink.ts";
+import { INSTRUCTION_SET } from "../engine/instruction-set.ts";
 import { HOT_WORDS, WARM_WORDS } from "../engine/interpreter/hot-words.ts";
 import { HANDLER_LIMIT, Interpreter, recordCacheBytes } from "../engine/interpreter/interpreter.ts";
+import { INLINE_COMPILER, type RegionCompiler } from "../engine/translator/region-compiler.ts";
 import { REGION_MEMORY_SIZE } from "../engine/translator/region-memory.ts";
 import { type Compatibility, GuestServices } from "../hypervisor/guest-services.ts";
 import { TrappedTimers } from "../hypervisor/guest-time.ts";
@@ -17,7 +18,6 @@ import type { CallOutcome } from "../hypervisor/services/guest-caller.ts";
 import { BACKDOOR_IMMEDIATE } from "../hypervisor/services/register-doors.ts";
 import { GuestTrees } from "../introspection/protection/guest-trees.ts";
 import { ProtectionMonitor, type WriterPlace } from "../introspection/protection/monitor.ts";
-import { DECODER, IMPLEMENTED_FEATURES } from "../isa/table.ts";
 import { Bus } from "../memory/bus.ts";
 import { FrameTable } from "../memory/frame-table.ts";
 import { GuestWriteBuffers } from "../memory/guest-write-buffer.ts";
@@ -71,6 +71,8 @@ export interface MachineParts {
   readonly translationThreshold?: number | undefined;
   /** False: translated code stores its registers after each block, to compare with. */
   readonly tracksRegisters?: boolean;
+  /** Who compiles translated code; this thread unless given. */
+  readonly regionCompiler?: RegionCompiler | undefined;
   readonly memoryManagement?: MemoryManagement | undefined;
   /** Count dispatches by handler; see Interpreter.profile. */
   readonly profile?: boolean;
@@ -212,7 +214,7 @@ export class Machine implements PowerController {
     const { guestClock } = this;
     guestClock.setScale(parts.time?.scale ?? 1);
     const traps = parts.time?.path === "trap";
-    const features = featureSet(IMPLEMENTED_FEATURES, options);
+    const features = featureSet(INSTRUCTION_SET.features, options);
     this.elements = Array.from(
       { length: cpus },
       (_, index) =>
@@ -270,9 +272,7 @@ export class Machine implements PowerController {
     const { shadow } = this;
     return new Interpreter({
       memory: this.memory.memory,
-      decoder: DECODER,
-      features: IMPLEMENTED_FEATURES,
-      fastRegisters: FAST_REGISTERS,
+      ...INSTRUCTION_SET,
       hotWords: HOT_WORDS,
       warmWords: WARM_WORDS,
       recordsBase: this.memory.allocate(recordCacheBytes(RECORD_PAGES), 16),
@@ -293,6 +293,7 @@ export class Machine implements PowerController {
               tracksRegisters: this.#parts.tracksRegisters ?? true,
               base: this.memory.allocate(REGION_MEMORY_SIZE, 16),
               isUniprocessor: this.#parts.cpus === 1,
+              compiler: this.#parts.regionCompiler ?? INLINE_COMPILER,
             },
     });
   }

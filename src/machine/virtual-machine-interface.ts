@@ -136,6 +136,11 @@ export interface VirtualMachineOptions {
    */
   readonly engine?: "interpreter" | "translator";
   /**
+   * Where hot code is translated: on a thread of its own while the guest goes on ("background", unless given, where the
+   * host has threads and time is not deterministic), or on the machine's ("inline"). The guest runs the same.
+   */
+  readonly translation?: "background" | "inline";
+  /**
    * False: translated code stores its registers after each block of code instead of where it is left, to see what
    * that is worth. The guest runs the same, only slower.
    */

@@ -1,5 +1,7 @@
 import { COUNTER_FREQUENCY } from "../base/clock.ts";
 import { UserError } from "../base/errors.ts";
+import { BackgroundCompiler, type CompilingThread } from "../engine/translator/background-compiler.ts";
+import type { RegionCompiler } from "../engine/translator/region-compiler.ts";
 import type { GuestServices } from "../hypervisor/guest-services.ts";
 import type { HostNetwork } from "../network/host-network.ts";
 import type { PublishedPort } from "../network/publish.ts";
@@ -49,6 +51,7 @@ export async function createVirtualMachine(
   options: VirtualMachineOptions,
   host: HostTime,
   hostNetwork?: HostNetwork,
+  compilingThread?: () => CompilingThread,
 ): Promise<VirtualMachine> {
   if (options.time?.path === "trap" && options.virtualization === true) {
     throw new UserError(
@@ -61,7 +64,8 @@ export async function createVirtualMachine(
   let machine: RunningMachine | undefined;
   const network = await openGuestNetwork(options, hostNetwork, () => machine?.wake());
   try {
-    machine = new RunningMachine({ ...options, identity }, plan, host, network);
+    const regionCompiler = backgroundCompiler(options, compilingThread);
+    machine = new RunningMachine({ ...options, identity }, plan, host, network, regionCompiler);
     return machine;
   } catch (error) {
     await network?.network.close();
@@ -140,6 +144,7 @@ class RunningMachine implements VirtualMachine {
     plan: BootPlan,
     host: HostTime,
     network: GuestNetwork | undefined,
+    regionCompiler: RegionCompiler | undefined,
   ) {
     this.#host = host;
     this.#network = network?.network;
@@ -148,7 +153,10 @@ class RunningMachine implements VirtualMachine {
     this.#onReboot = options.onReboot ?? "restart";
     const instructionTime = options.deterministic ? new InstructionTime(DETERMINISTIC_DATE) : undefined;
     this.#clock = new MachineClock(instructionTime ?? new HostTicks(host));
-    this.#machine = makeMachine(options, plan, this.#clock, instructionTime, this.#output, () => this.wake());
+    this.#machine = makeMachine(options, plan, {
+      ...{ clock: this.#clock, instructionTime, output: this.#output, regionCompiler },
+      onSignal: () => this.wake(),
+    });
     this.guest = guestTools(this.#machine.services);
     this.introspection = new Introspection(this.#machine, () => host.now());
     this.pace = this.#guestPace();
@@ -259,13 +267,18 @@ class RunningMachine implements VirtualMachine {
   }
 }
 
+interface MachineSurroundings {
+  readonly clock: MachineClock;
+  readonly instructionTime: InstructionTime | undefined;
+  readonly output: OutputQueue;
+  readonly regionCompiler: RegionCompiler | undefined;
+  onSignal(): void;
+}
+
 function makeMachine(
   options: VirtualMachineOptions,
   plan: BootPlan,
-  clock: MachineClock,
-  instructionTime: InstructionTime | undefined,
-  output: OutputQueue,
-  onSignal: () => void,
+  { clock, instructionTime, output, regionCompiler, onSignal }: MachineSurroundings,
 ): Machine {
   try {
     return new Machine({
@@ -290,7 +303,8 @@ function makeMachine(
         check: options.mmuCheck ?? false,
       },
       tracksRegisters: options.registerTracking ?? true,
-      translationThreshold: options.engine === "interpreter" ? undefined : TRANSLATION_THRESHOLD,
+      translationThreshold: translationThreshold(options, regionCompiler),
+      regionCompiler,
     });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
@@ -301,8 +315,26 @@ function makeMachine(
   }
 }
 
+function translationThreshold({ engine }: VirtualMachineOptions, compiler: RegionCompiler | undefined) {
+  if (engine === "interpreter") return undefined;
+  return compiler === undefined ? INLINE_THRESHOLD : BACKGROUND_THRESHOLD;
+}
+
+/** Undefined where hot code is translated on the machine's own thread. */
+function backgroundCompiler(
+  { engine, translation, deterministic }: VirtualMachineOptions,
+  thread: (() => CompilingThread) | undefined,
+): RegionCompiler | undefined {
+  if (engine === "interpreter" || thread === undefined) return undefined;
+  const wanted = translation ?? (deterministic === true ? "inline" : "background");
+  return wanted === "background" ? new BackgroundCompiler(thread()) : undefined;
+}
+
 /**
  * Jumps to a piece of code before it is translated. With twice as many the work of `npm run bench -- programs` took
  * 11 % longer for python3 and 27 % for perl, and 9 % less for gcc (single runs, wall time, while regions had one entry).
  */
-const TRANSLATION_THRESHOLD = 20_000;
+const INLINE_THRESHOLD = 20_000;
+
+/** The same where another thread translates. */
+const BACKGROUND_THRESHOLD: number = 3_000;

@@ -2,6 +2,7 @@ import { performance } from "node:perf_hooks";
 import type { HostTime } from "../machine/host-time.ts";
 import { createVirtualMachine } from "../machine/virtual-machine.ts";
 import type { VirtualMachineFactory } from "../machine/virtual-machine-interface.ts";
+import { compilingThread } from "./compiling-thread.ts";
 import { enableEngineFeatures } from "./engine-features.ts";
 import { nodeNetwork } from "./network/node-network.ts";
 
@@ -36,5 +37,5 @@ export const NODE_TIME: HostTime = {
 /** Puts a machine together with what Node.js brings. */
 export const createMachine: VirtualMachineFactory = (options) => {
   enableEngineFeatures();
-  return createVirtualMachine(options, NODE_TIME, options.net && nodeNetwork());
+  return createVirtualMachine(options, NODE_TIME, options.net && nodeNetwork(), compilingThread);
 };

@@ -130,6 +130,12 @@ export class FunctionBody {
     return this;
   }
 
+  /** Pushes a global. */
+  global(index: number): this {
+    this.#code.byte(0x23).unsigned(index);
+    return this;
+  }
+
   drop(): this {
     this.#code.byte(0x1a);
     return this;

@@ -8,7 +8,7 @@ export interface Signature {
   readonly results: readonly ValueType[];
 }
 
-/** Builds one WebAssembly module (core specification 2.0, section 5). Imports come before functions. */
+/** Builds one WebAssembly module (core specification 2.0, section 5). Imported functions come before functions. */
 export class ModuleWriter {
   readonly #types: string[] = [];
   readonly #signatures: Signature[] = [];
@@ -16,6 +16,7 @@ export class ModuleWriter {
   readonly #functions: { type: number; body: FunctionBody }[] = [];
   readonly #exports: { name: string; index: number }[] = [];
   #importedFunctions = 0;
+  #importedGlobals = 0;
 
   /** The index of this function type, added when new. */
   type(signature: Signature): number {
@@ -47,6 +48,12 @@ export class ModuleWriter {
     const type = this.type(signature);
     this.#imports.push({ module, name, write: (out) => out.byte(0x00).unsigned(type) });
     return this.#importedFunctions++;
+  }
+
+  /** An i32 that never changes. Returns the global's index. */
+  importConstant(module: string, name: string): number {
+    this.#imports.push({ module, name, write: (out) => out.byte(0x03).byte(VALUE_TYPE_CODE.i32).byte(0x00) });
+    return this.#importedGlobals++;
   }
 
   /** Adds a function; its body may still be written until {@link finish}. */

@@ -8,6 +8,7 @@ import { Processor } from "../../src/cpu/processor.ts";
 import { type ProcessorHooks, translationRegisters } from "../../src/cpu/processor-parts.ts";
 import type { TimerName } from "../../src/cpu/timers.ts";
 import { Interpreter, recordCacheBytes } from "../../src/engine/interpreter/interpreter.ts";
+import { INLINE_COMPILER } from "../../src/engine/translator/region-compiler.ts";
 import { REGION_MEMORY_SIZE } from "../../src/engine/translator/region-memory.ts";
 import { DECODER, IMPLEMENTED_FEATURES } from "../../src/isa/table.ts";
 import { Bus } from "../../src/memory/bus.ts";
@@ -174,6 +175,7 @@ export class ElementMachine {
               tracksRegisters,
               base: memory.allocate(REGION_MEMORY_SIZE, 16),
               isUniprocessor: false,
+              compiler: INLINE_COMPILER,
             },
     });
     store.hooks.onCodeWrite = (frame, first, length) => interpreter.codeWritten(frame, first, length);

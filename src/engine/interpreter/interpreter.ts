@@ -1,16 +1,15 @@
 import { Bug } from "../../base/errors.ts";
-import type { FastRegister } from "../../cpu/fast-registers.ts";
-import type { Decoded, Decoder } from "../../isa/decoder.ts";
-import type { Feature } from "../../isa/instruction.ts";
+import type { Decoded } from "../../isa/decoder.ts";
 import type { ImmediateOperand } from "../../isa/operands.ts";
 import { type FloatingPointContext, RUNTIME_FUNCTIONS } from "../../isa/runtime-functions.ts";
 import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
 import type { MissFunctions } from "../../mmu/shadow/miss-module.ts";
 import { hostFusesMultiplyAdd } from "../fused-multiply-add.ts";
+import type { RegionCompiler } from "../translator/region-compiler.ts";
 import { REGION_SLOTS } from "../translator/region-memory.ts";
 import { Translator } from "../translator/translator.ts";
 import { coreModule, HOST, type HotArm, handlerModule } from "./core-module.ts";
-import { FastSystemRegisters } from "./fast-system-registers.ts";
+import { FastDecoder, type FastDecoderParts } from "./fast-decoder.ts";
 import { type Handler, HandlerSet } from "./handler-set.ts";
 import { type EngineOperation, PROCESSOR_OPERATIONS } from "./processor-operations.ts";
 import {
@@ -42,13 +41,8 @@ export interface InterpretedElement {
   beforeInstruction(): boolean;
 }
 
-export interface InterpreterOptions {
+export interface InterpreterOptions extends FastDecoderParts {
   readonly memory: WebAssembly.Memory;
-  readonly decoder: Decoder;
-  /** Features whose rows are implemented and switched on. */
-  readonly features: ReadonlySet<Feature>;
-  /** System registers that may be reached without the processor. */
-  readonly fastRegisters: readonly FastRegister[];
   /** Instruction words whose handlers become arms of the switch, hottest first. */
   readonly hotWords: readonly number[];
   /** Words whose handlers are compiled at the start, as functions. */
@@ -77,6 +71,7 @@ export interface TranslatorOptions {
   readonly base: number;
   /** There is one processing element only, so that regions may know its address. */
   readonly isUniprocessor: boolean;
+  readonly compiler: RegionCompiler;
 }
 
 /** A decoded word, ready to be copied into records. */
@@ -105,7 +100,7 @@ export const RUN_OVERSHOOT = 1025 + 512;
 export class Interpreter {
   readonly #options: InterpreterOptions;
   readonly #handlers = new HandlerSet(hostFusesMultiplyAdd());
-  readonly #fast: FastSystemRegisters;
+  readonly #decoder: FastDecoder;
   readonly #table: WebAssembly.Table;
   readonly #view: DataView;
   readonly #words: Int32Array;
@@ -126,7 +121,7 @@ export class Interpreter {
 
   constructor(options: InterpreterOptions) {
     this.#options = options;
-    this.#fast = new FastSystemRegisters(options.fastRegisters);
+    this.#decoder = new FastDecoder(options);
     const { buffer } = options.memory;
     this.#view = new DataView(buffer);
     this.#words = new Int32Array(buffer);
@@ -180,7 +175,7 @@ export class Interpreter {
       table: this.#table,
       firstTableIndex: HANDLER_LIMIT,
       imports: this.#imports,
-      decode: (word) => this.#decodeWord(word),
+      decode: (word) => this.#decoder.decode(word),
       handlers: this.#handlers,
       records: this.records,
       trace: options.trace,
@@ -280,7 +275,7 @@ export class Interpreter {
   #hotArms(): HotArm[] {
     const arms: HotArm[] = [];
     for (const word of this.#options.hotWords) {
-      const decoded = this.#decodeWord(word);
+      const decoded = this.#decoder.decode(word);
       if (decoded === undefined) throw new Bug(`hot word 0x${word.toString(16)} is undefined`);
       const { handler, isNew } = this.#handlers.handlerOf(decoded);
       if (!isNew) continue;
@@ -296,7 +291,7 @@ export class Interpreter {
   #warmHandlers(): Handler[] {
     const handlers: Handler[] = [];
     for (const word of this.#options.warmWords ?? []) {
-      const decoded = this.#decodeWord(word);
+      const decoded = this.#decoder.decode(word);
       if (decoded === undefined) throw new Bug(`warm word 0x${word.toString(16)} is undefined`);
       const { handler, isNew } = this.#handlers.handlerOf(decoded);
       if (isNew) handlers.push(handler);
@@ -348,7 +343,7 @@ export class Interpreter {
     const word = this.#words[address >>> 2] ?? 0;
     let template = this.#templates.get(word);
     if (template === undefined) {
-      const decoded = this.#decodeWord(word);
+      const decoded = this.#decoder.decode(word);
       template = decoded === undefined ? this.#undefinedTemplate : this.#templateOf(decoded);
       if (this.#templates.size >= TEMPLATE_LIMIT) this.#templates.clear();
       this.#templates.set(word, template);
@@ -364,11 +359,6 @@ export class Interpreter {
       if (target >= 0 && target < 4096) this.#view.setUint16(record, template.inPageNumber, true);
     }
     return template;
-  }
-
-  #decodeWord(word: number): Decoded | undefined {
-    const decoded = this.#options.decoder.decode(word, this.#options.features);
-    return decoded === undefined ? undefined : this.#fast.improve(decoded);
   }
 
   #templateOf(decoded: Decoded): Template {

@@ -2,6 +2,20 @@ import { ENTRY_TABLES_SIZE } from "./region-memory.ts";
 
 const UNIT = 64;
 
+/**
+ * A region's entries in their order, the first of which has number 1: words from the start of the requested entry's
+ * page, undefined for entries that only the region itself goes to.
+ */
+export type EntryWords = readonly (number | undefined)[];
+
+/** The words that a table has bytes for; undefined where there is none. */
+export function spanOf(words: EntryWords): { readonly low: number; readonly count: number } | undefined {
+  const known = words.filter((word) => word !== undefined);
+  if (known.length === 0) return undefined;
+  const low = Math.min(...known);
+  return { low, count: Math.max(...known) - low + 1 };
+}
+
 /** Where one region's entries are: a byte for each word of its code from `low` on, 0 or the entry's number from 1. */
 export interface EntryTable {
   /** Address in linear memory. */
@@ -25,12 +39,11 @@ export class EntryTables {
     this.#base = base;
   }
 
-  /** `words`: of each entry in turn, from the start of the page. Undefined where there is no space left. */
-  make(words: readonly (number | undefined)[]): EntryTable | undefined {
-    const known = words.filter((word) => word !== undefined);
-    if (known.length === 0) return undefined;
-    const low = Math.min(...known);
-    const count = Math.max(...known) - low + 1;
+  /** Undefined where there is no space left, or nothing to tell. */
+  make(words: EntryWords): EntryTable | undefined {
+    const span = spanOf(words);
+    if (span === undefined) return undefined;
+    const { low, count } = span;
     const address = this.#allocate(sizeOf(count));
     if (address === undefined) return undefined;
     words.forEach((word, index) => {

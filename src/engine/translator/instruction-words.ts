@@ -17,6 +17,7 @@ export type Flow =
 
 /** What a word means to the translator. */
 export interface KnownWord {
+  readonly word: number;
   readonly decoded: Decoded;
   readonly handler: Handler;
   readonly flow: Flow;
@@ -61,6 +62,7 @@ export class InstructionWords {
       throw new Bug(`${decoded.instruction.name} leaves the flags alone in some case`);
     }
     return {
+      word,
       decoded,
       handler,
       flow: flowOf(decoded, handler),

@@ -10,7 +10,7 @@ import {
 } from "../interpreter/handler-frame.ts";
 import type { Handler } from "../interpreter/handler-set.ts";
 import { analyse, type ControlFlow } from "./control-flow.ts";
-import type { EntryTable } from "./entry-tables.ts";
+import { type EntryWords, spanOf } from "./entry-tables.ts";
 import { LocalOperands } from "./local-operands.ts";
 import { type BasicBlock, DISPATCH, type Edge, isOwn, type Region } from "./region.ts";
 import { after, formsSet, NOTHING, prepared, RegisterFlow, type RegisterState } from "./register-flow.ts";
@@ -44,8 +44,15 @@ export interface RegionOptions {
    * at every instruction; undefined: they look.
    */
   readonly unusual: number | undefined;
-  /** Makes the table of a region with several entries; undefined where there is no space: then it has one. */
-  makeEntryTable(words: readonly (number | undefined)[]): EntryTable | undefined;
+  /** The constant that becomes the address of a region's table of entries, minus its first word; asked for once. */
+  entryTable(): number;
+}
+
+/** How the region finds an entry: the constant of {@link RegionOptions.entryTable}, and which words have a byte. */
+interface EntrySearch {
+  readonly constant: number;
+  readonly low: number;
+  readonly count: number;
 }
 
 /**
@@ -58,8 +65,9 @@ export class RegionEmitter {
   readonly #imports: HandlerImports;
   readonly #region: Region;
   readonly #flow: ControlFlow;
-  /** What a region with several entries finds them by. */
-  readonly table: EntryTable | undefined;
+  /** What a region with several entries needs a table of. */
+  readonly entryWords: EntryWords | undefined;
+  readonly #search: EntrySearch | undefined;
   readonly #operands: LocalOperands;
   readonly #registers: RegisterFlow;
   readonly #tracked: boolean;
@@ -86,7 +94,7 @@ export class RegionEmitter {
     body: FunctionBody,
     imports: HandlerImports,
     region: Region,
-    { tracksRegisters, element, unusual, makeEntryTable }: RegionOptions,
+    { tracksRegisters, element, unusual, entryTable }: RegionOptions,
   ) {
     this.#unusual = unusual;
     this.#tracked = tracksRegisters;
@@ -96,14 +104,14 @@ export class RegionEmitter {
     this.#imports = imports;
     this.#region = region;
     const flow = analyse(region);
-    this.table = makeEntryTable(
-      flow.entries.map((name) => {
-        const block = region.blocks.get(name);
-        return block !== undefined && isOwn(block) ? block.start / 4 : undefined;
-      }),
-    );
-    const hasTable = flow.entries.length === 0 || this.table !== undefined;
-    this.#flow = hasTable ? flow : analyse({ ...region, entries: [region.entry] });
+    const words = flow.entries.map((name) => {
+      const block = region.blocks.get(name);
+      return block !== undefined && isOwn(block) ? block.start / 4 : undefined;
+    });
+    const span = spanOf(words);
+    this.entryWords = span && words;
+    this.#search = span && { ...span, constant: entryTable() };
+    this.#flow = flow;
     this.#bank = body.local("i32");
     this.#leave = body.local("i32");
     this.#entry = body.local("i32");
@@ -129,9 +137,9 @@ export class RegionEmitter {
     const done = body.block();
     const waysOut = new WaysOut(body, this.#region, this.#flow, this.#registers);
     this.#waysOut = waysOut;
-    if (this.table !== undefined) {
+    if (this.#search !== undefined) {
       body.get(PC).op("i32.wrap_i64").i32(0xffc).op("i32.and").i32(2).op("i32.shr_u");
-      body.memory("i32.load8_u", this.table.address - this.table.low).set(this.#number);
+      body.global(this.#search.constant).op("i32.add").memory("i32.load8_u").set(this.#number);
     }
     body.get(PC).i64(-4096n).op("i64.and").set(PAGE);
     const [root = DISPATCH] = this.#flow.order;
@@ -232,19 +240,20 @@ export class RegionEmitter {
   /** Stack: a computed address. Goes there inside the region, or leaves. */
   #computed(): void {
     const body = this.#body;
-    const { table } = this;
+    const search = this.#search;
     const before = this.#state;
     body.set(this.#place);
-    if (table !== undefined) {
+    if (search !== undefined) {
       // A misaligned address becomes a huge number.
       body
         .get(this.#place)
         .get(PAGE)
         .op("i64.sub")
-        .i64(BigInt(table.low * 4))
+        .i64(BigInt(search.low * 4))
         .op("i64.sub");
-      body.i64(2n).op("i64.rotr").tee(this.#target).i64(BigInt(table.count)).op("i64.lt_u").if();
-      body.get(this.#target).op("i32.wrap_i64").memory("i32.load8_u", table.address).tee(this.#number).if();
+      body.i64(2n).op("i64.rotr").tee(this.#target).i64(BigInt(search.count)).op("i64.lt_u").if();
+      body.get(this.#target).op("i32.wrap_i64").i32(search.low).op("i32.add").global(search.constant);
+      body.op("i32.add").memory("i32.load8_u").tee(this.#number).if();
       this.#saveAll();
       this.#branchToDispatch();
       body.get(PE).get(this.#place);

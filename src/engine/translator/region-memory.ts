@@ -6,7 +6,7 @@ const COUNTERS = 65536;
 const COUNTERS_SIZE = COUNTERS * 2;
 const STATISTICS_SIZE = 16;
 /** Bytes for the tables that say which of a region's entries an address is. */
-export const ENTRY_TABLES_SIZE: number = 2 ** 20;
+export const ENTRY_TABLES_SIZE: number = 2 ** 22;
 
 /** Offsets inside the translator's part of linear memory. */
 export const REGION_MEMORY = {

@@ -10,7 +10,9 @@ import {
   REGION_SLOT,
 } from "../interpreter/record.ts";
 import { RecordCache } from "../interpreter/record-cache.ts";
+import { type CompiledRegions, INLINE_COMPILER, type RegionCompiler } from "./region-compiler.ts";
 import { ENTRY_TABLES_SIZE, REGION_MEMORY, REGION_MEMORY_SIZE, REGION_SLOTS } from "./region-memory.ts";
+import type { RegionJob } from "./region-module.ts";
 import { Translator } from "./translator.ts";
 
 const PAGES = 48;
@@ -24,7 +26,7 @@ const DECODED = 77;
 const FIRST_SLOT = 3;
 
 /** A translator with code, records and a table, but without a processor: regions are not entered. */
-function setUp(source: string, recordPages = PAGES) {
+function setUp(source: string, recordPages = PAGES, compiler: RegionCompiler = INLINE_COMPILER) {
   const memory = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: true });
   const view = new DataView(memory.buffer);
   new Uint8Array(memory.buffer).set(assemble(source, { origin: BigInt(CODE) }).bytes, CODE);
@@ -51,6 +53,7 @@ function setUp(source: string, recordPages = PAGES) {
       table,
       firstTableIndex: FIRST_SLOT,
       records,
+      compiler,
     },
     imports: { host },
     decode: (word) => DECODER.decode(word, IMPLEMENTED_FEATURES),
@@ -72,6 +75,16 @@ function setUp(source: string, recordPages = PAGES) {
   const handler = (record: number) => view.getUint16(record, true);
   const slotOf = (record: number) => view.getInt32(record + REGION_SLOT, true);
   return { translator, view, table, records, traced, decoded, handler, slotOf };
+}
+
+/** Compiles at once and answers when asked to. */
+class HeldCompiler implements RegionCompiler {
+  readonly answers: (() => void)[] = [];
+  isBusy = false;
+
+  compile(job: RegionJob, done: (made: CompiledRegions | undefined) => void): void {
+    INLINE_COMPILER.compile(job, (made) => this.answers.push(() => done(made)));
+  }
 }
 
 const LOOP = "nop\n1: add x0, x0, #1\n cbnz x0, 1b\n ret";
@@ -164,6 +177,58 @@ describe("Translator", () => {
     translator.invalidate(FIRST_FRAME, 12, 1);
     expect([handler(start), handler(back)]).toEqual([HANDLER_UNDECODED, HANDLER_UNDECODED]);
     expect(translator.invalidations).toBe(1);
+  });
+
+  test("requests for what is being compiled come to nothing", () => {
+    const compiler = new HeldCompiler();
+    const { translator, decoded, handler } = setUp(LOOP, PAGES, compiler);
+    const record = decoded(0, 1);
+    translator.request(PE, record);
+    translator.translateHot();
+    translator.request(PE, record);
+    translator.translateHot();
+    expect([compiler.answers.length, handler(record), translator.regions]).toEqual([1, DECODED, 0]);
+    compiler.answers[0]!();
+    expect([handler(record), translator.regions, translator.modules]).toEqual([HANDLER_REGION, 1, 1]);
+  });
+
+  test("what was written to while it was compiled is not put in place", () => {
+    const compiler = new HeldCompiler();
+    const { translator, traced, decoded, handler } = setUp(LOOP, PAGES, compiler);
+    const record = decoded(0, 1);
+    translator.request(PE, record);
+    translator.translateHot();
+    expect(traced).toEqual(["0 4 12"]);
+    translator.invalidate(FIRST_FRAME, 8, 4);
+    compiler.answers[0]!();
+    expect([handler(record), translator.regions, translator.invalidations]).toEqual([DECODED, 0, 0]);
+    // The next request is a new one.
+    translator.request(PE, record);
+    translator.translateHot();
+    compiler.answers[1]!();
+    expect([handler(record), translator.regions]).toEqual([HANDLER_REGION, 1]);
+  });
+
+  test("nothing is sent to a busy compiler", () => {
+    const compiler = new HeldCompiler();
+    const { translator, decoded } = setUp("ret\n".repeat(20), PAGES, compiler);
+    for (let index = 0; index < 10; index++) translator.request(PE, decoded(0, index));
+    compiler.isBusy = true;
+    translator.pause();
+    expect(compiler.answers.length).toBe(0);
+    compiler.isBusy = false;
+    translator.pause();
+    expect(compiler.answers.length).toBe(1);
+  });
+
+  test("a place where another region of the same batch is entered gets none of its own", () => {
+    const { translator, decoded, handler } = setUp("add x0, x0, #1\nbl . + 8192\nadd x0, x0, #2\nret");
+    const [start, , back] = [decoded(0, 0), decoded(0, 1), decoded(0, 2)];
+    decoded(0, 3);
+    translator.request(PE, start);
+    translator.request(PE, back);
+    translator.translateHot();
+    expect([handler(start), handler(back), translator.regions]).toEqual([HANDLER_REGION, HANDLER_REGION, 1]);
   });
 
   test("begins to count anew where a region was forgotten", () => {

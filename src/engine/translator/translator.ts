@@ -1,13 +1,6 @@
 import { Bug } from "../../base/errors.ts";
 import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
-import { ModuleWriter } from "../../wasm/module-writer.ts";
-import {
-  importRuntimeFunctions,
-  REGION_SIGNATURE,
-  type RegionLayout,
-  translatorImports,
-} from "../interpreter/core-module.ts";
-import type { HandlerImports } from "../interpreter/handler-frame.ts";
+import type { RegionLayout } from "../interpreter/core-module.ts";
 import {
   HANDLER_PAGE_END,
   HANDLER_REGION,
@@ -16,11 +9,12 @@ import {
   REGION_SLOT,
 } from "../interpreter/record.ts";
 import type { RecordCache } from "../interpreter/record-cache.ts";
-import { type EntryTable, EntryTables } from "./entry-tables.ts";
+import { type EntryTable, EntryTables, type EntryWords } from "./entry-tables.ts";
 import { InstructionWords, type WordSource } from "./instruction-words.ts";
 import { type CodePage, findRegion, isOwn, type Region } from "./region.ts";
-import { RegionEmitter, usesFloatingPointControl } from "./region-emitter.ts";
+import type { CompiledRegions, RegionCompiler } from "./region-compiler.ts";
 import { REGION_MEMORY, REGION_SLOTS } from "./region-memory.ts";
+import { ENTRIES, regionName } from "./region-module.ts";
 
 const PAGE_WORDS = 1024;
 const PAGE_BYTES = 4096;
@@ -47,11 +41,13 @@ export interface TranslatorHost extends WordSource {
   readonly firstTableIndex: number;
   readonly imports: Record<string, Record<string, WebAssembly.ImportValue>>;
   readonly records: RecordCache;
+  readonly compiler: RegionCompiler;
   trace(frame: number, first: number, length: number): void;
 }
 
 /** An entry to translate: its frame and place, the page's virtual address, and the soft-TLB bank it was reached by. */
 interface Request {
+  readonly record: number;
   readonly pe: number;
   readonly frame: number;
   readonly entry: number;
@@ -67,18 +63,25 @@ interface Range {
   readonly last: number;
 }
 
-/** A place in the requested entry's page where a region may be entered, and its slot. */
+/** A place in the requested entry's page where a region is entered, and its slot. */
 interface Door {
   readonly slot: number;
   readonly entry: number;
 }
 
-/** A translated region: where its entries are, which words it was made from. */
-interface Installed {
-  readonly doors: readonly Door[];
-  readonly frame: number;
-  readonly table: EntryTable | undefined;
+/** A region that is being made or in place. */
+interface Translation {
+  readonly request: Request;
+  readonly region: Region;
+  /** The words that it is made from. */
   readonly ranges: readonly Range[];
+  /** Where it is, or is going to be, entered: places of the requested entry's page. */
+  entries: readonly number[];
+  /** Empty until it is in place. */
+  doors: readonly Door[];
+  table: EntryTable | undefined;
+  /** The code changed. */
+  isGone: boolean;
 }
 
 /** Turns code that is jumped to often into WebAssembly functions, and forgets them when the code changes. */
@@ -87,13 +90,13 @@ export class Translator {
   readonly #host: TranslatorHost;
   readonly #view: DataView;
   readonly #words: InstructionWords;
-  /** By each frame that a region was made from. */
-  readonly #installed = new Map<number, Set<Installed>>();
+  /** By each frame that a region is made from. */
+  readonly #translations = new Map<number, Set<Translation>>();
   readonly #free: number[] = [];
   readonly #tables: EntryTables;
   #nextSlot = 0;
   readonly #requests: Request[] = [];
-  /** The records of those: their counters have begun again. */
+  /** The records of those, and of what is being compiled: their counters have begun again. */
   readonly #requested = new Set<number>();
   /** Runs since the first of them. */
   #waited = 0;
@@ -136,6 +139,7 @@ export class Translator {
     const frame = records.frameOf(record);
     this.#requested.add(record);
     this.#requests.push({
+      record,
       pe,
       frame,
       entry: this.#translatable(frame, records.indexInPage(record)),
@@ -153,85 +157,106 @@ export class Translator {
 
   /** Called after each run: translates what was requested once that makes a batch, or has waited for some runs. */
   pause(): void {
-    if (this.#requests.length === 0) return;
+    if (this.#requests.length === 0 || this.#host.compiler.isBusy) return;
     const isEnough = this.#requests.length >= ENOUGH || this.#host.threshold < LEAST_TELLING_THRESHOLD;
     if (isEnough || ++this.#waited >= PATIENCE) this.translateHot();
   }
 
-  /** Translates what was requested. Called between runs, when no record is at hand. */
+  /** Translates what was requested, or what the compiler can take of it. Called between runs, when no record is at hand. */
   translateHot(): void {
     this.#waited = 0;
-    while (this.#requests.length > 0) this.#translate(this.#requests.splice(0, BATCH));
-    this.#requested.clear();
+    while (this.#requests.length > 0 && !this.#host.compiler.isBusy) {
+      this.#translate(this.#requests.splice(0, BATCH));
+    }
   }
 
   #translate(requests: readonly Request[]): void {
-    const regions = requests.flatMap((request) => {
-      const region = this.#find(request);
-      return region === undefined ? [] : [{ request, region }];
+    const { compiler, tracksRegisters, isUniprocessor, memory } = this.#host;
+    const translations = requests.flatMap((request) => {
+      const translation = this.#begin(request);
+      return translation === undefined ? [] : [translation];
     });
-    if (regions.length === 0) return;
-    const module = new ModuleWriter();
-    const imports = translatorImports(module, this.#host.memory.buffer.byteLength / 65536);
-    importRuntimeFunctions(
-      imports,
-      regions.flatMap(({ region }) =>
-        [...region.blocks.values()].flatMap(({ instructions }) =>
-          instructions.map(({ known }) => known.handler),
-        ),
-      ),
-    );
-    const tables = regions.map(({ region, request }, index) =>
-      this.#emit(module, imports, region, request.pe, `r${index}`),
-    );
-    const bytes = module.finish();
-    const instance = this.#compile(bytes);
+    const finish = (made: CompiledRegions | undefined): void => {
+      if (made !== undefined) this.#finish(translations, made);
+      else this.#fail(translations);
+      for (const { record } of requests) this.#requested.delete(record);
+    };
+    if (translations.length === 0) {
+      for (const { record } of requests) this.#requested.delete(record);
+      return;
+    }
+    const regions = translations.map(({ region, request: { pe } }) => ({
+      region,
+      element: isUniprocessor ? pe : undefined,
+    }));
+    compiler.compile({ memoryPages: memory.buffer.byteLength / 65536, tracksRegisters, regions }, finish);
+  }
+
+  /** Finds the region, and watches its code from now on. */
+  #begin(request: Request): Translation | undefined {
+    const region = this.#find(request);
+    if (region === undefined) return undefined;
+    const ranges = rangesOf(region);
+    const translation: Translation = {
+      ...{ request, region, ranges, entries: entriesOf(region), doors: [] },
+      ...{ table: undefined, isGone: false },
+    };
+    for (const { frame, first, last } of ranges) {
+      this.#host.trace(frame, first * 4, (last - first + 1) * 4);
+      const known = this.#translations.get(frame);
+      if (known === undefined) this.#translations.set(frame, new Set([translation]));
+      else known.add(translation);
+    }
+    return translation;
+  }
+
+  #finish(translations: readonly Translation[], { module, codeBytes, entries }: CompiledRegions): void {
+    const places: Record<string, number> = {};
+    translations.forEach((translation, position) => {
+      if (translation.isGone) return;
+      const table = this.#entryTable(entries[position]);
+      translation.table = table;
+      if (table !== undefined) places[regionName(position)] = table.address - table.low;
+    });
+    const instance = this.#instantiate(module, entries, places);
     if (instance === undefined) {
-      for (const table of tables) if (table !== undefined) this.#tables.remove(table);
+      this.#fail(translations);
       return;
     }
     this.modules++;
-    this.codeBytes += bytes.length;
-    regions.forEach(({ request, region }, index) => {
-      const table = tables[index];
-      const isInstalled = this.#install(request, region, table, instance.exports[`r${index}`]);
-      if (!isInstalled && table !== undefined) this.#tables.remove(table);
+    this.codeBytes += codeBytes;
+    translations.forEach((translation, position) => {
+      if (translation.isGone) return;
+      if (!this.#install(translation, instance.exports[regionName(position)])) this.#remove(translation);
     });
   }
 
-  /** Adds the region's function to the module, and where that leaves cases to another one that function. */
-  #emit(
-    module: ModuleWriter,
-    imports: HandlerImports,
-    region: Region,
-    pe: number,
-    name: string,
-  ): EntryTable | undefined {
-    const { tracksRegisters, isUniprocessor } = this.#host;
-    const element = isUniprocessor ? pe : undefined;
-    const usual = module.function(REGION_SIGNATURE, name);
-    const unusual = usesFloatingPointControl(region) ? module.function(REGION_SIGNATURE) : undefined;
-    const emitter = new RegionEmitter(usual.body, imports, region, {
-      tracksRegisters,
-      element,
-      unusual: unusual?.index,
-      makeEntryTable: (words) => this.#tables.make(words),
-    });
-    emitter.emit();
-    const { table } = emitter;
-    if (unusual !== undefined) {
-      const options = { tracksRegisters, element, unusual: undefined, makeEntryTable: () => table };
-      new RegionEmitter(unusual.body, imports, region, options).emit();
-    }
-    return table;
+  #fail(translations: readonly Translation[]): void {
+    this.failures++;
+    for (const translation of translations) if (!translation.isGone) this.#remove(translation);
+  }
+
+  #entryTable(words: EntryWords | undefined): EntryTable | undefined {
+    if (words === undefined) return undefined;
+    const table = this.#tables.make(words);
+    if (table !== undefined) return table;
+    this.#forgetAll();
+    return this.#tables.make(words);
   }
 
   /** Undefined where the host cannot: out of memory for code, beyond a limit of its own. Then nothing is translated. */
-  #compile(bytes: Uint8Array): WebAssembly.Instance | undefined {
+  #instantiate(
+    module: WebAssembly.Module,
+    entries: readonly (EntryWords | undefined)[],
+    places: Readonly<Record<string, number>>,
+  ): WebAssembly.Instance | undefined {
+    // Regions that are gone are not entered: what their tables would be does not matter.
+    const all = Object.fromEntries(
+      entries.map((_, position) => [regionName(position), places[regionName(position)] ?? 0]),
+    );
     try {
-      return new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#host.imports);
+      return new WebAssembly.Instance(module, { ...this.#host.imports, [ENTRIES]: all });
     } catch {
-      this.failures++;
       return undefined;
     }
   }
@@ -241,8 +266,8 @@ export class Translator {
     const { records, threshold } = this.#host;
     const view = this.#view;
     if (records.recordAt(frame, entry) === undefined) return undefined;
-    for (const installed of this.#installed.get(frame) ?? []) {
-      if (installed.frame === frame && installed.doors.some((door) => door.entry === entry)) return undefined;
+    for (const { request: other, entries } of this.#translations.get(frame) ?? []) {
+      if (other.frame === frame && entries.includes(entry)) return undefined;
     }
     const recordOf = (page: CodePage, index: number): number => page.records + index * RECORD_SIZE;
     const handlerAt = (record: number): number => view.getUint16(record, true);
@@ -289,24 +314,20 @@ export class Translator {
     return { delta, frame: records.frameOf(first), records: first };
   }
 
-  /** False where the code is not what it was when the region was found. */
-  #install(
-    { frame, entry }: Request,
-    region: Region,
-    table: EntryTable | undefined,
-    compiled: unknown,
-  ): boolean {
-    const { table: functions, firstTableIndex, records, trace } = this.#host;
+  /** False where the region could not be entered. */
+  #install(translation: Translation, compiled: unknown): boolean {
+    const { table: functions, firstTableIndex, records } = this.#host;
+    const { frame, entry } = translation.request;
     const record = records.recordAt(frame, entry);
-    if (record === undefined || this.#view.getUint16(record, true) === HANDLER_REGION) return false;
-    const ranges = rangesOf(region);
-    for (const range of ranges) trace(range.frame, range.first * 4, (range.last - range.first + 1) * 4);
-    if (this.#view.getUint16(record, true) === HANDLER_UNDECODED) return false;
+    if (record === undefined) return false;
     const doors: Door[] = [];
-    for (const place of doorsOf(region, table === undefined)) {
+    for (const place of translation.table === undefined ? [entry] : translation.entries) {
       const at = record + (place - entry) * RECORD_SIZE;
       const handler = this.#view.getUint16(at, true);
-      if (handler === HANDLER_REGION || handler === HANDLER_UNDECODED) continue;
+      if (handler === HANDLER_REGION || handler === HANDLER_UNDECODED) {
+        if (place === entry) break;
+        continue;
+      }
       const slot = this.#allocate();
       functions.set(firstTableIndex + slot, compiled);
       const original = this.layout.originals + slot * RECORD_SIZE;
@@ -317,12 +338,9 @@ export class Translator {
       this.#view.setInt32(at + REGION_SLOT, slot, true);
       doors.push({ slot, entry: place });
     }
-    const installed = { doors, frame, table, ranges };
-    for (const range of ranges) {
-      const known = this.#installed.get(range.frame);
-      if (known === undefined) this.#installed.set(range.frame, new Set([installed]));
-      else known.add(installed);
-    }
+    if (doors.length === 0) return false;
+    translation.doors = doors;
+    translation.entries = doors.map((door) => door.entry);
     this.regions++;
     return true;
   }
@@ -337,8 +355,8 @@ export class Translator {
 
   /** All slots are taken: start again. Hot code comes back soon. */
   #forgetAll(): void {
-    for (const installed of new Set([...this.#installed.values()].flatMap((set) => [...set]))) {
-      this.#remove(installed);
+    for (const translation of new Set([...this.#translations.values()].flatMap((set) => [...set]))) {
+      if (translation.doors.length > 0) this.#remove(translation);
     }
     if (this.#free.length === 0) throw new Bug("no region slot could be freed");
   }
@@ -347,11 +365,11 @@ export class Translator {
   invalidate(frame: number, first: number, length: number): void {
     const from = first >> 2;
     const to = (first + length - 1) >> 2;
-    for (const installed of [...(this.#installed.get(frame) ?? [])]) {
-      const isHit = installed.ranges.some(
+    for (const translation of [...(this.#translations.get(frame) ?? [])]) {
+      const isHit = translation.ranges.some(
         (range) => range.frame === frame && range.last >= from && range.first <= to,
       );
-      if (isHit) this.#remove(installed);
+      if (isHit) this.#remove(translation);
     }
   }
 
@@ -364,16 +382,17 @@ export class Translator {
     }
   }
 
-  #remove(installed: Installed): void {
-    const { doors, frame, table, ranges } = installed;
-    this.invalidations++;
-    for (const range of ranges) {
-      const known = this.#installed.get(range.frame);
-      known?.delete(installed);
-      if (known?.size === 0) this.#installed.delete(range.frame);
+  #remove(translation: Translation): void {
+    const { request, doors, table, ranges } = translation;
+    translation.isGone = true;
+    if (doors.length > 0) this.invalidations++;
+    for (const { frame } of ranges) {
+      const known = this.#translations.get(frame);
+      known?.delete(translation);
+      if (known?.size === 0) this.#translations.delete(frame);
     }
     for (const { slot, entry } of doors) {
-      const record = this.#host.records.recordAt(frame, entry);
+      const record = this.#host.records.recordAt(request.frame, entry);
       if (record !== undefined) {
         if (this.#view.getUint16(record, true) === HANDLER_REGION) {
           this.#view.setUint16(record, HANDLER_UNDECODED, true);
@@ -391,9 +410,9 @@ export class Translator {
   }
 }
 
-/** Places of the first page where the region may be entered; `first`: where it begins only. */
-function doorsOf({ entry, entries, blocks }: Region, first: boolean): number[] {
-  return (first ? [entry] : entries).flatMap((name) => {
+/** Places of the first page where the region may be entered, its beginning first. */
+function entriesOf({ entries, blocks }: Region): number[] {
+  return entries.flatMap((name) => {
     const block = blocks.get(name);
     return block === undefined || block.page.delta !== 0 || !isOwn(block) ? [] : [block.start / 4];
   });

@@ -1,6 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
 import type { InterruptCpuInterface } from "../../base/interrupt-controller.ts";
-import { FAST_REGISTERS } from "../../cpu/fast-registers.ts";
 import { featureSet } from "../../cpu/feature-set.ts";
 import { PHYSICAL_ADDRESS_BITS } from "../../cpu/identification.ts";
 import { Processor } from "../../cpu/processor.ts";
@@ -11,7 +10,7 @@ import {
   recordCacheBytes,
 } from "../../engine/interpreter/interpreter.ts";
 import type { StoredRegisterName } from "../../isa/system-registers/table.ts";
-import { DECODER, IMPLEMENTED_FEATURES } from "../../isa/table.ts";
+import { INSTRUCTION_SET } from "../../engine/instruction-set.ts";
 import { Bus } from "../../memory/bus.ts";
 import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
 import { PhysicalMap } from "../../memory/physical-map.ts";
@@ -87,7 +86,7 @@ export class PrivateElement {
         secure: NO_LINE,
         performanceMonitor: NO_LINE,
       },
-      features: featureSet(IMPLEMENTED_FEATURES, OPTIONS),
+      features: featureSet(INSTRUCTION_SET.features, OPTIONS),
       hooks: {
         hostGate: (immediate) => {
           gate(immediate);
@@ -107,9 +106,7 @@ export class PrivateElement {
     };
     this.#interpreter = new Interpreter({
       memory: memory.memory,
-      decoder: DECODER,
-      features: IMPLEMENTED_FEATURES,
-      fastRegisters: FAST_REGISTERS,
+      ...INSTRUCTION_SET,
       hotWords: [],
       recordsBase: memory.allocate(recordCacheBytes(RECORD_PAGES), 16),
       recordPages: RECORD_PAGES,

@@ -128,6 +128,12 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
     )
     .addOption(
       new Option(
+        "--translation <PLACE>",
+        "where hot code is translated: on a thread of its own, or on the machine's (default: background; inline with --deterministic)",
+      ).choices(["background", "inline"]),
+    )
+    .addOption(
+      new Option(
         "--dbt-regtrack <MODE>",
         "off: translated code stores its registers after each block, for comparison",
       )

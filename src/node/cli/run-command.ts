@@ -53,6 +53,7 @@ export interface RunOptions extends GuestChoice {
   readonly virtioBus: VirtioBus;
   readonly balloon?: number | undefined;
   readonly engine: "translator" | "interpreter";
+  readonly translation?: "background" | "inline";
   readonly mmu: "walk" | "shadow";
   readonly tlbi: "full" | "incremental";
   readonly mmuCheck?: boolean;
@@ -214,6 +215,7 @@ async function runWith(
     guestServices: options.guestServices ?? true,
     onGuestLog: (text) => void host.stderr.write(`elvisor: The guest logs: ${printable(text)}\n`),
     engine: options.engine,
+    ...(options.translation !== undefined && { translation: options.translation }),
     mmu: options.mmu,
     tlbi: options.tlbi,
     mmuCheck: options.mmuCheck ?? false,

@@ -5,7 +5,7 @@ import { UserError } from "../../base/errors.ts";
 import type { StaticFile } from "./static-server.ts";
 
 /** What becomes one file each, of the same name. */
-const ENTRY_POINTS = ["page.ts", "worker.ts", "page.css"] as const;
+const ENTRY_POINTS = ["page.ts", "worker.ts", "compiling-worker.ts", "page.css"] as const;
 
 /** The page's own files, made from the sources below `root`, by path. */
 export async function bundlePage(root: string): Promise<Map<string, StaticFile>> {

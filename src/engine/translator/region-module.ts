@@ -1,0 +1,75 @@
+import { ModuleWriter } from "../../wasm/module-writer.ts";
+import { importRuntimeFunctions, REGION_SIGNATURE, translatorImports } from "../interpreter/core-module.ts";
+import type { HandlerImports } from "../interpreter/handler-frame.ts";
+import type { EntryWords } from "./entry-tables.ts";
+import type { Region } from "./region.ts";
+import { RegionEmitter, usesFloatingPointControl } from "./region-emitter.ts";
+
+/** Regions that are to become one module. */
+export interface RegionJob {
+  /** Of linear memory, 64 KiB each. */
+  readonly memoryPages: number;
+  /** Guest registers stay in locals from block to block (row P1). */
+  readonly tracksRegisters: boolean;
+  readonly regions: readonly RegionOrder[];
+}
+
+export interface RegionOrder {
+  readonly region: Region;
+  /** The base of the one processing element that will ever run it; undefined where there are several. */
+  readonly element: number | undefined;
+}
+
+/** For each region in its order: the entries that it needs a table of, undefined where it has one only. */
+export type EntriesOfRegions = readonly (EntryWords | undefined)[];
+
+/** The name under which a module exports the region at a position of its job. */
+export function regionName(position: number): string {
+  return `r${position}`;
+}
+
+/** Where modules import the places of their tables of entries from, each by its region's name. */
+export const ENTRIES = "entries";
+
+/** One WebAssembly module with a function for each region. */
+export function writeRegionModule(job: RegionJob): { bytes: Uint8Array; entries: EntriesOfRegions } {
+  const module = new ModuleWriter();
+  const imports = translatorImports(module, job.memoryPages);
+  importRuntimeFunctions(
+    imports,
+    job.regions.flatMap(({ region }) =>
+      [...region.blocks.values()].flatMap(({ instructions }) =>
+        instructions.map(({ known }) => known.handler),
+      ),
+    ),
+  );
+  const entries = job.regions.map((order, position) => writeRegion(module, imports, job, order, position));
+  return { bytes: module.finish(), entries };
+}
+
+/** Adds the region's function to the module, and where that leaves cases to another one that function. */
+function writeRegion(
+  module: ModuleWriter,
+  imports: HandlerImports,
+  { tracksRegisters }: RegionJob,
+  { region, element }: RegionOrder,
+  position: number,
+): EntryWords | undefined {
+  const usual = module.function(REGION_SIGNATURE, regionName(position));
+  const unusual = usesFloatingPointControl(region) ? module.function(REGION_SIGNATURE) : undefined;
+  let constant: number | undefined;
+  const common = {
+    tracksRegisters,
+    element,
+    entryTable() {
+      constant ??= module.importConstant(ENTRIES, regionName(position));
+      return constant;
+    },
+  };
+  const emitter = new RegionEmitter(usual.body, imports, region, { ...common, unusual: unusual?.index });
+  emitter.emit();
+  if (unusual !== undefined) {
+    new RegionEmitter(unusual.body, imports, region, { ...common, unusual: undefined }).emit();
+  }
+  return emitter.entryWords;
+}
