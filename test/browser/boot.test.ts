@@ -57,6 +57,8 @@ describe("the page", { timeout: 3 * BOOT }, () => {
         request.url().startsWith("data:") ||
         wrong.push(request.url()),
     );
+    const asked = new Set<string>();
+    page.context().on("request", (request) => asked.add(new URL(request.url()).pathname));
     await page.goto(server.url);
     await shows(page, PROMPT, BOOT);
     const state = page.locator("#state");
@@ -80,6 +82,7 @@ describe("the page", { timeout: 3 * BOOT }, () => {
     await shows(page, /^\[ +\d+\.\d+\] /m, 60_000);
     expect(await again.isVisible()).toBe(false);
     expect(wrong).toEqual([]);
+    expect([...asked], "the thread that compiles").toContain("/compiling-worker.js");
     await page.close();
   });
 

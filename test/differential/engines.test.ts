@@ -1,15 +1,22 @@
 import { describe, expect, test } from "vitest";
+import { BackgroundCompiler } from "../../src/engine/translator/background-compiler.ts";
+import { compilingThread } from "../../src/node/compiling-thread.ts";
 import { elementsHash, memoryHash, type SteppedMachine, steppedMachine } from "../support/engine-pair.ts";
 
 /** Instructions of a boot that both engines execute; 10^9 in the long form reaches the shell. */
 const INSTRUCTIONS = process.env["ELVISOR_FULL"] === "1" ? 1e9 : 6e7;
 const TIME_LIMIT = 1_800_000;
 
+/** Turns between two looks at the event loop, which brings what another thread has compiled. */
+const TURNS = 20;
+const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** Steps both machines side by side; fails at the first turn after which they differ. */
-function runBeside(one: SteppedMachine, other: SteppedMachine): void {
+async function runBeside(one: SteppedMachine, other: SteppedMachine): Promise<void> {
   for (let turn = 0; one.machine.instructions < INSTRUCTIONS; turn++) {
     one.step();
     other.step();
+    if (turn % TURNS === 0) await breathe();
     const where = `after turn ${turn}, ${one.machine.instructions} instructions`;
     expect(other.machine.instructions, `instructions ${where}`).toBe(one.machine.instructions);
     expect(other.ticks(), `time ${where}`).toBe(one.ticks());
@@ -29,9 +36,23 @@ describe("the translator does exactly what the interpreter does", () => {
     async (cpus, threshold) => {
       const plain = await steppedMachine("kernel:6.1-cloud", cpus, undefined);
       const translated = await steppedMachine("kernel:6.1-cloud", cpus, threshold);
-      runBeside(plain, translated);
+      await runBeside(plain, translated);
       const { instructions } = translated.machine.interpreter.translator!.statistics();
       expect(instructions).toBeGreaterThan(INSTRUCTIONS / 2);
+    },
+    TIME_LIMIT,
+  );
+
+  test(
+    "while another thread compiles",
+    async () => {
+      const plain = await steppedMachine("kernel:6.1-cloud", 1, undefined);
+      const regionCompiler = new BackgroundCompiler(compilingThread());
+      const translated = await steppedMachine("kernel:6.1-cloud", 1, 300, { regionCompiler });
+      await runBeside(plain, translated);
+      const { translator } = translated.machine.interpreter;
+      expect(translator!.statistics().instructions).toBeGreaterThan(INSTRUCTIONS / 10);
+      expect(translator!.failures).toBe(0);
     },
     TIME_LIMIT,
   );
@@ -41,7 +62,7 @@ describe("the translator does exactly what the interpreter does", () => {
     async () => {
       const first = await steppedMachine("kernel:6.1-cloud", 1, undefined);
       const second = await steppedMachine("kernel:6.1-cloud", 1, undefined);
-      runBeside(first, second);
+      await runBeside(first, second);
     },
     TIME_LIMIT,
   );

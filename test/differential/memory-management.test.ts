@@ -17,9 +17,9 @@ describe("however addresses are translated", () => {
   ] as const)(
     "shadow tables with --tlbi %s on %i elements end in the same state as walks",
     async (tlbi, cpus) => {
-      const walking = await steppedMachine("kernel:6.1-cloud", cpus, THRESHOLD, WALK);
+      const walking = await steppedMachine("kernel:6.1-cloud", cpus, THRESHOLD, { memoryManagement: WALK });
       const shadowing = await steppedMachine("kernel:6.1-cloud", cpus, THRESHOLD, {
-        ...{ mode: "shadow", tlbi, check: false, addressSpaces: 4 },
+        memoryManagement: { mode: "shadow", tlbi, check: false, addressSpaces: 4 },
       });
       for (let turn = 0; walking.machine.instructions < INSTRUCTIONS; turn++) {
         walking.step();
@@ -45,7 +45,7 @@ describe("however addresses are translated", () => {
     "every translation of a boot with --tlbi %s is what a walk finds",
     async (tlbi) => {
       const { machine, step } = await steppedMachine("kernel:6.1-cloud", 2, THRESHOLD, {
-        ...{ mode: "shadow", tlbi, check: true },
+        memoryManagement: { mode: "shadow", tlbi, check: true },
       });
       while (machine.instructions < CHECKED) step();
       const checked = machine.elements.reduce((sum, { mmu }) => sum + mmu.shadowWalk!.checked, 0);

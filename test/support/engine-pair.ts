@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { prepareBoot } from "../../src/machine/boot/prepare-boot.ts";
 import { InstructionTime } from "../../src/machine/instruction-time.ts";
-import { Machine, type MemoryManagement } from "../../src/machine/machine.ts";
+import { Machine, type MachineParts } from "../../src/machine/machine.ts";
 import { MachineClock } from "../../src/machine/machine-clock.ts";
 import { PE_LAYOUT } from "../../src/memory/pe-layout.ts";
 import { KERNEL_DECOMPRESSORS } from "../../src/node/kernel-decompressors.ts";
@@ -20,12 +20,15 @@ export interface SteppedMachine {
   output(): string;
 }
 
-/** A Debian kernel on a deterministic machine; with `threshold`, hot code is translated after so many jumps. */
+/**
+ * A Debian kernel on a deterministic machine; with `threshold`, hot code is translated after so many jumps, by
+ * `regionCompiler` where given.
+ */
 export async function steppedMachine(
   kernel: GuestKernel,
   cpus: number,
   threshold: number | undefined,
-  memoryManagement?: MemoryManagement,
+  { memoryManagement, regionCompiler }: Pick<MachineParts, "memoryManagement" | "regionCompiler"> = {},
 ): Promise<SteppedMachine> {
   const options = { memoryBytes: MEMORY_BYTES, cpus, secure: false, virtualization: false };
   const plan = await prepareBoot({
@@ -40,7 +43,8 @@ export async function steppedMachine(
   let output = "";
   const machine = new Machine({
     ...options,
-    ...{ plan, clock, instructionTime, translationThreshold: threshold, memoryManagement },
+    ...{ plan, clock, instructionTime, translationThreshold: threshold },
+    ...{ memoryManagement, regionCompiler },
     serial: {
       write: (bytes) => {
         output += Buffer.from(bytes).toString("latin1");
