@@ -4,13 +4,13 @@ import { featureSet } from "../../cpu/feature-set.ts";
 import { PHYSICAL_ADDRESS_BITS } from "../../cpu/identification.ts";
 import { Processor } from "../../cpu/processor.ts";
 import { translationRegisters } from "../../cpu/processor-parts.ts";
+import { INSTRUCTION_SET } from "../../engine/instruction-set.ts";
 import {
   type InterpretedElement,
   Interpreter,
   recordCacheBytes,
 } from "../../engine/interpreter/interpreter.ts";
 import type { StoredRegisterName } from "../../isa/system-registers/table.ts";
-import { INSTRUCTION_SET } from "../../engine/instruction-set.ts";
 import { Bus } from "../../memory/bus.ts";
 import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
 import { PhysicalMap } from "../../memory/physical-map.ts";
