@@ -1,5 +1,13 @@
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -122,6 +130,30 @@ test("attach shows its console until Ctrl-A d, and again", { timeout: 180_000 },
   await terminal.waitFor(/^48$/m, 60);
   terminal.type("", "C-a", "d");
   await terminal.waitFor(/^again 0$/m, 60);
+});
+
+test("exec -t gives a terminal with this one's size, and leaves this one as it was", {
+  timeout: 240_000,
+}, async () => {
+  const variables = `XDG_RUNTIME_DIR=${home}`;
+  const script =
+    "tty; stty size; trap 'stty size' WINCH; while ! read -r x; do :; done; echo \\$x; kill -9 \\$\\$";
+  const terminal = new TmuxTerminal(
+    `stty -a >${home}/before; ${variables} ${process.execPath} ${MAIN} exec -t one -- sh -c "${script}"; echo "left $?"; stty -a >${home}/after; sleep 1000`,
+    { columns: 90, rows: 30 },
+  );
+  await terminal.waitFor(/^\/dev\/pts\/\d+$\n^30 90$/m, 60);
+  terminal.resize(70, 20);
+  await terminal.waitFor(/^20 70$/m, 60);
+  terminal.type("typed", "Enter");
+  // Typed, and said by the shell, which then ends itself: 128 and the signal.
+  await terminal.waitFor(/^typed$\n^typed$\n^left 137$/m, 60);
+  await expect.poll(() => existsSync(join(home, "after")), { timeout: 20_000 }).toBe(true);
+  await expect
+    .poll(() => readFileSync(join(home, "after"), "utf8").replace(/rows.*columns \d+/, ""), {
+      timeout: 20_000,
+    })
+    .toBe(readFileSync(join(home, "before"), "utf8").replace(/rows.*columns \d+/, ""));
 });
 
 test("ps, stats, logs, stop", () => {
