@@ -27,6 +27,7 @@ const PACKAGES = {
   dosfstools: "mkfs.vfat",
   mtools: "mcopy",
   dmidecode: "dmidecode",
+  "python3-drgn": "drgn",
 };
 
 /** Installs what is missing. Ends the process with a sentence where that cannot be done. */

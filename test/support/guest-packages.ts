@@ -53,9 +53,21 @@ export async function unpackedPackages(
   return tree.entries;
 }
 
+/** The files of just these packages of Debian 12. */
+export async function packageFiles(names: readonly string[]): Promise<readonly string[]> {
+  const { files } = await fetchPackages(names, "just", (universe) =>
+    names.map((name) => {
+      const found = universe.get(name);
+      if (found === undefined) throw new Error(`Debian 12 has no package ${name} (any more)`);
+      return found;
+    }),
+  );
+  return files;
+}
+
 async function fetchPackages(
   names: readonly string[],
-  kind: "all" | "beside-system",
+  kind: "all" | "beside-system" | "just",
   choose: (universe: PackageUniverse) => readonly SystemPackage[],
 ): Promise<{ directory: string; files: string[] }> {
   const cache = new ImageCache(cacheDirectory(process.env));
