@@ -73,6 +73,25 @@ function vmallocArea(line: string): VmallocArea[] {
   return [{ line, first: BigInt(first), end: BigInt(end), pages: Number(pages) }];
 }
 
+/** A program header of /proc/kcore; `physical` where it is one piece of memory. */
+interface CoreSegment {
+  readonly first: bigint;
+  readonly end: bigint;
+  readonly physical: bigint | undefined;
+}
+
+/** All that are PT_LOAD. */
+function coreSegments(header: Buffer): CoreSegment[] {
+  const begin = Number(header.readBigUInt64LE(32));
+  return Array.from({ length: header.readUInt16LE(56) }, (_, index) => begin + index * 56)
+    .filter((at) => header.readUInt32LE(at) === 1)
+    .map((at) => {
+      const [first, physical] = [header.readBigUInt64LE(at + 16), header.readBigUInt64LE(at + 24)];
+      const end = first + header.readBigUInt64LE(at + 40);
+      return { first, end, physical: physical >> 48n === 0n ? physical : undefined };
+    });
+}
+
 /** What a scan found mapped. */
 class Mapped {
   readonly half: HalfDocument;
@@ -253,6 +272,24 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
       const { half } = mapped;
       expect(half.complete).toBe(true);
       expect(half.counts.translations).toBeLessThanOrEqual(half.counts.leaves + 2 * half.counts.tables + 512);
+      const header = await output("dd if=/proc/kcore bs=4096 count=4 2>/dev/null | base64");
+      const segments = coreSegments(Buffer.from(header, "base64"));
+      const isIn = (range: RangeDocument, { first, end }: CoreSegment) =>
+        BigInt(range.start) >= first && BigInt(range.end) <= end;
+      // Only what has a fixed address, and the ports of PCI, is in no segment.
+      const elsewhere = half.ranges.filter((range) => !segments.some((segment) => isIn(range, segment)));
+      expect(elsewhere.reduce((sum, { size }) => sum + size, 0)).toBeLessThanOrEqual(4 << 20);
+      const placed = segments.filter(({ physical }) => physical !== undefined);
+      for (const { first, end, physical = 0n } of placed) {
+        for (const range of half.ranges) {
+          if (!isIn(range, { first, end, physical })) continue;
+          expect(BigInt(range.physical ?? 0) - physical).toBe(BigInt(range.start) - first);
+        }
+      }
+      // One of them is all memory, the other the kernel's image, of which parts are given back.
+      const whole = placed.filter(({ first, end }) => mapped?.size(first, end) === Number(end - first));
+      const bytes = whole.reduce((sum, { first, end }) => sum + Number(end - first), 0);
+      expect(bytes).toBeGreaterThanOrEqual(2 ** 28 - (4 << 20));
       // The kernel looks for W+X itself, and says so when it starts.
       expect(await output("dmesg")).toContain("Checked W+X mappings: passed, no W+X pages found");
       const wx = machine.scan({ space: "all", half: "both", writableAndExecutable: true });
@@ -299,10 +336,13 @@ describe.each(IMAGES)("a guest seen from outside: %s", (image) => {
       // Names that only one function has, so that a filter and what comes of it can be compared by name.
       const count = new Map<string, number>();
       for (const { name } of machine.kernelSymbols()) count.set(name, (count.get(name) ?? 0) + 1);
-      const functions = (await output("cat /t/available_filter_functions"))
-        .trim()
-        .split("\n")
-        .filter((name) => /^\w+$/.test(name) && count.get(name) === 1 && named.get(name)! < end);
+      const available = (await output("cat /t/available_filter_functions")).trim().split("\n");
+      // A module's function is listed as "name [module]".
+      for (const name of available.filter((line) => line.includes("[")))
+        count.set(name.split(" ")[0]!, Number.POSITIVE_INFINITY);
+      const functions = available.filter(
+        (name) => /^\w+$/.test(name) && count.get(name) === 1 && named.get(name)! < end,
+      );
       const functionAt = new Map<bigint, string[]>();
       for (const { name, address } of machine.kernelSymbols()) {
         functionAt.set(address, [...(functionAt.get(address) ?? []), name]);
