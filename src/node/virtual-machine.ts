@@ -22,7 +22,7 @@ import type {
 } from "../machine/virtual-machine-interface.ts";
 import { Command, type CommandOptions } from "./agent/command.ts";
 import { READY_PORT } from "./agent/protocol.ts";
-import { type StreamOpener, streamOpener } from "./agent/socket-stream.ts";
+import { openOne, type StreamOpener, streamOpener } from "./agent/socket-stream.ts";
 import { type GuestChoice, prepareGuest } from "./cli/guest.ts";
 import { createMachine } from "./create-machine.ts";
 import { type DriveFile, openDrive } from "./disks/drive-file.ts";
@@ -232,17 +232,17 @@ export class VirtualMachine implements AsyncDisposable {
    * Await it for its output and status, or use its streams.
    */
   exec(words: string | readonly string[], options: CommandOptions = {}): Command {
-    const open: StreamOpener = async (port) => {
+    const open: StreamOpener = async (port, count) => {
       await this.ready();
       if (this.#isEnded) throw endedTooEarly();
-      return await this.#open(port);
+      return await this.#open(port, count);
     };
     return new Command(open, words, options);
   }
 
   /** A stream to a port of the guest on its socket device (AF_VSOCK). */
   connect(port: number): Promise<Duplex> {
-    return this.#open(port);
+    return openOne(this.#open, port);
   }
 
   /** What the guest does at present, read from its memory: nothing runs in it for that. */

@@ -137,12 +137,12 @@ test("exec -t gives a terminal with this one's size, and leaves this one as it w
 }, async () => {
   const variables = `XDG_RUNTIME_DIR=${home}`;
   const script =
-    "tty; stty size; trap 'stty size' WINCH; while ! read -r x; do :; done; echo \\$x; kill -9 \\$\\$";
+    "trap 'stty size' WINCH; tty; stty size; while ! read -r x; do :; done; echo \\$x; kill -9 \\$\\$";
   const terminal = new TmuxTerminal(
     `stty -a >${home}/before; ${variables} ${process.execPath} ${MAIN} exec -t one -- sh -c "${script}"; echo "left $?"; stty -a >${home}/after; sleep 1000`,
     { columns: 90, rows: 30 },
   );
-  await terminal.waitFor(/^\/dev\/pts\/\d+$\n^30 90$/m, 60);
+  await terminal.waitFor(/^\/dev\/pts\/\d+$\n^30 90$/m, 180);
   terminal.resize(70, 20);
   await terminal.waitFor(/^20 70$/m, 60);
   terminal.type("typed", "Enter");

@@ -13,7 +13,7 @@ import {
   REQUEST_MAGIC,
   REQUEST_SIZE,
 } from "./protocol.ts";
-import { ConnectionRefused, type StreamOpener } from "./socket-stream.ts";
+import { ConnectionRefused, openOne, type StreamOpener } from "./socket-stream.ts";
 
 /** How a command is run. */
 export interface CommandOptions {
@@ -145,7 +145,7 @@ async function start(
   options: CommandOptions,
 ): Promise<Streams> {
   const request = encodeRequest(words, options);
-  const control = await open(AGENT_PORT).catch((cause: unknown) => {
+  const control = await openOne(open, AGENT_PORT).catch((cause: unknown) => {
     // That the machine has ended, say, has been said.
     if (cause instanceof UserError) throw cause;
     throw new UserError(
@@ -158,31 +158,14 @@ async function start(
   try {
     const [kind, port] = await reports.next();
     if (kind !== REPORT.PORT) throw refused(kind, port, words);
-    // Asked for at once, so that the guest hears of all by one interrupt; it takes them in the order of asking.
-    const others = options.terminal === undefined ? [0, 1] : [];
-    const [stdin, stdout = stdin, stderr] = await allOpened([open(port), ...others.map(() => open(port))]);
+    const count = options.terminal === undefined ? 3 : 1;
+    const [stdin, stdout = stdin, stderr] = (await open(port, count)) as [Duplex, Duplex?, Duplex?]; // one at least
     if (stdin !== stdout) stdin.resume();
     const exited = exitOf(reports, words).finally(() => control.destroy());
     return { control, stdin, stdout, stderr, exited };
   } catch (error) {
     control.destroy();
     if (error instanceof ConnectionRefused) throw lost(words, error);
-    throw error;
-  }
-}
-
-/** All of them, or the first refusal; what has come nevertheless is given up then. */
-async function allOpened(coming: readonly [Promise<Duplex>, ...Promise<Duplex>[]]) {
-  try {
-    const [first, ...others] = coming;
-    return [await first, ...(await Promise.all(others))] as const;
-  } catch (error) {
-    for (const one of coming) {
-      one.then(
-        (stream) => stream.destroy(),
-        () => {},
-      );
-    }
     throw error;
   }
 }

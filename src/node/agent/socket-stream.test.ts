@@ -4,7 +4,7 @@ import type {
   SocketConnection,
   SocketHandler,
 } from "../../machine/virtual-machine-interface.ts";
-import { streamOpener } from "./socket-stream.ts";
+import { openOne, streamOpener } from "./socket-stream.ts";
 
 test("a slow reader leaves no packet untaken", async () => {
   let handler: SocketHandler | undefined;
@@ -16,7 +16,7 @@ test("a slow reader leaves no packet untaken", async () => {
       return connection;
     },
   } as Partial<GuestSockets> as GuestSockets; // nothing else is used
-  const stream = await streamOpener(sockets)(1);
+  const stream = await openOne(streamOpener(sockets), 1);
   const packets = Array.from({ length: 8 }, (_, index) => new Uint8Array(30_000).fill(index));
   let taken = 0;
   for (const packet of packets) {

@@ -4,8 +4,14 @@ import type { GuestSockets, SocketConnection } from "../../machine/virtual-machi
 /** A connection came to nothing: nobody in the guest listens on the port, or the guest is gone. */
 export class ConnectionRefused extends Error {}
 
-/** Opens a stream to a port of the guest. */
-export type StreamOpener = (port: number) => Promise<Duplex>;
+/** Opens `count` streams to a port of the guest, which gets them in the result's order. */
+export type StreamOpener = (port: number, count: number) => Promise<readonly Duplex[]>;
+
+/** Opens one. */
+export async function openOne(open: StreamOpener, port: number): Promise<Duplex> {
+  const [stream] = await open(port, 1);
+  return stream!; // it was asked for
+}
 
 /** Opens streams over a machine's socket device. When the machine has ended, so have they. */
 export function streamOpener(sockets: GuestSockets, ended?: Promise<unknown>): StreamOpener {
@@ -15,7 +21,7 @@ export function streamOpener(sockets: GuestSockets, ended?: Promise<unknown>): S
     isOver = true;
     for (const stream of streams) stream.handler.closed(true);
   });
-  return (port) =>
+  const one = (port: number): Promise<SocketStream> =>
     new Promise((resolve, reject) => {
       // Nothing would ever answer.
       if (isOver) return reject(new ConnectionRefused("the machine has ended"));
@@ -24,6 +30,23 @@ export function streamOpener(sockets: GuestSockets, ended?: Promise<unknown>): S
       stream.once("close", () => streams.delete(stream));
       stream.connection = sockets.connect(port, stream.handler);
     });
+  // The device asks the guest in the order of the calls, and the guest hears of all by one interrupt.
+  return (port, count) => allOpened(Array.from({ length: count }, () => one(port)));
+}
+
+/** All of them, or the first refusal; what has come nevertheless is given up then. */
+async function allOpened(coming: readonly Promise<SocketStream>[]): Promise<readonly SocketStream[]> {
+  try {
+    return await Promise.all(coming);
+  } catch (error) {
+    for (const one of coming) {
+      one.then(
+        (stream) => stream.destroy(),
+        () => {},
+      );
+    }
+    throw error;
+  }
 }
 
 /** A Node stream over a connection with the guest. A slow reader makes the guest wait. */

@@ -36,10 +36,13 @@ export class RemoteMachine {
   exec(words: string | readonly string[], options: CommandOptions = {}): Command {
     let ready: Promise<void> | undefined;
     return new Command(
-      async (port) => {
+      async (port, count) => {
         ready ??= this.ready();
         await ready;
-        return await this.connect(port);
+        // Requests in several connections have no order.
+        const streams: Duplex[] = [];
+        while (streams.length < count) streams.push(await this.connect(port));
+        return streams;
       },
       words,
       options,

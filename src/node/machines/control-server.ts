@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { UserError } from "../../base/errors.ts";
 import type { GuestIntrospection, VirtualMachine } from "../../machine/virtual-machine-interface.ts";
 import { READY_PORT } from "../agent/protocol.ts";
-import { type StreamOpener, streamOpener } from "../agent/socket-stream.ts";
+import { openOne, type StreamOpener, streamOpener } from "../agent/socket-stream.ts";
 import type { ConsoleHub } from "./console-hub.ts";
 import { type ControlAnswer, parseRequest } from "./control-protocol.ts";
 import { describeGuest } from "./guest-description.ts";
@@ -85,7 +85,7 @@ export class ControlServer {
         return;
       case "connect": {
         try {
-          const stream = await this.#open(request.port);
+          const stream = await openOne(this.#open, request.port);
           answer({});
           stream.on("close", () => client.destroySoon());
           client.on("close", () => stream.destroy());
