@@ -51,6 +51,7 @@ export function machineStatistics(
       regionModules: translator.modules,
       regionFailures: translator.failures,
       regionCodeBytes: translator.codeBytes,
+      regionsCompiled: translator.place,
       regionEntries: inRegions?.entries ?? 0,
       regionInstructions: inRegions?.instructions ?? 0,
     }),

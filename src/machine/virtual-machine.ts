@@ -337,4 +337,4 @@ function backgroundCompiler(
 const INLINE_THRESHOLD = 20_000;
 
 /** The same where another thread translates. */
-const BACKGROUND_THRESHOLD: number = 3_000;
+const BACKGROUND_THRESHOLD: number = 10_000;

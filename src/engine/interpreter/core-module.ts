@@ -92,7 +92,7 @@ export function translatorImports(module: ModuleWriter, memoryPages: number): Ha
 }
 
 /** Runtime functions must be imported before any function is added. */
-export function importRuntimeFunctions(imports: HandlerImports, handlers: readonly Handler[]): void {
+export function importRuntimeFunctions(imports: HandlerImports, handlers: Iterable<Handler>): void {
   for (const { block } of new Set(handlers)) {
     for (const name of runtimeFunctionsOf(block)) imports.runtime(name);
   }

@@ -121,5 +121,6 @@ describe("BackgroundCompiler", () => {
     compiler.compile(job(), (made) => answers.push(made));
     expect(answers.map((made) => made?.module instanceof WebAssembly.Module)).toEqual([true, true]);
     expect([thread.sent.length, compiler.isBusy]).toEqual([1, false]);
+    expect(compiler.place).toBe("inline, as the background thread was lost");
   });
 });

@@ -32,6 +32,10 @@ export class BackgroundCompiler implements RegionCompiler {
     this.#thread = thread;
   }
 
+  get place(): string {
+    return this.#isLost ? "inline, as the background thread was lost" : "background";
+  }
+
   get isBusy(): boolean {
     return this.#jobs >= JOBS;
   }

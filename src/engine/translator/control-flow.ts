@@ -124,6 +124,8 @@ function immediateDominators(
 ): ReadonlyMap<number, number> {
   const [entry = 0] = order;
   const dominator = new Map<number, number>([[entry, entry]]);
+  const predecessors = new Map<number, number[]>(order.map((block) => [block, []]));
+  for (const { from, to } of edges) predecessors.get(to)?.push(from);
   const meet = (a: number, b: number): number => {
     let [x, y] = [a, b];
     while (x !== y) {
@@ -136,8 +138,8 @@ function immediateDominators(
     changed = false;
     for (const block of order.slice(1)) {
       let best: number | undefined;
-      for (const { from, to } of edges) {
-        if (to !== block || !dominator.has(from)) continue;
+      for (const from of predecessors.get(block) ?? []) {
+        if (!dominator.has(from)) continue;
         best = best === undefined ? from : meet(best, from);
       }
       if (best !== undefined && dominator.get(block) !== best) {

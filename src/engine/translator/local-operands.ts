@@ -98,7 +98,9 @@ export class LocalOperands implements OperandAccess {
 
   #homesOf(registers: RegisterSet): readonly Home[] {
     if (registers === 0n) return NO_HOMES;
-    return bitsOf(registers).flatMap((bit) => this.#homesAt(bit));
+    const homes: Home[] = [];
+    for (const bit of bitsOf(registers)) homes.push(...this.#homesAt(bit));
+    return homes;
   }
 
   /** From now on operands are those of this instruction, which finds the flags in `form`. */

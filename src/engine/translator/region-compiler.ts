@@ -9,6 +9,8 @@ export interface CompiledRegions {
 
 /** Writes and compiles modules of regions, on this thread or on another. */
 export interface RegionCompiler {
+  /** Where it does so, for statistics. */
+  readonly place: string;
   /** It has enough to do. */
   readonly isBusy: boolean;
   /**
@@ -29,6 +31,7 @@ export function compileRegions(job: RegionJob): CompiledRegions | undefined {
 
 /** Compiles at once, on this thread. */
 export const INLINE_COMPILER: RegionCompiler = {
+  place: "inline",
   isBusy: false,
   compile(job, done) {
     done(compileRegions(job));

@@ -1,6 +1,7 @@
 import { ModuleWriter } from "../../wasm/module-writer.ts";
 import { importRuntimeFunctions, REGION_SIGNATURE, translatorImports } from "../interpreter/core-module.ts";
 import type { HandlerImports } from "../interpreter/handler-frame.ts";
+import type { Handler } from "../interpreter/handler-set.ts";
 import type { EntryWords } from "./entry-tables.ts";
 import type { Region } from "./region.ts";
 import { RegionEmitter, usesFloatingPointControl } from "./region-emitter.ts";
@@ -35,16 +36,19 @@ export const ENTRIES = "entries";
 export function writeRegionModule(job: RegionJob): { bytes: Uint8Array; entries: EntriesOfRegions } {
   const module = new ModuleWriter();
   const imports = translatorImports(module, job.memoryPages);
-  importRuntimeFunctions(
-    imports,
-    job.regions.flatMap(({ region }) =>
-      [...region.blocks.values()].flatMap(({ instructions }) =>
-        instructions.map(({ known }) => known.handler),
-      ),
-    ),
-  );
+  importRuntimeFunctions(imports, handlersOf(job));
   const entries = job.regions.map((order, position) => writeRegion(module, imports, job, order, position));
   return { bytes: module.finish(), entries };
+}
+
+function handlersOf({ regions }: RegionJob): ReadonlySet<Handler> {
+  const handlers = new Set<Handler>();
+  for (const { region } of regions) {
+    for (const { instructions } of region.blocks.values()) {
+      for (const { known } of instructions) handlers.add(known.handler);
+    }
+  }
+  return handlers;
 }
 
 /** Adds the region's function to the module, and where that leaves cases to another one that function. */

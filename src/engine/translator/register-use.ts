@@ -61,11 +61,14 @@ export function registerUse(decoded: Decoded, handler: Handler): RegisterUse {
 /** The bits that are set, lowest first. */
 export function bitsOf(set: RegisterSet): number[] {
   const bits: number[] = [];
-  let base = 0;
-  for (let rest = set; rest !== 0n; rest >>= 32n, base += 32) {
-    for (let word = Number(BigInt.asIntN(32, rest)); word !== 0; word &= word - 1) {
-      bits.push(base + 31 - Math.clz32(word & -word));
-    }
+  const add = (base: number, bitsOfWord: number): void => {
+    for (let word = bitsOfWord; word !== 0; word &= word - 1) bits.push(base + 31 - Math.clz32(word & -word));
+  };
+  add(0, Number(BigInt.asIntN(32, set)));
+  // Most sets are of general registers only.
+  if (set >> 32n !== 0n) {
+    add(32, Number(BigInt.asIntN(32, set >> 32n)));
+    add(64, Number(BigInt.asIntN(32, set >> 64n)));
   }
   return bits;
 }

@@ -80,6 +80,7 @@ function setUp(source: string, recordPages = PAGES, compiler: RegionCompiler = I
 /** Compiles at once and answers when asked to. */
 class HeldCompiler implements RegionCompiler {
   readonly answers: (() => void)[] = [];
+  readonly place = "held";
   isBusy = false;
 
   compile(job: RegionJob, done: (made: CompiledRegions | undefined) => void): void {
