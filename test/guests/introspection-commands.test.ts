@@ -64,6 +64,24 @@ describe.runIf(FULL)("a running guest", () => {
   );
 
   test(
+    "has a slow clock while its owner wants it",
+    () => {
+      const uptime = () => Number(inGuest("cut -d' ' -f1 /proc/uptime"));
+      expect(elvisor("time", "one")).toBe("1x\n");
+      expect(elvisor("time", "one", "0.1x")).toBe("0.1x\n");
+      const [before, began] = [uptime(), Date.now()];
+      inGuest("sleep 0.5");
+      const passed = uptime() - before;
+      const seconds = (Date.now() - began) / 1000;
+      expect(passed).toBeGreaterThanOrEqual(0.49);
+      expect(passed).toBeLessThanOrEqual(seconds * 0.1 + 0.02);
+      expect(elvisor("time", "one", "1x")).toBe("1x\n");
+      expect(elvisor("time", "one")).toBe("1x\n");
+    },
+    LIMIT,
+  );
+
+  test(
     "is scanned by an address-space identifier as by the process",
     () => {
       const pid = inGuest("(while :; do :; done) >/dev/null 2>&1 & echo $!").trim();
