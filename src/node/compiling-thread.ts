@@ -11,21 +11,14 @@ function workerAddress(): URL {
   return new URL(`${built}compiling-worker.js`, import.meta.url);
 }
 
-/** A worker thread, started when there is something to compile. It keeps no process alive. */
+/** A worker thread. It starts at once, so that it is there when something is hot, and keeps no process alive. */
 function startThread(): CompilingThread {
-  let worker: Worker | undefined;
-  const mail = new CompilingMail((request) => {
-    worker ??= start();
-    worker.postMessage(request);
-  });
-  const start = (): Worker => {
-    const started = new Worker(workerAddress(), { name: "compiler" });
-    started.on("message", (reply: CompilingReply) => mail.receive(reply));
-    started.on("error", () => mail.lose());
-    started.on("exit", () => mail.lose());
-    started.unref();
-    return started;
-  };
+  const worker = new Worker(workerAddress(), { name: "compiler" });
+  const mail = new CompilingMail((request) => worker.postMessage(request));
+  worker.on("message", (reply: CompilingReply) => mail.receive(reply));
+  worker.on("error", () => mail.lose());
+  worker.on("exit", () => mail.lose());
+  worker.unref();
   return mail;
 }
 
