@@ -303,7 +303,7 @@ function makeMachine(
         check: options.mmuCheck ?? false,
       },
       tracksRegisters: options.registerTracking ?? true,
-      translationThreshold: translationThreshold(options, regionCompiler),
+      translationThreshold: options.engine === "interpreter" ? undefined : TRANSLATION_THRESHOLD,
       regionCompiler,
     });
   } catch (error) {
@@ -313,11 +313,6 @@ function makeMachine(
       { cause: error },
     );
   }
-}
-
-function translationThreshold({ engine }: VirtualMachineOptions, compiler: RegionCompiler | undefined) {
-  if (engine === "interpreter") return undefined;
-  return compiler === undefined ? INLINE_THRESHOLD : BACKGROUND_THRESHOLD;
 }
 
 /** Undefined where hot code is translated on the machine's own thread. */
@@ -333,8 +328,7 @@ function backgroundCompiler(
 /**
  * Jumps to a piece of code before it is translated. With twice as many the work of `npm run bench -- programs` took
  * 11 % longer for python3 and 27 % for perl, and 9 % less for gcc (single runs, wall time, while regions had one entry).
+ * With half as many, compiled on another thread, python3 took 40 % longer and gcc 20 %: most of what that adds is the
+ * host's compiler's work (single runs, wall time, a host with two processors).
  */
-const INLINE_THRESHOLD = 20_000;
-
-/** The same where another thread translates. */
-const BACKGROUND_THRESHOLD: number = 10_000;
+const TRANSLATION_THRESHOLD = 20_000;

@@ -28,9 +28,6 @@ const LEAST_TELLING_THRESHOLD = 64;
 /** A function that is called this much less than the region's entry is jumped to is not worth a copy. */
 const CALL_SHARE = 16;
 
-/** What is jumped to this much less is left to the interpreter until it is hot itself. */
-const RARE_SHARE = 64;
-
 /** After so many modules that the host did not compile nothing more is tried. */
 const FAILURES = 8;
 
@@ -280,7 +277,6 @@ export class Translator {
     const recordOf = (page: CodePage, index: number): number => page.records + index * RECORD_SIZE;
     const handlerAt = (record: number): number => view.getUint16(record, true);
     const isTelling = threshold >= LEAST_TELLING_THRESHOLD;
-    const oftenEnough = Math.max(1, threshold / RARE_SHARE);
     const jumps = (record: number): number =>
       handlerAt(record) === HANDLER_REGION || this.#requested.has(record)
         ? threshold
@@ -291,7 +287,7 @@ export class Translator {
         page: (delta) => this.#page(request, delta),
         word: (page, index) => view.getUint32(page.frame * PAGE_BYTES + index * 4, true),
         isKnown: (page, index) => handlerAt(recordOf(page, index)) !== HANDLER_UNDECODED,
-        isJumpedTo: (page, index) => !isTelling || jumps(recordOf(page, index)) >= oftenEnough,
+        isJumpedTo: (page, index) => !isTelling || jumps(recordOf(page, index)) > 0,
         isCalledOften: (page, index) => !isTelling || jumps(recordOf(page, index)) >= threshold / CALL_SHARE,
         oftenJumpedTo: (page) => {
           const enough = Math.max(1, threshold / CALL_SHARE);

@@ -13,13 +13,7 @@ interface WayOut extends Pick<RegisterState, "unsaved" | "flags"> {
   isUsed: boolean;
 }
 
-/** So many ways before one are looked at for the end that both have in common. */
-const NEIGHBOURS = 12;
-
-/**
- * The ways out of a region: one for every state in which it may be left, which saves what that has not saved. Most
- * states have one register more than the state before: such a way saves that one and goes on with the other's.
- */
+/** The ways out of a region: one for every state in which it may be left, which saves what that has not saved. */
 export class WaysOut {
   readonly #body: FunctionBody;
   readonly #ways: WayOut[] = [];
@@ -61,31 +55,14 @@ export class WaysOut {
   /** Ends the blocks, after each what saves its registers and goes to `done`. */
   close(operands: LocalOperands, done: Label): void {
     const body = this.#body;
-    for (let index = this.#ways.length - 1; index >= 0; index--) {
-      const way = this.#ways[index]!;
-      const { unsaved, flags, isUsed } = way;
+    for (const { unsaved, flags, isUsed } of this.#ways.reverse()) {
       body.end();
       if (!isUsed) {
         body.unreachable();
         continue;
       }
-      const rest = this.#commonEnd(index);
-      if (rest !== undefined) rest.isUsed = true;
-      operands.save(unsaved & ~(rest?.unsaved ?? 0n), flags);
-      body.branch(rest?.label ?? done);
+      operands.save(unsaved, flags);
+      body.branch(done);
     }
-  }
-
-  /** The way of those shortly before that saves most of what this one saves, and nothing else. */
-  #commonEnd(index: number): WayOut | undefined {
-    const { unsaved, flags } = this.#ways[index]!;
-    let best: WayOut | undefined;
-    for (let other = index - 1; other >= 0 && other >= index - NEIGHBOURS; other--) {
-      const way = this.#ways[other]!;
-      if (way.unsaved === 0n || (way.unsaved & ~unsaved) !== 0n) continue;
-      if (hasFlags(way.unsaved) && way.flags !== flags) continue;
-      if (best === undefined || (best.unsaved & ~way.unsaved) === 0n) best = way;
-    }
-    return best;
   }
 }
