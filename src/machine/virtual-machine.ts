@@ -328,7 +328,7 @@ function backgroundCompiler(
 /**
  * Jumps to a piece of code before it is translated. With twice as many the work of `npm run bench -- programs` took
  * 11 % longer for python3 and 27 % for perl, and 9 % less for gcc (single runs, wall time, while regions had one entry).
- * With half as many, compiled on another thread, python3 took 40 % longer and gcc 20 %: most of what that adds is the
- * host's compiler's work (single runs, wall time, a host with two processors).
+ * With half as many, compiled on another thread, python3's work took 3.3 s before and 5.3 then, gcc's 14.3 and 16.8 (single runs,
+ * wall time, a host with two processors): code that is only warm costs the host's compiler more than it saves.
  */
 const TRANSLATION_THRESHOLD = 20_000;

@@ -11,7 +11,8 @@ function engineVersion(): number {
  * machine is made. Hosts that know neither run the same, only slower.
  *
  * Switches off one pass of V8's optimizing compiler where it is wrong: in 11.3 (Node.js 20), code whose many ways out share
- * their ends lost values on the way (perl in a guest died of it each time, with the pass off or in 12.4 and 13.6 never).
+ * their ends lost values on the way (perl in a guest died of it, but in none of 3 runs with the pass off, and in none of 2
+ * each with 12.4 and 13.6).
  */
 export function enableEngineFeatures(): void {
   const version = engineVersion();

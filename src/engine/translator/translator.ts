@@ -218,10 +218,13 @@ export class Translator {
   #finish(translations: readonly Translation[], { module, codeBytes, entries }: CompiledRegions): void {
     const places: Record<string, number> = {};
     translations.forEach((translation, position) => {
-      if (translation.isGone) return;
-      const table = this.#entryTable(entries[position]);
+      const words = entries[position];
+      if (translation.isGone || words === undefined) return;
+      const table = this.#entryTable(words);
       translation.table = table;
-      if (table !== undefined) places[regionName(position)] = table.address - table.low;
+      // Without the table that it looks its entries up in the region must not be entered.
+      if (table === undefined) this.#remove(translation);
+      else places[regionName(position)] = table.address - table.low;
     });
     const instance = this.#instantiate(module, entries, places);
     if (instance === undefined) {
@@ -241,8 +244,7 @@ export class Translator {
     for (const translation of translations) if (!translation.isGone) this.#remove(translation);
   }
 
-  #entryTable(words: EntryWords | undefined): EntryTable | undefined {
-    if (words === undefined) return undefined;
+  #entryTable(words: EntryWords): EntryTable | undefined {
     const table = this.#tables.make(words);
     if (table !== undefined) return table;
     this.#forgetAll();
