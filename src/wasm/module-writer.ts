@@ -8,15 +8,18 @@ export interface Signature {
   readonly results: readonly ValueType[];
 }
 
+/** Kinds of exports. */
+const EXPORT = { FUNCTION: 0x00, GLOBAL: 0x03 } as const;
+
 /** Builds one WebAssembly module (core specification 2.0, section 5). Imported functions come before functions. */
 export class ModuleWriter {
   readonly #types: string[] = [];
   readonly #signatures: Signature[] = [];
   readonly #imports: { module: string; name: string; write: (out: ByteWriter) => void }[] = [];
   readonly #functions: { type: number; body: FunctionBody }[] = [];
-  readonly #exports: { name: string; index: number }[] = [];
+  readonly #exports: { name: string; kind: number; index: number }[] = [];
   #importedFunctions = 0;
-  #importedGlobals = 0;
+  #globals = 0;
 
   /** The index of this function type, added when new. */
   type(signature: Signature): number {
@@ -50,17 +53,17 @@ export class ModuleWriter {
     return this.#importedFunctions++;
   }
 
-  /** An i32 that never changes. Returns the global's index. */
-  importConstant(module: string, name: string): number {
-    this.#imports.push({ module, name, write: (out) => out.byte(0x03).byte(VALUE_TYPE_CODE.i32).byte(0x00) });
-    return this.#importedGlobals++;
+  /** An i32 of each instance, 0 until somebody sets what is exported under this name. Returns the global's index. */
+  variable(exportName: string): number {
+    this.#exports.push({ name: exportName, kind: EXPORT.GLOBAL, index: this.#globals });
+    return this.#globals++;
   }
 
   /** Adds a function; its body may still be written until {@link finish}. */
   function(signature: Signature, exportName?: string): { index: number; body: FunctionBody } {
     const body = new FunctionBody(signature.parameters);
     const index = this.#importedFunctions + this.#functions.push({ type: this.type(signature), body }) - 1;
-    if (exportName !== undefined) this.#exports.push({ name: exportName, index });
+    if (exportName !== undefined) this.#exports.push({ name: exportName, kind: EXPORT.FUNCTION, index });
     return { index, body };
   }
 
@@ -84,9 +87,10 @@ export class ModuleWriter {
       s.unsigned(this.#functions.length);
       for (const { type } of this.#functions) s.unsigned(type);
     });
+    if (this.#globals > 0) this.#variables(out);
     section(out, 7, (s) => {
       s.unsigned(this.#exports.length);
-      for (const { name, index } of this.#exports) s.name(name).byte(0x00).unsigned(index);
+      for (const { name, kind, index } of this.#exports) s.name(name).byte(kind).unsigned(index);
     });
     this.#branchHints(out);
     section(out, 10, (s) => {
@@ -97,6 +101,16 @@ export class ModuleWriter {
       }
     });
     return out.view().slice();
+  }
+
+  #variables(out: ByteWriter): void {
+    section(out, 6, (s) => {
+      s.unsigned(this.#globals);
+      // Each: mutable, at first i32.const 0.
+      for (let index = 0; index < this.#globals; index++) {
+        s.byte(VALUE_TYPE_CODE.i32).byte(0x01).byte(0x41).byte(0x00).byte(0x0b);
+      }
+    });
   }
 
   /** The custom section of the "Branch Hinting" proposal; engines that do not know it skip it. */

@@ -86,7 +86,8 @@ describe("every table row", () => {
         tracksRegisters: true,
         element: undefined,
         unusual: undefined,
-        entryTable: () => module.importConstant("entries", "none"),
+        entryTable: () => module.variable("entries"),
+        pageRecords: () => module.variable("records"),
       }).emit();
       return { name: row.instruction.name, bytes: body.finish().length };
     });

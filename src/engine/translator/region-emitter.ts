@@ -44,13 +44,15 @@ export interface RegionOptions {
    * at every instruction; undefined: they look.
    */
   readonly unusual: number | undefined;
-  /** The constant that becomes the address of a region's table of entries, minus its first word; asked for once. */
+  /** The global with the address of the region's table of entries, minus its first word. */
   entryTable(): number;
+  /** The global with the address of the records of a page, by its distance from the beginning's. */
+  pageRecords(delta: number): number;
 }
 
-/** How the region finds an entry: the constant of {@link RegionOptions.entryTable}, and which words have a byte. */
+/** How the region finds an entry: the global of {@link RegionOptions.entryTable}, and which words have a byte. */
 interface EntrySearch {
-  readonly constant: number;
+  readonly global: number;
   readonly low: number;
   readonly count: number;
 }
@@ -72,6 +74,7 @@ export class RegionEmitter {
   readonly #registers: RegisterFlow;
   readonly #tracked: boolean;
   readonly #unusual: number | undefined;
+  readonly #pageRecords: (delta: number) => number;
   readonly #bank: number;
   readonly #leave: number;
   readonly #place: number;
@@ -94,9 +97,10 @@ export class RegionEmitter {
     body: FunctionBody,
     imports: HandlerImports,
     region: Region,
-    { tracksRegisters, element, unusual, entryTable }: RegionOptions,
+    { tracksRegisters, element, unusual, entryTable, pageRecords }: RegionOptions,
   ) {
     this.#unusual = unusual;
+    this.#pageRecords = pageRecords;
     this.#tracked = tracksRegisters;
     // To the host's compiler a local that is set once is a constant, and its addresses are constants, too.
     if (element !== undefined) body.i32(element).set(PE);
@@ -110,7 +114,7 @@ export class RegionEmitter {
     });
     const span = spanOf(words);
     this.entryWords = span && words;
-    this.#search = span && { ...span, constant: entryTable() };
+    this.#search = span && { ...span, global: entryTable() };
     this.#flow = flow;
     this.#bank = body.local("i32");
     this.#leave = body.local("i32");
@@ -139,7 +143,7 @@ export class RegionEmitter {
     this.#waysOut = waysOut;
     if (this.#search !== undefined) {
       body.get(PC).op("i32.wrap_i64").i32(0xffc).op("i32.and").i32(2).op("i32.shr_u");
-      body.global(this.#search.constant).op("i32.add").memory("i32.load8_u").set(this.#number);
+      body.global(this.#search.global).op("i32.add").memory("i32.load8_u").set(this.#number);
     }
     body.get(PC).i64(-4096n).op("i64.and").set(PAGE);
     const [root = DISPATCH] = this.#flow.order;
@@ -252,7 +256,7 @@ export class RegionEmitter {
         .i64(BigInt(search.low * 4))
         .op("i64.sub");
       body.i64(2n).op("i64.rotr").tee(this.#target).i64(BigInt(search.count)).op("i64.lt_u").if();
-      body.get(this.#target).op("i32.wrap_i64").i32(search.low).op("i32.add").global(search.constant);
+      body.get(this.#target).op("i32.wrap_i64").i32(search.low).op("i32.add").global(search.global);
       body.op("i32.add").memory("i32.load8_u").tee(this.#number).if();
       this.#saveAll();
       this.#branchToDispatch();
@@ -429,7 +433,8 @@ export class RegionEmitter {
       .tee(entry);
     body.memory("i64.load", SOFT_TLB.EXECUTE_TAG);
     address().op("i64.eq");
-    body.get(entry).memory("i32.load", SOFT_TLB.RECORDS).i32(page.records).op("i32.eq").op("i32.and");
+    body.get(entry).memory("i32.load", SOFT_TLB.RECORDS).global(this.#pageRecords(page.delta));
+    body.op("i32.eq").op("i32.and");
     body.op("i32.eqz").if(undefined, "unlikely");
     this.#exitTo(start);
     body.end();

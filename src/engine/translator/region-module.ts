@@ -29,8 +29,16 @@ export function regionName(position: number): string {
   return `r${position}`;
 }
 
-/** Where modules import the places of their tables of entries from, each by its region's name. */
-export const ENTRIES = "entries";
+/**
+ * What a region needs to know of the machine that it runs in, as globals that its module exports: they are set before
+ * the region is entered. So one module serves wherever the same code lies.
+ */
+export const REGION_VARIABLES = {
+  /** The address of the region's table of entries, minus its first word. */
+  entryTable: (position: number): string => `r${position} entries`,
+  /** The address of the records of the page that lies `delta` bytes from the beginning's. */
+  pageRecords: (position: number, delta: number): string => `r${position} page ${delta}`,
+} as const;
 
 /** One WebAssembly module with a function for each region. */
 export function writeRegionModule(job: RegionJob): { bytes: Uint8Array; entries: EntriesOfRegions } {
@@ -61,14 +69,17 @@ function writeRegion(
 ): EntryWords | undefined {
   const usual = module.function(REGION_SIGNATURE, regionName(position));
   const unusual = usesFloatingPointControl(region) ? module.function(REGION_SIGNATURE) : undefined;
-  let constant: number | undefined;
+  const variables = new Map<string, number>();
+  const variable = (name: string): number => {
+    const index = variables.get(name) ?? module.variable(name);
+    variables.set(name, index);
+    return index;
+  };
   const common = {
     tracksRegisters,
     element,
-    entryTable() {
-      constant ??= module.importConstant(ENTRIES, regionName(position));
-      return constant;
-    },
+    entryTable: () => variable(REGION_VARIABLES.entryTable(position)),
+    pageRecords: (delta: number) => variable(REGION_VARIABLES.pageRecords(position, delta)),
   };
   const emitter = new RegionEmitter(usual.body, imports, region, { ...common, unusual: unusual?.index });
   emitter.emit();

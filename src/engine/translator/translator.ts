@@ -11,10 +11,11 @@ import {
 import type { RecordCache } from "../interpreter/record-cache.ts";
 import { type EntryTable, EntryTables, type EntryWords } from "./entry-tables.ts";
 import { InstructionWords, type WordSource } from "./instruction-words.ts";
-import { type CodePage, findRegion, isOwn, type Region } from "./region.ts";
+import { type CodePage, findRegion, type Region } from "./region.ts";
 import type { CompiledRegions, RegionCompiler } from "./region-compiler.ts";
 import { REGION_MEMORY, REGION_SLOTS } from "./region-memory.ts";
-import { ENTRIES, regionName } from "./region-module.ts";
+import { REGION_VARIABLES, regionName } from "./region-module.ts";
+import { type Door, entriesOf, pagesOf, type Request, rangesOf, type Translation } from "./translation.ts";
 
 const PAGE_WORDS = 1024;
 const PAGE_BYTES = 4096;
@@ -43,45 +44,6 @@ export interface TranslatorHost extends WordSource {
   readonly records: RecordCache;
   readonly compiler: RegionCompiler;
   trace(frame: number, first: number, length: number): void;
-}
-
-/** An entry to translate: its frame and place, the page's virtual address, and the soft-TLB bank it was reached by. */
-interface Request {
-  readonly record: number;
-  readonly pe: number;
-  readonly frame: number;
-  readonly entry: number;
-  readonly low: number;
-  readonly high: number;
-  readonly bank: number;
-}
-
-/** The words of one frame that a region was made from. */
-interface Range {
-  readonly frame: number;
-  readonly first: number;
-  readonly last: number;
-}
-
-/** A place in the requested entry's page where a region is entered, and its slot. */
-interface Door {
-  readonly slot: number;
-  readonly entry: number;
-}
-
-/** A region that is being made or in place. */
-interface Translation {
-  readonly request: Request;
-  readonly region: Region;
-  /** The words that it is made from. */
-  readonly ranges: readonly Range[];
-  /** Where it is, or is going to be, entered: places of the requested entry's page. */
-  entries: readonly number[];
-  /** Empty until it is in place. */
-  doors: readonly Door[];
-  table: EntryTable | undefined;
-  /** The code changed. */
-  isGone: boolean;
 }
 
 /** Turns code that is jumped to often into WebAssembly functions, and forgets them when the code changes. */
@@ -177,10 +139,11 @@ export class Translator {
 
   #translate(requests: readonly Request[]): void {
     const { compiler, tracksRegisters, isUniprocessor, memory } = this.#host;
-    const translations = requests.flatMap((request) => {
-      const translation = this.#begin(request);
-      return translation === undefined ? [] : [translation];
+    const begun = requests.flatMap((request) => {
+      const region = this.#find(request);
+      return region === undefined ? [] : [{ region, translation: this.#begin(request, region) }];
     });
+    const translations = begun.map(({ translation }) => translation);
     const finish = (made: CompiledRegions | undefined): void => {
       if (made !== undefined) this.#finish(translations, made);
       else this.#fail(translations);
@@ -190,43 +153,32 @@ export class Translator {
       for (const { record } of requests) this.#requested.delete(record);
       return;
     }
-    const regions = translations.map(({ region, request: { pe } }) => ({
+    const regions = begun.map(({ region, translation: { request } }) => ({
       region,
-      element: isUniprocessor ? pe : undefined,
+      element: isUniprocessor ? request.pe : undefined,
     }));
     compiler.compile({ memoryPages: memory.buffer.byteLength / 65536, tracksRegisters, regions }, finish);
   }
 
-  /** Finds the region, and watches its code from now on. */
-  #begin(request: Request): Translation | undefined {
-    const region = this.#find(request);
-    if (region === undefined) return undefined;
-    const ranges = rangesOf(region);
-    const translation: Translation = {
-      ...{ request, region, ranges, entries: entriesOf(region), doors: [] },
-      ...{ table: undefined, isGone: false },
-    };
-    for (const { frame, first, last } of ranges) {
+  #begin(request: Request, region: Region): Translation {
+    const [pages, ranges, entries] = [pagesOf(region), rangesOf(region), entriesOf(region)];
+    const translation = { request, pages, ranges, entries, doors: [], table: undefined, isGone: false };
+    this.#watch(translation);
+    return translation;
+  }
+
+  /** From now on a write to the code ends the translation. */
+  #watch(translation: Translation): void {
+    for (const { frame, first, last } of translation.ranges) {
       this.#host.trace(frame, first * 4, (last - first + 1) * 4);
       const known = this.#translations.get(frame);
       if (known === undefined) this.#translations.set(frame, new Set([translation]));
       else known.add(translation);
     }
-    return translation;
   }
 
   #finish(translations: readonly Translation[], { module, codeBytes, entries }: CompiledRegions): void {
-    const places: Record<string, number> = {};
-    translations.forEach((translation, position) => {
-      const words = entries[position];
-      if (translation.isGone || words === undefined) return;
-      const table = this.#entryTable(words);
-      translation.table = table;
-      // Without the table that it looks its entries up in the region must not be entered.
-      if (table === undefined) this.#remove(translation);
-      else places[regionName(position)] = table.address - table.low;
-    });
-    const instance = this.#instantiate(module, entries, places);
+    const instance = this.#instantiate(module);
     if (instance === undefined) {
       this.#fail(translations);
       return;
@@ -234,9 +186,33 @@ export class Translator {
     this.modules++;
     this.codeBytes += codeBytes;
     translations.forEach((translation, position) => {
-      if (translation.isGone) return;
-      if (!this.#install(translation, instance.exports[regionName(position)])) this.#remove(translation);
+      this.#place(translation, instance, position, entries[position]);
     });
+  }
+
+  /** Puts the instance's region at the position in place; it ends where that cannot be. */
+  #place(
+    translation: Translation,
+    { exports }: WebAssembly.Instance,
+    position: number,
+    words: EntryWords | undefined,
+  ): void {
+    if (translation.isGone) return;
+    const set = (name: string, value: number): void => {
+      const variable = exports[name];
+      if (variable instanceof WebAssembly.Global) variable.value = value;
+    };
+    if (words !== undefined) {
+      const table = this.#entryTable(words);
+      translation.table = table;
+      if (table !== undefined) set(REGION_VARIABLES.entryTable(position), table.address - table.low);
+    }
+    for (const { delta, records } of translation.pages) {
+      set(REGION_VARIABLES.pageRecords(position, delta), records);
+    }
+    // Without the table that it looks its entries up in the region must not be entered.
+    const isReady = words === undefined || translation.table !== undefined;
+    if (!isReady || !this.#install(translation, exports[regionName(position)])) this.#remove(translation);
   }
 
   #fail(translations: readonly Translation[]): void {
@@ -252,17 +228,9 @@ export class Translator {
   }
 
   /** Undefined where the host cannot: out of memory for code, beyond a limit of its own. Then nothing is translated. */
-  #instantiate(
-    module: WebAssembly.Module,
-    entries: readonly (EntryWords | undefined)[],
-    places: Readonly<Record<string, number>>,
-  ): WebAssembly.Instance | undefined {
-    // Regions that are gone are not entered: what their tables would be does not matter.
-    const all = Object.fromEntries(
-      entries.map((_, position) => [regionName(position), places[regionName(position)] ?? 0]),
-    );
+  #instantiate(module: WebAssembly.Module): WebAssembly.Instance | undefined {
     try {
-      return new WebAssembly.Instance(module, { ...this.#host.imports, [ENTRIES]: all });
+      return new WebAssembly.Instance(module, this.#host.imports);
     } catch {
       return undefined;
     }
@@ -415,29 +383,4 @@ export class Translator {
   #counter(record: number): number {
     return this.layout.counters + ((record >>> 3) & 0x1fffe);
   }
-}
-
-/** Places of the first page where the region may be entered, its beginning first. */
-function entriesOf({ entries, blocks }: Region): number[] {
-  return entries.flatMap((name) => {
-    const block = blocks.get(name);
-    return block === undefined || block.page.delta !== 0 || !isOwn(block) ? [] : [block.start / 4];
-  });
-}
-
-/** One range for each page, from its first word to its last. */
-function rangesOf(region: Region): Range[] {
-  const ranges = new Map<number, Range>();
-  for (const { page, instructions } of region.blocks.values()) {
-    for (const { offset } of instructions) {
-      const index = (offset - page.delta) / 4;
-      const { first = index, last = index } = ranges.get(page.frame) ?? {};
-      ranges.set(page.frame, {
-        frame: page.frame,
-        first: Math.min(first, index),
-        last: Math.max(last, index),
-      });
-    }
-  }
-  return [...ranges.values()];
 }
