@@ -1,5 +1,6 @@
 import { type Alarm, type Clock, COUNTER_FREQUENCY } from "./clock.ts";
 import { UserError } from "./errors.ts";
+import { numberField, type StateField, u64Field } from "./state-fields.ts";
 
 /** Fraction bits of a scale: it is an unsigned 16.48 number. */
 const FRACTION = 48n;
@@ -74,6 +75,34 @@ export class ScaledClock implements Clock {
   /** Shows what the machine's clock shows, at its pace. */
   follow(): void {
     this.#begin(this.#source.ticks(), ONE);
+  }
+
+  stateFields(): readonly StateField[] {
+    const ticks = (name: string, get: () => number, set: (value: number) => void) =>
+      numberField(name, Number.MAX_SAFE_INTEGER, get, set, Number.MIN_SAFE_INTEGER);
+    return [
+      u64Field(
+        "scale",
+        () => this.#scale,
+        (value) => {
+          this.#scale = value;
+        },
+      ),
+      ticks(
+        "sourceStart",
+        () => this.#sourceStart,
+        (value) => {
+          this.#sourceStart = value;
+        },
+      ),
+      ticks(
+        "guestStart",
+        () => this.#guestStart,
+        (value) => {
+          this.#guestStart = value;
+        },
+      ),
+    ];
   }
 
   /** Called after each change of the scale. */

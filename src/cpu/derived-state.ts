@@ -62,6 +62,15 @@ export class DerivedState {
     this.everythingChanged();
   }
 
+  /** The registers have been restored, and the interrupt controller knows on which side the element runs. */
+  restored(): void {
+    const { state, privilege } = this.#parts.context;
+    this.#sawEl3 = state.el === 3;
+    this.#sawNonSecure = !privilege.secureBelowEl3;
+    this.everythingChanged();
+    this.levelChanged();
+  }
+
   everythingChanged(): void {
     this.refresh(["translation", "interrupts", "floatingPoint", "debug", "timers"]);
   }

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { numberField, type StateField } from "../base/state-fields.ts";
 import type { ScaledClock } from "../base/time-scale.ts";
 import { fieldOf } from "../isa/system-registers/table.ts";
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
@@ -50,6 +51,38 @@ export class EventRegister {
     this.#state.setWord(PE_LAYOUT.EVENT, 0);
     this.#streams = [];
     this.#seen = this.#now();
+  }
+
+  stateFields(): readonly StateField[] {
+    return [
+      numberField(
+        "upper",
+        Number.MAX_SAFE_INTEGER,
+        () => this.#seen.upper,
+        (value) => {
+          this.#seen.upper = value;
+        },
+        Number.MIN_SAFE_INTEGER,
+      ),
+      numberField(
+        "lower",
+        Number.MAX_SAFE_INTEGER,
+        () => this.#seen.lower,
+        (value) => {
+          this.#seen.lower = value;
+        },
+        Number.MIN_SAFE_INTEGER,
+      ),
+    ];
+  }
+
+  /** Lets `recompute` find the streams, while what they have sent stays as it is known here. */
+  restored(recompute: () => void): void {
+    const seen = { ...this.#seen };
+    const event = this.#state.word(PE_LAYOUT.EVENT);
+    recompute();
+    this.#seen = seen;
+    this.#state.setWord(PE_LAYOUT.EVENT, event);
   }
 
   signal(): void {

@@ -1,4 +1,5 @@
 import { Bug } from "../base/errors.ts";
+import { flagField, numberField, type StateField } from "../base/state-fields.ts";
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import type { MemoryFault } from "../mmu/memory-fault.ts";
 import type { Mmu } from "../mmu/mmu.ts";
@@ -60,6 +61,40 @@ export class ExceptionTaker {
   reset(): void {
     this.#stepping = false;
     this.#stepCompleted = false;
+  }
+
+  stateFields(): readonly StateField[] {
+    return [
+      flagField(
+        "stepping",
+        () => this.#stepping,
+        (value) => {
+          this.#stepping = value;
+        },
+      ),
+      flagField(
+        "completed",
+        () => this.#stepCompleted,
+        (value) => {
+          this.#stepCompleted = value;
+        },
+      ),
+      flagField(
+        "exclusive",
+        () => this.#steppedExclusive,
+        (value) => {
+          this.#steppedExclusive = value;
+        },
+      ),
+      numberField(
+        "began",
+        Number.MAX_SAFE_INTEGER,
+        () => this.#stepBegan,
+        (value) => {
+          this.#stepBegan = value;
+        },
+      ),
+    ];
   }
 
   /** See Processor.beforeInstruction. */

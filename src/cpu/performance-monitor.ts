@@ -1,6 +1,7 @@
 import type { Alarm, Clock } from "../base/clock.ts";
 import { PRIVATE_INTERRUPT } from "../base/interrupt-ids.ts";
 import type { InterruptLine } from "../base/interrupt-line.ts";
+import { numberField, type StateField } from "../base/state-fields.ts";
 import { COUNTER_MASK, EVENT_COUNTERS } from "../isa/system-registers/performance-monitors.ts";
 import { fieldOf } from "../isa/system-registers/table.ts";
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
@@ -46,6 +47,8 @@ export class PerformanceMonitor {
   readonly #clock: Clock;
   readonly #line: InterruptLine;
   #alarm: Alarm | undefined;
+  /** Ticks of that alarm. */
+  #alarmAt = -1;
   #lastCycles = 0;
   #lastInstructions = 0;
   /** Some counter is running: {@link synchronize} has something to do. */
@@ -56,6 +59,45 @@ export class PerformanceMonitor {
     this.#privilege = privilege;
     this.#clock = clock;
     this.#line = line;
+  }
+
+  stateFields(): readonly StateField[] {
+    return [
+      numberField(
+        "cycles",
+        Number.MAX_SAFE_INTEGER,
+        () => this.#lastCycles,
+        (value) => {
+          this.#lastCycles = value;
+        },
+      ),
+      numberField(
+        "instructions",
+        Number.MAX_SAFE_INTEGER,
+        () => this.#lastInstructions,
+        (value) => {
+          this.#lastInstructions = value;
+        },
+      ),
+      numberField(
+        "alarm",
+        Number.MAX_SAFE_INTEGER,
+        () => (this.#alarm === undefined ? -1 : this.#alarmAt),
+        (value) => {
+          this.#alarmAt = value;
+        },
+        -1,
+      ),
+    ];
+  }
+
+  stateRestored(): void {
+    const at = this.#alarmAt;
+    this.update();
+    if (this.#alarm === undefined || at < 0) return;
+    // Counts are as old as they were; so is the time to look at them.
+    this.#alarm.cancel();
+    this.#lookAt(at);
   }
 
   /** Instructions completed since reset. */
@@ -107,7 +149,12 @@ export class PerformanceMonitor {
     }
     // One instruction takes at least a nanosecond, so that no overflow is missed by looking this often.
     const ticks = Math.max(1, Math.ceil(Number(nearest) / NANOSECONDS_PER_TICK));
-    this.#alarm = this.#clock.schedule(this.#clock.ticks() + ticks, () => {
+    this.#lookAt(this.#clock.ticks() + ticks);
+  }
+
+  #lookAt(ticks: number): void {
+    this.#alarmAt = ticks;
+    this.#alarm = this.#clock.schedule(ticks, () => {
       this.synchronize();
       this.update();
     });

@@ -1,4 +1,5 @@
 import type { InterruptSignals } from "../base/interrupt-controller.ts";
+import type { Stateful } from "../base/state-fields.ts";
 import { ScaledClock } from "../base/time-scale.ts";
 import type { ProcessorOperation } from "../isa/semantics.ts";
 import type { Affects } from "../isa/system-registers/definition.ts";
@@ -22,6 +23,7 @@ import type { PendingInterrupt } from "./interrupts.ts";
 import { PerformanceMonitor } from "./performance-monitor.ts";
 import { Privilege } from "./privilege.ts";
 import type { ProcessorParts, ProcessorStart, ServiceCallOutcome } from "./processor-parts.ts";
+import { ProcessorState } from "./processor-state.ts";
 import { type AccessResult, RegisterAccess } from "./register-access.ts";
 import { resetRegisters } from "./reset-values.ts";
 import { ServiceCalls } from "./service-calls.ts";
@@ -54,7 +56,9 @@ export class Processor {
   readonly #exceptions: ExceptionTaker;
   readonly #wait: WaitState;
   readonly #serviceCalls: ServiceCalls;
-  #resetVector = 0n;
+  readonly #resetVector = { value: 0n };
+  /** What it remembers. */
+  readonly saved: Stateful;
 
   constructor(parts: ProcessorParts) {
     const { memory, base, index, mmu, clock, options, features, interrupts, lines, hooks } = parts;
@@ -68,8 +72,10 @@ export class Processor {
     this.debug = new DebugUnit(state, privilege);
     this.monitor = new PerformanceMonitor({ state, privilege, clock, line: lines.performanceMonitor });
     this.#lowerClock = new ScaledClock(clock);
+    const { debug, monitor } = this;
     const clocks = { clock, lowerClock: this.#lowerClock };
-    this.timers = makeTimers({ state, privilege, ...clocks }, lines);
+    const timers = makeTimers({ state, privilege, ...clocks }, lines);
+    this.timers = timers;
     this.#wait = new WaitState({ state, privilege, ...clocks });
     this.#serviceCalls = new ServiceCalls(hooks, state, this.debug);
     this.#context = {
@@ -77,30 +83,27 @@ export class Processor {
       privilege,
       hypervisorInterruptControl: () => interrupts.hypervisorControl,
     };
-    const { debug, monitor, timers } = this;
     this.#derived = new DerivedState({
       context: this.#context,
       ...{ mmu, debug, monitor, timers, traps: this.#traps, interrupts },
       wait: this.#wait,
     });
-    this.#exceptions = new ExceptionTaker({
-      state,
-      privilege,
-      mmu,
-      debug,
-      monitor,
-      derived: this.#derived,
-      wait: this.#wait,
+    const [wait, derived] = [this.#wait, this.#derived];
+    this.#exceptions = new ExceptionTaker({ state, privilege, mmu, debug, monitor, derived, wait });
+    const { timerTrap } = hooks ?? {};
+    this.saved = new ProcessorState({
+      ...{ state, privilege, monitor, timerTrap, ring: mmu.ring, resetVector: this.#resetVector },
+      ...{ lowerClock: this.#lowerClock, wait, exceptions: this.#exceptions, derived },
     });
     const computed = computedRegisters({
       state,
       privilege,
       ...clocks,
       timers,
-      timerTrap: hooks?.timerTrap,
+      timerTrap,
       monitor,
       identity: { midr: MAIN_IDENTIFIER, mpidr: multiprocessorAffinity(index) },
-      resetVector: () => this.#resetVector,
+      resetVector: () => this.#resetVector.value,
       pending: () => this.#derived.pendingStatus(),
       mmu,
       transmit: (value) => hooks?.debugTransmit?.(value) ?? false,
@@ -126,11 +129,11 @@ export class Processor {
   reset(vector = 0): void {
     const { state, privilege } = this;
     resetRegisters(state, this.#parts);
-    this.#resetVector = BigInt(vector);
+    this.#resetVector.value = BigInt(vector);
     state.setWord(PE_LAYOUT.DAIF, DAIF.ALL);
     state.selectLevel(privilege.hasEl3 ? 3 : privilege.hasEl2 ? 2 : 1, 1);
     state.nzcv = 0;
-    state.pc = this.#resetVector;
+    state.pc = this.#resetVector.value;
     this.yielded = false;
     this.#exceptions.reset();
     this.mmu.ring.reset();

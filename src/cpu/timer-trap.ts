@@ -1,3 +1,5 @@
+import type { Stateful } from "../base/state-fields.ts";
+
 /** Registers of the generic timer that software below EL2 uses, and that CNTHCTL_EL2 can trap (FEAT_ECV included). */
 export const TRAPPED_TIMER_REGISTERS = [
   "CNTPCT_EL0",
@@ -15,7 +17,7 @@ export type TrappedTimerRegister = (typeof TRAPPED_TIMER_REGISTERS)[number];
  * A hypervisor that performs accesses to the counters and timers for the software below it. It is asked once the
  * guest's own controls (CNTKCTL_EL1) have let the access pass.
  */
-export interface TimerTrap {
+export interface TimerTrap extends Stateful {
   read(register: TrappedTimerRegister): bigint;
   write(register: TrappedTimerRegister, value: bigint): void;
   /** The element is reset. */

@@ -1,5 +1,8 @@
 import type { Alarm, Clock } from "../base/clock.ts";
+import { choiceField, nestedFields, numberField, type StateField } from "../base/state-fields.ts";
 import { type EventParts, EventRegister } from "./event-register.ts";
+
+const WAITS = ["nothing", "interrupt", "event"] as const;
 
 /** Whether an element executes nothing just now, and what ends that: WFI and WFE (DDI 0487, D1.6). */
 export class WaitState {
@@ -8,6 +11,8 @@ export class WaitState {
   /** What is waited for: an interrupt (WFI), or also an event (WFE). */
   #waiting: "interrupt" | "event" | undefined;
   #nextEvent: Alarm | undefined;
+  /** Ticks of that alarm. */
+  #nextEventAt = -1;
 
   constructor(parts: EventParts) {
     this.#events = new EventRegister(parts);
@@ -21,6 +26,35 @@ export class WaitState {
   reset(): void {
     this.#events.reset();
     this.end();
+  }
+
+  stateFields(): readonly StateField[] {
+    return [
+      choiceField(
+        "waiting",
+        WAITS,
+        () => this.#waiting ?? "nothing",
+        (value) => {
+          this.#waiting = value === "nothing" ? undefined : value;
+        },
+      ),
+      numberField(
+        "nextEvent",
+        Number.MAX_SAFE_INTEGER,
+        () => (this.#nextEvent === undefined ? -1 : this.#nextEventAt),
+        (value) => {
+          this.#nextEventAt = value;
+        },
+        -1,
+      ),
+      ...nestedFields("events", this.#events.stateFields()),
+    ];
+  }
+
+  /** `recompute` is what else follows from the registers; it may end the wait. */
+  restored(recompute: () => void): void {
+    this.#events.restored(recompute);
+    if (this.#waiting === "event" && this.#nextEventAt >= 0) this.#wakeAt(this.#nextEventAt);
   }
 
   /** See EventRegister. */
@@ -41,7 +75,12 @@ export class WaitState {
   waitForEvent(): void {
     this.#waiting = "event";
     const at = this.#events.nextStreamEvent();
-    if (at !== undefined) this.#nextEvent = this.#clock.schedule(at, () => this.signalEvent());
+    if (at !== undefined) this.#wakeAt(at);
+  }
+
+  #wakeAt(ticks: number): void {
+    this.#nextEventAt = ticks;
+    this.#nextEvent = this.#clock.schedule(ticks, () => this.signalEvent());
   }
 
   end(): void {

@@ -1,4 +1,5 @@
 import { hex } from "../base/bits.ts";
+import { arrayField, choiceField, flagField, numberField, type StateField } from "../base/state-fields.ts";
 import type { AccessWidth, MmioDevice } from "../memory/mmio-device.ts";
 import { type AccessLog, SILENT_LOG } from "./access-log.ts";
 import { FLASH_QUERY, FLASH_SECTOR, FLASH_WRITE_BUFFER } from "./flash-query.ts";
@@ -48,9 +49,19 @@ const SEQUENCE_ERROR = ERASE_ERROR | PROGRAM_ERROR;
 /** Manufacturer Intel, device 0x18, as on QEMU. */
 const IDENTIFIER = [0x89, 0x18];
 
-type Mode = "array" | "identifier" | "query" | "status";
+const MODES = ["array", "identifier", "query", "status"] as const;
+type Mode = (typeof MODES)[number];
 /** What the next write means. */
-type Expects = "command" | "program-data" | "erase-confirm" | "lock-confirm" | "count" | "buffer" | "confirm";
+const EXPECTATIONS = [
+  "command",
+  "program-data",
+  "erase-confirm",
+  "lock-confirm",
+  "count",
+  "buffer",
+  "confirm",
+] as const;
+type Expects = (typeof EXPECTATIONS)[number];
 
 /**
  * One bank of NOR flash as on QEMU's `virt`: two 16-bit devices side by side on 32 wires, Intel command set.
@@ -84,6 +95,66 @@ export class Flash implements MmioDevice {
     this.#expects = "command";
     this.#status = READY;
     this.#setMode("array");
+  }
+
+  /** The contents are a stream's own: they are large. */
+  stateFields(): readonly StateField[] {
+    return [
+      choiceField(
+        "mode",
+        MODES,
+        () => this.#mode,
+        (value) => {
+          this.#mode = value;
+        },
+      ),
+      choiceField(
+        "expects",
+        EXPECTATIONS,
+        () => this.#expects,
+        (value) => {
+          this.#expects = value;
+        },
+      ),
+      numberField(
+        "status",
+        0xff,
+        () => this.#status,
+        (value) => {
+          this.#status = value;
+        },
+      ),
+      arrayField("buffer", this.#buffer),
+      numberField(
+        "bufferStart",
+        this.size - FLASH_WRITE_BUFFER,
+        () => this.#bufferStart,
+        (value) => {
+          this.#bufferStart = value;
+        },
+        -1,
+      ),
+      numberField(
+        "bufferLeft",
+        0x1_0000,
+        () => this.#bufferLeft,
+        (value) => {
+          this.#bufferLeft = value;
+        },
+      ),
+      flagField(
+        "bufferFailed",
+        () => this.#bufferFailed,
+        (value) => {
+          this.#bufferFailed = value;
+        },
+      ),
+    ];
+  }
+
+  stateRestored(): void {
+    if (this.#bufferStart < 0 && this.#expects === "confirm") this.#bufferFailed = true;
+    if (this.#mode !== "array") this.#onModeChange(false);
   }
 
   read(offset: number, width: AccessWidth): number {

@@ -1,3 +1,4 @@
+import { numberField, type StateField } from "../base/state-fields.ts";
 import type { GuestMemory } from "../memory/guest-memory.ts";
 import type { AccessWidth, MmioDevice } from "../memory/mmio-device.ts";
 import { type AccessLog, SILENT_LOG, unknownAccess } from "./access-log.ts";
@@ -88,6 +89,35 @@ export class FwCfg implements MmioDevice {
     this.#selected = 0;
     this.#position = 0;
     this.#dmaHigh = 0;
+  }
+
+  stateFields(): readonly StateField[] {
+    return [
+      numberField(
+        "selected",
+        SELECTOR_MASK,
+        () => this.#selected,
+        (value) => {
+          this.#selected = value;
+        },
+      ),
+      numberField(
+        "position",
+        2 ** 53 - 1,
+        () => this.#position,
+        (value) => {
+          this.#position = value;
+        },
+      ),
+      numberField(
+        "dmaHigh",
+        0xffff_ffff,
+        () => this.#dmaHigh,
+        (value) => {
+          this.#dmaHigh = value;
+        },
+      ),
+    ];
   }
 
   read(offset: number, width: AccessWidth): number {

@@ -1,3 +1,8 @@
+import { bytesField, type StateField } from "../base/state-fields.ts";
+
+/** Bytes on their way that a state stream carries; senders keep less under way. */
+const MOST_RESTORED = 1 << 24;
+
 /**
  * Bytes on their way into a device, with back-pressure: the promise of each {@link receive} resolves when the
  * device has taken the last of its bytes. The device takes bytes when it has room.
@@ -44,6 +49,19 @@ export class InputQueue {
     return joined;
   }
 
+  /** What is on its way. Restored bytes are taken when the device next looks. */
+  stateField(): StateField {
+    return bytesField(
+      "input",
+      MOST_RESTORED,
+      () => joined(this.#chunks.map(({ bytes, taken }) => bytes.subarray(taken))).subarray(0, MOST_RESTORED),
+      (bytes) => {
+        this.clear();
+        if (bytes.length > 0) this.#chunks.push({ bytes, taken: 0, done: () => {} });
+      },
+    );
+  }
+
   /** Drops everything; the waiting senders are released. */
   clear(): void {
     for (const chunk of this.#chunks.splice(0)) chunk.done();
@@ -56,4 +74,14 @@ export class InputQueue {
     this.#chunks.shift();
     chunk.done();
   }
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
 }

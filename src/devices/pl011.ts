@@ -1,4 +1,5 @@
 import type { InterruptLine } from "../base/interrupt-line.ts";
+import { listField, numberFields, type StateField } from "../base/state-fields.ts";
 import type { AccessWidth, MmioDevice } from "../memory/mmio-device.ts";
 import { type AccessLog, SILENT_LOG } from "./access-log.ts";
 import type { ByteSink } from "./byte-sink.ts";
@@ -89,6 +90,19 @@ export const PL011_REGISTERS: readonly Register<Uart>[] = [
   ...identificationRows<Uart>(0xfe0, [0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1]),
 ];
 
+/** What the registers hold, with the greatest values. */
+const STATE_LIMITS = {
+  lineControl: 0xff,
+  control: 0xffff,
+  fifoLevel: 0x3f,
+  mask: INTERRUPT_MASK,
+  raw: INTERRUPT_MASK,
+  integerDivisor: 0xffff,
+  fractionalDivisor: 0x3f,
+  lowPower: 0xff,
+  dma: 0x7,
+} as const;
+
 type Field = "lowPower" | "integerDivisor" | "fractionalDivisor" | "control" | "fifoLevel" | "dma";
 
 function field(name: string, offset: number, key: Field, mask: number): Register<Uart> {
@@ -152,6 +166,20 @@ export class Pl011 implements MmioDevice, Uart {
     this.dma = 0;
     this.update();
     this.#fill();
+  }
+
+  stateFields(): readonly StateField[] {
+    const fifo = listField(
+      "fifo",
+      { longest: FIFO_DEPTH, most: 0xff },
+      () => this.fifo,
+      (bytes) => this.fifo.splice(0, this.fifo.length, ...bytes),
+    );
+    return [...numberFields<keyof typeof STATE_LIMITS>(this, STATE_LIMITS), fifo, this.#input.stateField()];
+  }
+
+  stateRestored(): void {
+    this.update();
   }
 
   /** Sends bytes into the guest. Resolves when the last of them is in the receive FIFO. */

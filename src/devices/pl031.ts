@@ -1,5 +1,6 @@
 import { type Alarm, type Clock, COUNTER_FREQUENCY } from "../base/clock.ts";
 import type { InterruptLine } from "../base/interrupt-line.ts";
+import { numberField, numberFields, type StateField } from "../base/state-fields.ts";
 import type { AccessWidth, MmioDevice } from "../memory/mmio-device.ts";
 import { type AccessLog, SILENT_LOG } from "./access-log.ts";
 import { identificationRows, type Register, RegisterFile } from "./register-table.ts";
@@ -76,6 +77,8 @@ export class Pl031 implements MmioDevice, RealTimeClock {
   /** What a guest that set the clock added to wall time, in seconds. */
   #offset = 0;
   #alarm: Alarm | undefined;
+  /** Ticks at which {@link Pl031.#alarm} rings; after a restore, -1 where there is none. */
+  #alarmAt = -1;
   /** Wall seconds at which the alarm is due. */
   #due = 0;
   readonly #clock: Clock;
@@ -105,6 +108,50 @@ export class Pl031 implements MmioDevice, RealTimeClock {
     this.#alarm?.cancel();
     this.#alarm = undefined;
     this.update();
+  }
+
+  stateFields(): readonly StateField[] {
+    const registers = { match: 0xffff_ffff, load: 0xffff_ffff, mask: 1, raw: 1 };
+    return [
+      ...numberFields<keyof typeof registers>(this, registers),
+      numberField(
+        "offset",
+        2 ** 31 - 1,
+        () => this.#offset,
+        (value) => {
+          this.#offset = value;
+        },
+        -(2 ** 31),
+      ),
+      numberField(
+        "due",
+        2 ** 53 - 1,
+        () => this.#due,
+        (value) => {
+          this.#due = value;
+        },
+      ),
+      numberField(
+        "alarm",
+        2 ** 53 - 1,
+        () => (this.#alarm === undefined ? -1 : this.#alarmAt),
+        (value) => {
+          this.#alarmAt = value;
+        },
+        -1,
+      ),
+    ];
+  }
+
+  stateRestored(): void {
+    this.update();
+    if (this.#alarmAt < 0) return;
+    const wanted = this.#alarmAt;
+    this.#wait();
+    // The same tick as before, where the date goes on from where it was: then rounding alone makes a difference.
+    if (this.#alarm === undefined || Math.abs(wanted - this.#alarmAt) > 1) return;
+    this.#alarm.cancel();
+    this.#schedule(wanted);
   }
 
   now(): number {
@@ -137,6 +184,11 @@ export class Pl031 implements MmioDevice, RealTimeClock {
       return;
     }
     const ticks = Math.ceil(Math.min(remaining, LONGEST_WAIT) * COUNTER_FREQUENCY);
-    this.#alarm = this.#clock.schedule(this.#clock.ticks() + Math.max(ticks, 1), () => this.#wait());
+    this.#schedule(this.#clock.ticks() + Math.max(ticks, 1));
+  }
+
+  #schedule(at: number): void {
+    this.#alarmAt = at;
+    this.#alarm = this.#clock.schedule(at, () => this.#wait());
   }
 }

@@ -1,5 +1,6 @@
 import { assert } from "../base/errors.ts";
 import type { InterruptLine } from "../base/interrupt-line.ts";
+import { numberField, numberFields, type StateField } from "../base/state-fields.ts";
 import type { AccessWidth, MmioDevice } from "../memory/mmio-device.ts";
 import { type AccessLog, SILENT_LOG } from "./access-log.ts";
 import { identificationRows, type Register, RegisterFile } from "./register-table.ts";
@@ -108,6 +109,54 @@ export class Pl061 implements MmioDevice, Gpio {
     this.#edges = 0;
     this.#seen = this.levels;
     this.update();
+  }
+
+  stateFields(): readonly StateField[] {
+    const registers = {
+      direction: 0xff,
+      levelSense: 0xff,
+      bothEdges: 0xff,
+      event: 0xff,
+      mask: 0xff,
+      alternate: 0xff,
+    };
+    const byte = (name: string, get: () => number, set: (value: number) => void) =>
+      numberField(name, 0xff, get, set);
+    return [
+      ...numberFields<keyof typeof registers>(this, registers),
+      byte(
+        "inputs",
+        () => this.#inputs,
+        (value) => {
+          this.#inputs = value;
+        },
+      ),
+      byte(
+        "outputs",
+        () => this.#outputs,
+        (value) => {
+          this.#outputs = value;
+        },
+      ),
+      byte(
+        "edges",
+        () => this.#edges,
+        (value) => {
+          this.#edges = value;
+        },
+      ),
+      byte(
+        "seen",
+        () => this.#seen,
+        (value) => {
+          this.#seen = value;
+        },
+      ),
+    ];
+  }
+
+  stateRestored(): void {
+    this.#line.set((this.raw & this.mask) !== 0);
   }
 
   /** The wire into line `index` (0 to 7). A key press is a rise and a later fall. */

@@ -1,3 +1,4 @@
+import { type StateField, u64Field } from "../base/state-fields.ts";
 import type { ScaledClock } from "../base/time-scale.ts";
 import type { TimerTrap, TrappedTimerRegister } from "../cpu/timer-trap.ts";
 import type { Timer } from "../cpu/timers.ts";
@@ -73,6 +74,30 @@ export class TrappedTimers implements TimerTrap {
   reset(): void {
     this.#compare.physical = 0n;
     this.#compare.virtual = 0n;
+  }
+
+  stateFields(): readonly StateField[] {
+    return [
+      u64Field(
+        "physical",
+        () => this.#compare.physical,
+        (value) => {
+          this.#compare.physical = value;
+        },
+      ),
+      u64Field(
+        "virtual",
+        () => this.#compare.virtual,
+        (value) => {
+          this.#compare.virtual = value;
+        },
+      ),
+    ];
+  }
+
+  stateRestored(): void {
+    this.#arm("physical");
+    this.#arm("virtual");
   }
 
   get #count(): bigint {

@@ -25,6 +25,10 @@ export class InstructionTime implements TimeSource {
     return this.#wallSecondsAtStart + this.ticks() / 62_500_000;
   }
 
+  continueAt(ticks: number): void {
+    this.#base = ticks;
+  }
+
   /** A turn begins; `count` tells how many instructions it has done so far. */
   beginTurn(count: () => number): void {
     this.#instructionsInTurn = count;

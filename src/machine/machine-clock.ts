@@ -1,4 +1,5 @@
 import { type Alarm, type Clock, COUNTER_FREQUENCY } from "../base/clock.ts";
+import { numberField, type StateField } from "../base/state-fields.ts";
 
 /** Where a machine's time comes from. */
 export interface TimeSource {
@@ -6,6 +7,8 @@ export interface TimeSource {
   ticks(): number;
   /** Seconds since 1970, now. */
   wallSeconds(): number;
+  /** Goes on from `ticks`, as the source of a machine that is restored. */
+  continueAt(ticks: number): void;
 }
 
 interface Entry {
@@ -48,6 +51,17 @@ export class MachineClock implements Clock {
         if (at >= 0) this.#entries.splice(at, 1);
       },
     };
+  }
+
+  stateFields(): readonly StateField[] {
+    return [
+      numberField(
+        "ticks",
+        Number.MAX_SAFE_INTEGER,
+        () => this.ticks(),
+        (ticks) => this.#source.continueAt(ticks),
+      ),
+    ];
   }
 
   /** Tick at which the next alarm is due, if there is one. */

@@ -300,7 +300,24 @@ export class Machine implements PowerController {
 
   /** Power-on, or reset: everything back, the boot plan applied again. */
   start(): void {
-    const { plan, clock } = this.#parts;
+    const { plan } = this.#parts;
+    this.#reset();
+    applyBootPlan(plan, this.guest);
+    this.shadow?.purge();
+    for (const element of this.elements) {
+      element.power = plan.secondaries === "start" || element.index === 0 ? "on" : "off";
+      if (element.power === "on") element.processor.start(plan.start);
+    }
+  }
+
+  /** In the place of {@link start} for a machine that is restored: memory stays empty, and nothing is on. */
+  startEmpty(): void {
+    this.#reset();
+    for (const element of this.elements) element.power = "off";
+  }
+
+  #reset(): void {
+    const { clock } = this.#parts;
     this.powerRequest = undefined;
     this.protectionStop = undefined;
     this.monitor.reset();
@@ -309,13 +326,23 @@ export class Machine implements PowerController {
     this.guestClock.reset();
     this.board.reset();
     this.services.reset();
-    applyBootPlan(plan, this.guest);
-    this.shadow?.purge();
-    for (const element of this.elements) {
-      element.processor.reset();
-      element.power = plan.secondaries === "start" || element.index === 0 ? "on" : "off";
-      if (element.power === "on") element.processor.start(plan.start);
-    }
+    for (const { processor } of this.elements) processor.reset();
+  }
+
+  /** What a machine must have in common with another one to take its state, by the options that decide it. */
+  get description() {
+    const { memoryBytes, cpus, secure, virtualization, plan, compatibility = "none", time } = this.#parts;
+    return {
+      "--memory": memoryBytes,
+      "--cpus": cpus,
+      "--secure": secure,
+      "--virtualization": virtualization,
+      "--compat": compatibility,
+      "--deterministic": this.#parts.instructionTime !== undefined,
+      "the path of --time-scale": time?.path ?? "scaled",
+      "what answers PSCI": plan.psciConduit,
+      "the counter's frequency": COUNTER_FREQUENCY,
+    };
   }
 
   get clock(): MachineClock {

@@ -1,4 +1,5 @@
 import { UserError } from "../base/errors.ts";
+import { numberField } from "../base/state-fields.ts";
 import { VirtioBalloon } from "../devices/virtio/balloon.ts";
 import { VirtioBlock } from "../devices/virtio/block.ts";
 import { VirtioConsole as ConsoleDevice } from "../devices/virtio/console.ts";
@@ -8,6 +9,7 @@ import { VirtioNet } from "../devices/virtio/net.ts";
 import { VirtioSocket } from "../devices/virtio/socket/socket-device.ts";
 import { formatBytes } from "../platform/units.ts";
 import { VIRT_MAP } from "../platform/virt-map.ts";
+import type { StatePart } from "../state/part-codec.ts";
 import type { VirtBoard } from "./board.ts";
 import type { GuestNetwork } from "./guest-network.ts";
 import type { Machine } from "./machine.ts";
@@ -44,6 +46,8 @@ export class Peripherals {
   readonly orderedDrives: OrderedDrives | undefined;
   readonly balloon: MemoryBalloon | undefined;
   readonly gpio: GpioLines;
+  /** Of a deterministic machine's random numbers. */
+  readonly #seed = { value: 0x9e37_79b9 };
   readonly #wake: () => void;
   readonly #virtio: VirtioBuses;
 
@@ -62,7 +66,7 @@ export class Peripherals {
     this.console = this.#connectConsole(options, output);
     this.ports = this.#connectPorts(options, output);
     this.sockets = options.sockets === true ? this.#connectSockets() : undefined;
-    this.#virtio.add(new VirtioEntropy(entropySource(options)));
+    this.#virtio.add(new VirtioEntropy(entropySource(options, this.#seed)));
     this.orderedDrives = options.deterministic === true ? new OrderedDrives() : undefined;
     (options.drives ?? []).forEach((drive, index) => {
       const store = this.orderedDrives?.inOrder(drive) ?? drive;
@@ -76,6 +80,19 @@ export class Peripherals {
     if (network !== undefined) this.#virtio.add(new VirtioNet(network));
     this.balloon = this.#connectBalloon(options);
     this.#virtio.connect(machine.board);
+  }
+
+  /** What is kept of it beside its devices. */
+  get stateParts(): readonly StatePart[] {
+    const seed = numberField(
+      "seed",
+      0xffff_ffff,
+      () => this.#seed.value >>> 0,
+      (value) => {
+        this.#seed.value = value | 0;
+      },
+    );
+    return [{ name: "random numbers", stateFields: () => [seed] }];
   }
 
   #connectLines(board: VirtBoard): GpioLines {
@@ -209,17 +226,18 @@ export class Peripherals {
 }
 
 /** The host's randomness; a deterministic machine has a generator with a fixed seed (xorshift32). */
-function entropySource({
-  deterministic,
-  randomBytes,
-}: VirtualMachineOptions): (length: number) => Uint8Array {
+function entropySource(
+  { deterministic, randomBytes }: VirtualMachineOptions,
+  seed: { value: number },
+): (length: number) => Uint8Array {
   if (deterministic !== true && randomBytes !== undefined) return randomBytes;
-  let state = 0x9e37_79b9;
   return (length) =>
     Uint8Array.from({ length }, () => {
+      let state = seed.value;
       state ^= state << 13;
       state ^= state >>> 17;
       state ^= state << 5;
+      seed.value = state;
       return state & 0xff;
     });
 }

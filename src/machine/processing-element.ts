@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { FIRST_PPI } from "../base/interrupt-ids.ts";
 import type { InterruptLine } from "../base/interrupt-line.ts";
+import { choiceField, type StateField } from "../base/state-fields.ts";
 import type { ProcessorOptions } from "../cpu/feature-set.ts";
 import { PHYSICAL_ADDRESS_BITS } from "../cpu/identification.ts";
 import { Processor } from "../cpu/processor.ts";
@@ -97,6 +98,25 @@ export class ProcessingElement implements InterpretedElement {
     if (this.#words[at] === 0) return;
     this.#words[at] = 0;
     this.processor.signalEvent();
+  }
+
+  stateFields(): readonly StateField[] {
+    const powers = ["off", "on"] as const;
+    return [
+      choiceField(
+        "power",
+        powers,
+        () => this.power,
+        (power) => {
+          this.power = power;
+        },
+      ),
+      ...this.processor.saved.stateFields(),
+    ];
+  }
+
+  stateRestored(): void {
+    this.processor.saved.stateRestored?.();
   }
 
   load(low: number, high: number, size: number, flags: number): number {

@@ -56,6 +56,15 @@ export class RunLoop {
     for (const { processor } of this.#elements) processor.raiseAttention();
   }
 
+  /** Index of the element that had the last turn, -1 before the first. */
+  get lastTurn(): number {
+    return this.#lastTurn?.index ?? -1;
+  }
+
+  set lastTurn(index: number) {
+    this.#lastTurn = this.#elements[index];
+  }
+
   /** Runs until `isOver` says so (asked between rounds), or nothing is left to do. */
   burst(isOver: () => boolean): BurstEnd {
     this.#interrupted = false;

@@ -97,7 +97,7 @@ function guestTools(services: GuestServices): GuestTools {
 
 class HostTicks implements TimeSource {
   readonly #host: HostTime;
-  readonly #start: number;
+  #start: number;
 
   constructor(host: HostTime) {
     this.#host = host;
@@ -106,6 +106,10 @@ class HostTicks implements TimeSource {
 
   ticks(): number {
     return Math.floor((this.#host.now() - this.#start) * TICKS_PER_MILLISECOND);
+  }
+
+  continueAt(ticks: number): void {
+    this.#start = this.#host.now() - ticks / TICKS_PER_MILLISECOND;
   }
 
   wallSeconds(): number {

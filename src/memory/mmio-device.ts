@@ -1,3 +1,5 @@
+import type { Stateful } from "../base/state-fields.ts";
+
 /** Bytes of one device access. Wider and unaligned guest accesses are split by the bus. */
 export type AccessWidth = 1 | 2 | 4;
 
@@ -5,7 +7,7 @@ export type AccessWidth = 1 | 2 | 4;
  * A device on the system bus. It does not know where it is mapped: every access carries an offset,
  * aligned to its width and below `size`. No access may throw, whatever the guest does.
  */
-export interface MmioDevice {
+export interface MmioDevice extends Partial<Stateful> {
   readonly name: string;
   /** Bytes of address space. */
   readonly size: number;

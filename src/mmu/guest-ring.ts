@@ -1,3 +1,4 @@
+import { flagField, numberField, type StateField, u64Field } from "../base/state-fields.ts";
 import { GWB_RECORD } from "../memory/guest-write-buffer.ts";
 import type { MachineMemory } from "../memory/machine-memory.ts";
 import { FRAME_SIZE } from "../memory/machine-memory.ts";
@@ -55,6 +56,70 @@ export class GuestRing {
     this.#produced = 0;
     this.#consumed = 0;
     this.#enable(false);
+  }
+
+  stateFields(): readonly StateField[] {
+    return [
+      u64Field(
+        "base",
+        () => this.#base,
+        (value) => {
+          this.#base = value;
+        },
+      ),
+      flagField(
+        "enabled",
+        () => this.#enabled,
+        (value) => {
+          this.#enabled = value;
+        },
+      ),
+      flagField(
+        "overflow",
+        () => this.#overflow,
+        (value) => {
+          this.#overflow = value;
+        },
+      ),
+      flagField(
+        "error",
+        () => this.#error,
+        (value) => {
+          this.#error = value;
+        },
+      ),
+      numberField(
+        "logSize",
+        12,
+        () => this.#logSize,
+        (value) => {
+          this.#logSize = value;
+        },
+        3,
+      ),
+      numberField(
+        "produced",
+        0xffff_ffff,
+        () => this.#produced,
+        (value) => {
+          this.#produced = value;
+        },
+      ),
+      numberField(
+        "consumed",
+        0xffff_ffff,
+        () => this.#consumed,
+        (value) => {
+          this.#consumed = value;
+        },
+      ),
+    ];
+  }
+
+  stateRestored(): void {
+    const error = this.#error;
+    this.#enable(this.#enabled);
+    this.#error ||= error;
   }
 
   get base(): bigint {

@@ -7,11 +7,14 @@ import type {
   InterruptSignals,
 } from "../../base/interrupt-controller.ts";
 import { FIRST_PPI } from "../../base/interrupt-ids.ts";
+import { choiceField, flagField, nestedFields, type StateField } from "../../base/state-fields.ts";
 import { GROUP0, GROUP1_NON_SECURE, GROUP1_SECURE, type Group, MAINTENANCE_PPI } from "./constants.ts";
 import { type InterruptCore, PhysicalInterface } from "./physical-interface.ts";
 import type { Redistributor } from "./redistributor.ts";
 import { ICC_ROWS, ICH_ROWS } from "./system-registers.ts";
 import { VirtualInterface } from "./virtual-interface.ts";
+
+const LEVELS = ["EL0", "EL1", "EL2", "EL3"] as const;
 
 /** The CPU interface of one processing element: routes register accesses and makes the four signals. */
 export class CpuInterface implements InterruptCpuInterface {
@@ -45,6 +48,29 @@ export class CpuInterface implements InterruptCpuInterface {
     this.virtual.reset();
     this.#el = this.#options.security ? 3 : 1;
     this.#nonSecure = !this.#options.security;
+  }
+
+  stateFields(): readonly StateField[] {
+    return [
+      ...nestedFields("physical", this.physical.stateFields()),
+      ...nestedFields("virtual", this.virtual.stateFields()),
+      choiceField(
+        "level",
+        LEVELS,
+        () => LEVELS[this.#el],
+        (value) => {
+          // Its position is its level.
+          this.#el = LEVELS.indexOf(value) as 0 | 1 | 2 | 3;
+        },
+      ),
+      flagField(
+        "nonSecure",
+        () => this.#nonSecure,
+        (value) => {
+          this.#nonSecure = value;
+        },
+      ),
+    ];
   }
 
   get hypervisorControl(): number {

@@ -2,6 +2,7 @@ import { assert } from "../../base/errors.ts";
 import type { InterruptCpuInterface, InterruptSignals } from "../../base/interrupt-controller.ts";
 import { FIRST_PPI, FIRST_SPI } from "../../base/interrupt-ids.ts";
 import type { InterruptLine } from "../../base/interrupt-line.ts";
+import { arrayField, nestedFields, numberField, type StateField } from "../../base/state-fields.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 import type { MmioDevice } from "../../memory/mmio-device.ts";
 import { type AccessLog, SILENT_LOG } from "../access-log.ts";
@@ -109,6 +110,34 @@ export class GicV3 implements InterruptCore, DistributorState {
     this.translationService?.reset();
     for (const cpu of this.#cpuInterfaces) cpu.reset();
     this.#dirty.fill(1);
+    this.#settle();
+  }
+
+  stateFields(): readonly StateField[] {
+    const { control } = this;
+    return [
+      numberField(
+        "control",
+        0xffff_ffff,
+        () => control.value >>> 0,
+        (value) => {
+          control.value = value;
+        },
+      ),
+      arrayField("routes", this.routes),
+      ...nestedFields("spis", this.spis.stateFields()),
+      ...this.#redistributors.flatMap((each, index) =>
+        nestedFields(`redistributor${index}`, each.stateFields()),
+      ),
+      ...this.#cpuInterfaces.flatMap((each, index) => nestedFields(`cpu${index}`, each.stateFields())),
+      ...nestedFields("its", this.translationService?.stateFields() ?? []),
+    ];
+  }
+
+  stateRestored(): void {
+    for (let intid = FIRST_SPI; intid < INTID_COUNT; intid++) this.#target[intid] = this.#route(intid);
+    for (const { lpis } of this.#redistributors) lpis?.stateRestored();
+    this.controlChanged();
     this.#settle();
   }
 

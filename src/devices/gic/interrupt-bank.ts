@@ -1,3 +1,4 @@
+import { arrayField, type StateField } from "../../base/state-fields.ts";
 import type { Register } from "../register-table.ts";
 import { GICD_CTLR, GROUP0, GROUP1_NON_SECURE, GROUP1_SECURE, type Group } from "./constants.ts";
 
@@ -50,6 +51,12 @@ export class InterruptBank {
     this.nonSecureAccess = new Uint8Array(this.words * 32);
     this.#control = control;
     this.#changed = changed;
+  }
+
+  stateFields(): readonly StateField[] {
+    const { group, groupModifier, enabled, latch, level, edge, active, priority, nonSecureAccess } = this;
+    const arrays = { group, groupModifier, enabled, latch, level, edge, active, priority, nonSecureAccess };
+    return Object.entries(arrays).map(([name, array]) => arrayField(name, array));
   }
 
   /** Wires keep their level: they belong to the devices. */

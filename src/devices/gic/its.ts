@@ -1,4 +1,5 @@
 import { hex } from "../../base/bits.ts";
+import { arrayField, flagField, numberFields, type StateField } from "../../base/state-fields.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 import type { AccessWidth, MmioDevice } from "../../memory/mmio-device.ts";
 import type { AccessLog } from "../access-log.ts";
@@ -34,6 +35,7 @@ const BASERS = 8;
 const QUEUE_VALID = 1 << 31;
 const COMMAND_BYTES = 32;
 const OFFSET_MASK = 0xf_ffe0;
+const ITS_OFFSETS = { writeOffset: OFFSET_MASK, readOffset: OFFSET_MASK } as const;
 
 /** Commands by their number in the first byte (IHI 0069, 5.3). */
 export const ITS_COMMAND = {
@@ -94,6 +96,23 @@ export class InterruptTranslationService implements MmioDevice {
   write(offset: number, width: AccessWidth, value: number): void {
     this.#registers.write(this, offset, width, value, false);
     this.#options.settle();
+  }
+
+  /** The tables are in memory. */
+  stateFields(): readonly StateField[] {
+    const offset = ITS_OFFSETS;
+    return [
+      flagField(
+        "enabled",
+        () => this.enabled,
+        (value) => {
+          this.enabled = value;
+        },
+      ),
+      arrayField("queueBase", this.queueBase),
+      ...numberFields<keyof typeof offset>(this, offset),
+      ...this.tableBases.map((base, index) => arrayField(`tableBase${index}`, base)),
+    ];
   }
 
   /** All of its state: the tables are in memory. */

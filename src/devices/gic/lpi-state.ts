@@ -1,3 +1,4 @@
+import { arrayField, flagField, type StateField } from "../../base/state-fields.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 import { FIRST_LPI, GICD_CTLR, IDLE_PRIORITY } from "./constants.ts";
 import { type DistributorControl, securityDisabled } from "./interrupt-bank.ts";
@@ -130,6 +131,35 @@ export class LpiState {
       this.bestPriority = priority;
       this.bestIntid = intid;
     });
+  }
+
+  stateFields(): readonly StateField[] {
+    return [
+      flagField(
+        "enabled",
+        () => this.enabled,
+        (value) => {
+          this.enabled = value;
+        },
+      ),
+      flagField(
+        "startsEmpty",
+        () => this.#startsEmpty,
+        (value) => {
+          this.#startsEmpty = value;
+        },
+      ),
+      arrayField("propertyBase", this.propertyBase),
+      arrayField("pendingBase", this.pendingBase),
+      arrayField("pending", this.#pending),
+    ];
+  }
+
+  stateRestored(): void {
+    this.#pending.forEach((value, word) => {
+      this.#setWord(word, value);
+    });
+    this.invalidate();
   }
 
   /** Numbers that registers do not show: what is pending. */

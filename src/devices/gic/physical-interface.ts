@@ -1,5 +1,6 @@
 import type { InterruptContext } from "../../base/interrupt-controller.ts";
 import { FIRST_SPI } from "../../base/interrupt-ids.ts";
+import { arrayField, flagField, numberField, type StateField } from "../../base/state-fields.ts";
 import { activePriorityBit, groupPriorityMask, lowestBit, runningPriority } from "./active-priorities.ts";
 import {
   FIRST_LPI,
@@ -91,6 +92,30 @@ export class PhysicalInterface {
     this.#enabled.fill(0);
     this.#control.fill(0);
     this.#eoiModeEl3 = false;
+  }
+
+  stateFields(): readonly StateField[] {
+    return [
+      numberField(
+        "priorityMask",
+        0xff,
+        () => this.#priorityMask,
+        (value) => {
+          this.#priorityMask = value;
+        },
+      ),
+      arrayField("binaryPoint", this.#binaryPoint),
+      arrayField("activePriorities", this.#activePriorities),
+      arrayField("enabled", this.#enabled),
+      arrayField("control", this.#control),
+      flagField(
+        "eoiModeEl3",
+        () => this.#eoiModeEl3,
+        (value) => {
+          this.#eoiModeEl3 = value;
+        },
+      ),
+    ];
   }
 
   /** The group to signal now, if the best pending interrupt may preempt what is running. */

@@ -1,4 +1,5 @@
 import { FIRST_SPI } from "../../base/interrupt-ids.ts";
+import { flagField, nestedFields, type StateField } from "../../base/state-fields.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 import { identificationRows, type Register } from "../register-table.ts";
 import {
@@ -69,6 +70,20 @@ export class Redistributor {
     this.asleep = true;
     this.lpis?.reset();
     this.bank.reset(SGI_MASK, allNonSecure);
+  }
+
+  stateFields(): readonly StateField[] {
+    return [
+      flagField(
+        "asleep",
+        () => this.asleep,
+        (value) => {
+          this.asleep = value;
+        },
+      ),
+      ...nestedFields("bank", this.bank.stateFields()),
+      ...nestedFields("lpis", this.lpis?.stateFields() ?? []),
+    ];
   }
 
   refreshPrivate(): void {

@@ -1,3 +1,4 @@
+import { arrayField, numberField, type StateField } from "../../base/state-fields.ts";
 import { activePriorityBit, groupPriorityMask, lowestBit, runningPriority } from "./active-priorities.ts";
 import {
   FIRST_LPI,
@@ -110,6 +111,35 @@ export class VirtualInterface {
     this.activePriorities.fill(0);
     this.control = 0;
     this.#vmcr = VMCR.VFIQEN | (MINIMUM_BPR << VBPR0_SHIFT) | ((MINIMUM_BPR + 1) << VBPR1_SHIFT);
+  }
+
+  stateFields(): readonly StateField[] {
+    const word = (name: string, get: () => number, set: (value: number) => void) =>
+      numberField(
+        name,
+        0xffff_ffff,
+        () => get() >>> 0,
+        (value) => set(value | 0),
+      );
+    return [
+      arrayField("listLow", this.listLow),
+      arrayField("listHigh", this.listHigh),
+      arrayField("activePriorities", this.activePriorities),
+      word(
+        "control",
+        () => this.control,
+        (value) => {
+          this.control = value;
+        },
+      ),
+      word(
+        "vmcr",
+        () => this.#vmcr,
+        (value) => {
+          this.#vmcr = value;
+        },
+      ),
+    ];
   }
 
   // Hypervisor control.

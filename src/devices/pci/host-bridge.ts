@@ -1,5 +1,6 @@
 import { assert } from "../../base/errors.ts";
 import type { InterruptLine } from "../../base/interrupt-line.ts";
+import { arrayField, nestedFields, type StateField } from "../../base/state-fields.ts";
 import type { AccessWidth, MmioDevice } from "../../memory/mmio-device.ts";
 import { type BarSpec, ConfigurationSpace } from "./configuration-space.ts";
 import { COMMAND, CONFIGURATION_SIZE, ECAM_FUNCTION_SIZE, SLOTS } from "./constants.ts";
@@ -113,9 +114,21 @@ export class PciHost {
         found.target.writeConfiguration(found.register, width, value);
         this.#decoded = undefined;
       },
+      stateFields: () => this.#stateFields(),
+      stateRestored: () => {
+        this.#decoded = undefined;
+        for (const each of this.#functions) each?.stateRestored?.();
+      },
       state: () => this.#state(),
       reset: () => this.reset(),
     };
+  }
+
+  #stateFields(): readonly StateField[] {
+    const slots = this.#functions.flatMap((each, slot) =>
+      nestedFields(`slot${slot}`, each?.stateFields() ?? []),
+    );
+    return [...slots, arrayField("asserted", this.#asserted)];
   }
 
   *#state(): Iterable<number> {
@@ -185,6 +198,10 @@ class BridgeFunction implements PciFunction {
 
   reset(): void {
     this.configuration.reset();
+  }
+
+  stateFields(): readonly StateField[] {
+    return [arrayField("configuration", this.configuration.bytes)];
   }
 
   state(): Iterable<number> {

@@ -1,3 +1,4 @@
+import { arrayField, type StateField } from "../../base/state-fields.ts";
 import type { AccessWidth } from "../../memory/mmio-device.ts";
 import type { ConfigurationSpace } from "./configuration-space.ts";
 import { CAPABILITY } from "./constants.ts";
@@ -91,6 +92,10 @@ export class MsiX {
     this.#table.setUint32(at, this.#table.getUint32(at, true) & ~3, true);
     this.#table.setUint32(at + 12, this.#table.getUint32(at + 12, true) & MASKED, true);
     if (this.enabled) this.#release(vector);
+  }
+
+  stateFields(): readonly StateField[] {
+    return [arrayField("table", new Uint8Array(this.#table.buffer)), arrayField("pending", this.#pending)];
   }
 
   *state(): Iterable<number> {

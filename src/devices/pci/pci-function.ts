@@ -1,3 +1,4 @@
+import type { Stateful } from "../../base/state-fields.ts";
 import type { AccessWidth } from "../../memory/mmio-device.ts";
 import type { ConfigurationSpace } from "./configuration-space.ts";
 
@@ -10,7 +11,7 @@ export interface PciSlot {
 }
 
 /** A function on a PCI bus. No access may throw, whatever the guest does. */
-export interface PciFunction {
+export interface PciFunction extends Stateful {
   readonly name: string;
   readonly configuration: ConfigurationSpace;
   /** Configuration accesses, aligned, inside the 256 bytes. */

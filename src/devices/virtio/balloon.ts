@@ -1,3 +1,4 @@
+import { arrayField, numberField, type StateField } from "../../base/state-fields.ts";
 import type { VirtioBuffer } from "./buffer.ts";
 import type { VirtioDevice, VirtioHost } from "./device.ts";
 import { featureMask, VIRTIO_DEVICE } from "./protocol.ts";
@@ -102,6 +103,35 @@ export class VirtioBalloon implements VirtioDevice {
   start(host: VirtioHost): void {
     this.#host = host;
     for (const queue of Object.values(QUEUE)) this.notify(queue);
+  }
+
+  resume(host: VirtioHost): void {
+    this.#host = host;
+    // The driver's buffer for statistics is taken again.
+    this.notify(QUEUE.STATISTICS);
+  }
+
+  stateFields(): readonly StateField[] {
+    const pages = (name: string, at: number): StateField =>
+      numberField(
+        name,
+        0xffff_ffff,
+        () => this.#view.getUint32(at, true),
+        (value) => this.#view.setUint32(at, value, true),
+      );
+    return [
+      pages("wanted", WANTED),
+      pages("actual", ACTUAL),
+      arrayField("held", this.#held),
+      numberField(
+        "heldPages",
+        this.#pages,
+        () => this.#heldPages,
+        (value) => {
+          this.#heldPages = value;
+        },
+      ),
+    ];
   }
 
   stop(): void {

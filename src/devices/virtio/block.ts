@@ -1,3 +1,4 @@
+import { numberField, type StateField } from "../../base/state-fields.ts";
 import { type AccessLog, SILENT_LOG } from "../access-log.ts";
 import type { BlockStore } from "../storage/block-store.ts";
 import {
@@ -112,6 +113,29 @@ export class VirtioBlock implements VirtioDevice {
   start(host: VirtioHost): void {
     this.#host = host;
     for (let index = 0; index < this.queueSizes.length; index++) this.notify(index);
+  }
+
+  resume(host: VirtioHost): void {
+    this.#host = host;
+  }
+
+  /** Of its configuration only what the driver has set; the rest is the disk's. */
+  stateFields(): readonly StateField[] {
+    const { configuration } = this;
+    return [
+      numberField(
+        "writeback",
+        1,
+        () => configuration[WRITEBACK_OFFSET] ?? 0,
+        (value) => {
+          configuration[WRITEBACK_OFFSET] = value;
+        },
+      ),
+    ];
+  }
+
+  get busy(): boolean {
+    return this.#inFlight > 0;
   }
 
   stop(): void {

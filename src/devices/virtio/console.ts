@@ -1,4 +1,5 @@
 import { assert } from "../../base/errors.ts";
+import { bytesField, flagField, nestedFields, type StateField } from "../../base/state-fields.ts";
 import type { ByteSink } from "../byte-sink.ts";
 import { InputQueue } from "../input-queue.ts";
 import type { VirtioDevice, VirtioHost } from "./device.ts";
@@ -29,6 +30,8 @@ const PIECE = 65_536;
 const MOST_OUTPUT = 1 << 20;
 /** Control messages that wait for the driver; a driver that takes none loses the oldest. */
 const MOST_WAITING = 256;
+/** Bytes of one of them, with a port's name. */
+const LARGEST_CONTROL = 1024;
 
 export interface ConsolePortOptions {
   /** A console (Linux: /dev/hvcN) rather than plain bytes (/dev/vportNpM). */
@@ -131,6 +134,42 @@ export class VirtioConsole implements VirtioDevice {
   start(host: VirtioHost): void {
     this.#host = host;
     for (let queue = 0; queue < this.queueSizes.length; queue++) this.notify(queue);
+  }
+
+  resume(host: VirtioHost): void {
+    this.#host = host;
+  }
+
+  /** The terminal's size is the new terminal's. */
+  stateFields(): readonly StateField[] {
+    const ports = this.#ports.flatMap((port, index) =>
+      nestedFields(`port${index}`, [
+        port.input.stateField(),
+        flagField(
+          "open",
+          () => port.open,
+          (value) => {
+            port.open = value;
+          },
+        ),
+        flagField(
+          "hostOpen",
+          () => port.hostOpen,
+          (value) => {
+            port.hostOpen = value;
+          },
+        ),
+      ]),
+    );
+    const controls = bytesField(
+      "controls",
+      MOST_WAITING * LARGEST_CONTROL,
+      () => encodeControls(this.#waiting),
+      (bytes) => {
+        this.#waiting = decodeControls(bytes);
+      },
+    );
+    return [...ports, controls];
   }
 
   stop(): void {
@@ -288,6 +327,34 @@ export class VirtioConsole implements VirtioDevice {
 /** The receive queue of a port; its transmit queue follows. */
 function queueOf(port: number): number {
   return port === 0 ? 0 : 2 * port + 2;
+}
+
+/** Each with its length, in 16 bits, before it. */
+function encodeControls(controls: readonly Control[]): Uint8Array {
+  const pieces = controls.map(encode);
+  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + 2 + length, 0));
+  const view = new DataView(whole.buffer);
+  let at = 0;
+  for (const piece of pieces) {
+    view.setUint16(at, piece.length, true);
+    whole.set(piece, at + 2);
+    at += 2 + piece.length;
+  }
+  return whole;
+}
+
+/** What {@link encodeControls} made; the rest of what is not is left out. */
+function decodeControls(bytes: Uint8Array): Control[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const controls: Control[] = [];
+  for (let at = 0; at + 2 + CONTROL_SIZE <= bytes.length && controls.length < MOST_WAITING; ) {
+    const end = at + 2 + Math.max(view.getUint16(at, true), CONTROL_SIZE);
+    const [port, event] = [view.getUint32(at + 2, true), view.getUint16(at + 6, true)];
+    const rest = bytes.slice(at + 2 + CONTROL_SIZE, end);
+    controls.push({ port, event, value: view.getUint16(at + 8, true), rest });
+    at = end;
+  }
+  return controls;
 }
 
 function encode({ port, event, value, rest = new Uint8Array(0) }: Control): Uint8Array {

@@ -1,3 +1,4 @@
+import type { StateField } from "../../base/state-fields.ts";
 import type { VirtQueue } from "./queue.ts";
 
 /** What a device may ask of its transport while a driver runs it. */
@@ -38,6 +39,17 @@ export interface VirtioDevice {
    * holds buffers while it waits; a dead queue drops what is given back to it.
    */
   queueReset?(index: number): void;
+  /** What it remembers besides its queues. */
+  stateFields?(): readonly StateField[];
+  /**
+   * In the place of {@link start} where a driver's session was restored with the fields: everything is as it was, so
+   * nothing is to be looked at. Buffers that were held are in their queues again.
+   */
+  resume(host: VirtioHost): void;
+  /** Why its state cannot be kept just now: the end of a sentence. */
+  cannotBeKept?(): string | undefined;
+  /** Requests are under way whose end has to be waited for. */
+  readonly busy?: boolean;
   /** Forget the driver and all requests; late completions must do nothing. */
   stop(): void;
 }

@@ -1,3 +1,14 @@
+import { UserError } from "../../base/errors.ts";
+import {
+  choiceField,
+  flagField,
+  listField,
+  nestedFields,
+  numberField,
+  numberFields,
+  type StateField,
+  u64Field,
+} from "../../base/state-fields.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 import type { AccessLog } from "../access-log.ts";
 import type { VirtioDevice, VirtioHost } from "./device.ts";
@@ -11,7 +22,8 @@ const DRIVER_STATUS =
   STATUS.ACKNOWLEDGE | STATUS.DRIVER | STATUS.DRIVER_OK | STATUS.FEATURES_OK | STATUS.FAILED;
 
 /** The three addresses of a queue that a driver sets. */
-export type QueuePart = "descriptors" | "driver" | "device";
+const QUEUE_PARTS = ["descriptors", "driver", "device"] as const;
+export type QueuePart = (typeof QUEUE_PARTS)[number];
 
 /** A queue as the driver sets it up. */
 export interface QueueSetup {
@@ -21,6 +33,15 @@ export interface QueueSetup {
   readonly driver: [number, number];
   readonly device: [number, number];
   live: VirtQueue | undefined;
+  /** What a stream says of `live`, until that is made of it. */
+  restored?: RestoredQueue | undefined;
+}
+
+const LIVES = ["none", "live", "dead"] as const;
+
+interface RestoredQueue {
+  readonly life: (typeof LIVES)[number];
+  readonly ring: readonly number[];
 }
 
 /** How a transport tells the driver of something. */
@@ -151,6 +172,58 @@ export class DriverSession implements VirtioHost {
     this.device.writeConfiguration?.(offset, value);
   }
 
+  stateFields(): readonly StateField[] {
+    return [
+      numberField(
+        "status",
+        0xff,
+        () => this.status,
+        (value) => {
+          this.status = value;
+        },
+      ),
+      numberField(
+        "generation",
+        0xffff_ffff,
+        () => this.generation,
+        (value) => {
+          this.generation = value;
+        },
+      ),
+      u64Field(
+        "accepted",
+        () => this.#accepted,
+        (value) => {
+          this.#accepted = value;
+        },
+      ),
+      flagField(
+        "running",
+        () => this.#running,
+        (value) => {
+          this.#running = value;
+        },
+      ),
+      ...this.#queues.flatMap((queue, index) => nestedFields(`queue${index}`, queueFields(queue))),
+      ...nestedFields(this.device.name, this.device.stateFields?.() ?? []),
+    ];
+  }
+
+  stateRestored(): void {
+    const offered = (this.#accepted & ~this.#offered) === 0n;
+    if (!offered)
+      throw new UserError(`The snapshot's ${this.#options.name} has features that this one lacks.`);
+    this.#queues.forEach((queue, index) => {
+      const { restored } = queue;
+      queue.restored = undefined;
+      if (restored === undefined || restored.life === "none") return;
+      this.#enable(queue, index);
+      queue.live?.restore(restored.ring);
+      if (restored.life === "dead") queue.live?.kill();
+    });
+    if (this.#running) this.device.resume(this);
+  }
+
   /** Numbers that make up the state, for comparing machines. */
   *state(): Iterable<number> {
     yield* [this.status, this.generation, this.accepted(0), this.accepted(1)];
@@ -243,6 +316,39 @@ export class DriverSession implements VirtioHost {
       live: undefined,
     };
   }
+}
+
+/** Size and addresses, whether there is a live queue, and what its ring remembers. */
+function queueFields(queue: QueueSetup): StateField[] {
+  const half = (part: QueuePart, index: 0 | 1): StateField =>
+    numberField(
+      `${part}${index}`,
+      0xffff_ffff,
+      () => queue[part][index] >>> 0,
+      (value) => {
+        queue[part][index] = value;
+      },
+    );
+  return [
+    ...numberFields<"size">(queue, { size: 0xffff_ffff }),
+    ...QUEUE_PARTS.flatMap((part) => [half(part, 0), half(part, 1)]),
+    choiceField(
+      "life",
+      LIVES,
+      () => (queue.live === undefined ? "none" : queue.live.isLive ? "live" : "dead"),
+      (life) => {
+        queue.restored = { life, ring: [] };
+      },
+    ),
+    listField(
+      "ring",
+      { longest: 8, most: 0xffff },
+      () => queue.live?.stateToKeep() ?? [],
+      (ring) => {
+        queue.restored = { life: queue.restored?.life ?? "none", ring };
+      },
+    ),
+  ];
 }
 
 /** An address from its halves, clamped to where there can be no memory. */

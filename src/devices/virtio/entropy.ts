@@ -24,6 +24,10 @@ export class VirtioEntropy implements VirtioDevice {
     this.notify(0);
   }
 
+  resume(host: VirtioHost): void {
+    this.#host = host;
+  }
+
   stop(): void {
     this.#host = undefined;
   }

@@ -23,6 +23,9 @@ export const TAG_SIZE = 36;
 const MOST_REQUEST = (1 << 20) + 4096;
 const MOST_REPLY = (1 << 20) + 4096;
 const QUEUE_SIZE = 256;
+/** The first and the last request of a mounted file system (fuse.h); between them the server knows files. */
+const FUSE_INIT = 26;
+const FUSE_DESTROY = 38;
 const MOST_IN_FLIGHT = 64;
 
 /** A virtio file system device (virtio 1.2, section 5.11): queue 0 is for urgent requests, the others for all. */
@@ -37,6 +40,7 @@ export class VirtioFileSystem implements VirtioDevice {
   #host: VirtioHost | undefined;
   #inFlight = 0;
   #batching = false;
+  #isMounted = false;
   /** For the request that is being handled, unless it is still under way when the next one comes. */
   #scratch: Uint8Array | undefined = new Uint8Array(MOST_REQUEST);
 
@@ -58,8 +62,24 @@ export class VirtioFileSystem implements VirtioDevice {
     for (let index = 0; index < this.queueSizes.length; index++) this.notify(index);
   }
 
+  resume(host: VirtioHost): void {
+    this.#host = host;
+  }
+
+  /** What the guest has open is open on the host, where a snapshot does not reach. */
+  cannotBeKept(): string | undefined {
+    return this.#isMounted
+      ? "it has a shared directory mounted, whose files are open on this computer; unmount it in the guest first"
+      : undefined;
+  }
+
+  get busy(): boolean {
+    return this.#inFlight > 0;
+  }
+
   stop(): void {
     this.#host = undefined;
+    this.#isMounted = false;
     this.#server.reset();
   }
 
@@ -89,6 +109,9 @@ export class VirtioFileSystem implements VirtioDevice {
       this.#host?.fail("file system request outside memory");
       return;
     }
+    const opcode = request.length < 8 ? 0 : request[4]! | (request[5]! << 8);
+    if (opcode === FUSE_INIT) this.#isMounted = true;
+    if (opcode === FUSE_DESTROY) this.#isMounted = false;
     const answer = this.#server.handle(request, Math.min(buffer.writableLength, MOST_REPLY));
     if (!(answer instanceof Promise)) {
       this.#keep(space);

@@ -1,4 +1,5 @@
 import type { InterruptLine } from "../../base/interrupt-line.ts";
+import { nestedFields, numberFields, type StateField } from "../../base/state-fields.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 import type { AccessWidth, MmioDevice } from "../../memory/mmio-device.ts";
 import { type AccessLog, SILENT_LOG } from "../access-log.ts";
@@ -173,6 +174,25 @@ export class VirtioMmio implements MmioDevice, Transport {
 
   write(offset: number, width: AccessWidth, value: number): void {
     if (this.session !== undefined) this.#registers.write(this, offset, width, value, false);
+  }
+
+  stateFields(): readonly StateField[] {
+    const word = 0xffff_ffff;
+    const registers = {
+      deviceFeaturesSelect: word,
+      driverFeaturesSelect: word,
+      queueSelect: word,
+      interruptStatus: 3,
+    };
+    return [
+      ...numberFields<keyof typeof registers>(this, registers),
+      ...nestedFields("session", this.session?.stateFields() ?? []),
+    ];
+  }
+
+  stateRestored(): void {
+    this.#line.set(this.interruptStatus !== 0);
+    this.session?.stateRestored();
   }
 
   state(): Iterable<number> {

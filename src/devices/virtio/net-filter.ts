@@ -1,3 +1,4 @@
+import { arrayField, bytesField, listField, type StateField, u64Field } from "../../base/state-fields.ts";
 import { CONTROL, NET_FEATURE } from "./net-protocol.ts";
 
 /** Bits of {@link NET_FEATURE} that the driver may switch while it runs. */
@@ -10,6 +11,7 @@ const SWITCHABLE =
 /** Addresses of one table; with more, everything of its kind is let through. */
 const MOST_ADDRESSES = 256;
 const MAC_SIZE = 6;
+const ALL_NEGOTIATED = 2n ** 64n - 1n;
 
 /** What the driver says on the control queue: which frames it wants, and which work it does on them. */
 export class NetFilter {
@@ -35,6 +37,53 @@ export class NetFilter {
     // Until the driver names groups, it gets all.
     this.#unicast = new Set();
     this.#multicast = undefined;
+  }
+
+  stateFields(): readonly StateField[] {
+    const table = (
+      name: string,
+      get: () => Set<string> | undefined,
+      set: (table: Set<string> | undefined) => void,
+    ) =>
+      bytesField(
+        name,
+        1 + MOST_ADDRESSES * MAC_SIZE,
+        () => encodeTable(get()),
+        (bytes) => set(decodeTable(bytes)),
+      );
+    return [
+      arrayField("address", this.macAddress),
+      // -1 in 64 bits, which no set of features is: all that were negotiated.
+      u64Field(
+        "offloads",
+        () => this.offloads ?? ALL_NEGOTIATED,
+        (value) => {
+          this.offloads = value === ALL_NEGOTIATED ? undefined : value & SWITCHABLE;
+        },
+      ),
+      listField(
+        "modes",
+        { longest: 8, most: CONTROL.RX.NO_BROADCAST },
+        () => [...this.#modes].sort(),
+        (modes) => {
+          this.#modes = new Set(modes);
+        },
+      ),
+      table(
+        "unicast",
+        () => this.#unicast,
+        (value) => {
+          this.#unicast = value;
+        },
+      ),
+      table(
+        "multicast",
+        () => this.#multicast,
+        (value) => {
+          this.#multicast = value;
+        },
+      ),
+    ];
   }
 
   /** Whether the driver wants a frame for this address. */
@@ -104,4 +153,20 @@ export class NetFilter {
 
 function key(address: Uint8Array): string {
   return String.fromCharCode(...address.subarray(0, MAC_SIZE));
+}
+
+/** A table for a state stream: nothing for one that lets everything through, else a zero and the addresses. */
+function encodeTable(table: Set<string> | undefined): Uint8Array {
+  if (table === undefined) return new Uint8Array(0);
+  return Uint8Array.from([0, ...[...table].flatMap((entry) => [...entry].map((byte) => byte.charCodeAt(0)))]);
+}
+
+function decodeTable(bytes: Uint8Array): Set<string> | undefined {
+  if (bytes.length === 0) return undefined;
+  const count = Math.floor((bytes.length - 1) / MAC_SIZE);
+  return new Set(
+    Array.from({ length: count }, (_, index) =>
+      key(bytes.subarray(1 + index * MAC_SIZE, 1 + (index + 1) * MAC_SIZE)),
+    ),
+  );
 }

@@ -1,3 +1,4 @@
+import type { StateField } from "../../base/state-fields.ts";
 import type { DeliveryOffload, Network, NetworkCard } from "../../network/link.ts";
 import type { VirtioBuffer } from "./buffer.ts";
 import type { VirtioDevice, VirtioHost } from "./device.ts";
@@ -88,6 +89,18 @@ export class VirtioNet implements VirtioDevice, NetworkCard {
     this.#network.start(this);
     this.notify(NET_QUEUE.TRANSMIT);
     this.notify(NET_QUEUE.CONTROL);
+  }
+
+  /** Connections through the network end: the new one does not know them, and says so by resets. */
+  resume(host: VirtioHost): void {
+    this.#host = host;
+    this.#lookAtOffloads();
+    this.configuration.set(this.#filter.macAddress, NET_CONFIGURATION.MAC);
+    this.#network.start(this);
+  }
+
+  stateFields(): readonly StateField[] {
+    return this.#filter.stateFields();
   }
 
   stop(): void {

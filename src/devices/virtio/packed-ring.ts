@@ -27,6 +27,9 @@ interface Place {
   wrap: boolean;
 }
 
+/** In a position, added to the index while the wrap counter is 1. */
+const WRAP = 2 ** 16;
+
 /** A packed virtqueue (virtio 1.2, section 2.8). */
 export class PackedRing implements Ring {
   readonly #memory: GuestMemory;
@@ -117,9 +120,29 @@ export class PackedRing implements Ring {
     return passedEvent(place, this.#give.index, old);
   }
 
-  state(): Iterable<number> {
-    const flags = [this.#take.wrap, this.#give.wrap, this.#gave, this.#wrapped].map(Number);
-    return [this.#take.index, this.#give.index, this.#announced, ...flags];
+  state(): readonly number[] {
+    return this.stateAt(this.position);
+  }
+
+  get position(): number {
+    return this.#take.index + (this.#take.wrap ? WRAP : 0);
+  }
+
+  stateAt(position: number): readonly number[] {
+    const flags = [position >= WRAP, this.#give.wrap, this.#gave, this.#wrapped].map(Number);
+    return [position % WRAP, this.#give.index, this.#announced, ...flags];
+  }
+
+  restore([take = 0, give = 0, announced = 0, ...flags]: readonly number[]): void {
+    const { size } = this.#layout;
+    this.#take.index = take % size;
+    this.#give.index = give % size;
+    this.#announced = announced % size;
+    const [takeWrap, giveWrap, gave, wrapped] = flags.map((flag) => flag === 1);
+    this.#take.wrap = takeWrap ?? true;
+    this.#give.wrap = giveWrap ?? true;
+    this.#gave = gave ?? false;
+    this.#wrapped = wrapped ?? false;
   }
 
   #at(index: number): Descriptor | undefined {

@@ -1,3 +1,10 @@
+import {
+  arrayField,
+  nestedFields,
+  numberField,
+  numberFields,
+  type StateField,
+} from "../../base/state-fields.ts";
 import type { GuestMemory } from "../../memory/guest-memory.ts";
 import type { AccessWidth } from "../../memory/mmio-device.ts";
 import { type AccessLog, SILENT_LOG } from "../access-log.ts";
@@ -182,6 +189,31 @@ export class VirtioPci implements PciFunction, CommonConfiguration {
     this.#resetDevice();
     this.configuration.reset();
     this.#messages.reset();
+  }
+
+  stateFields(): readonly StateField[] {
+    const word = 0xffff_ffff;
+    const registers = { deviceFeaturesSelect: word, driverFeaturesSelect: word, queueSelect: word };
+    return [
+      arrayField("configuration", this.configuration.bytes),
+      ...numberFields<keyof typeof registers>(this, registers),
+      ...numberFields<"configurationVector">(this, { configurationVector: NO_VECTOR }),
+      arrayField("queueVectors", this.queueVectors),
+      numberField(
+        "isr",
+        3,
+        () => this.#isr,
+        (value) => {
+          this.#isr = value;
+        },
+      ),
+      ...nestedFields("msix", this.#messages.stateFields()),
+      ...nestedFields("session", this.session.stateFields()),
+    ];
+  }
+
+  stateRestored(): void {
+    this.session.stateRestored();
   }
 
   *state(): Iterable<number> {

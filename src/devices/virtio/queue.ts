@@ -11,6 +11,9 @@ export class VirtQueue {
   readonly #interrupt: () => void;
   readonly #fail: (reason: string) => void;
   #live = true;
+  /** Buffers that the device has, the oldest first; where they were taken from, and as how many. */
+  readonly #held = new Map<VirtioBuffer, { readonly position: number; readonly sequence: number }>();
+  #taken = 0;
   /** Buffers that may still be taken while the queue is served. */
   #left = Number.POSITIVE_INFINITY;
 
@@ -32,10 +35,11 @@ export class VirtQueue {
   /** The next buffer, or undefined for now; the driver's next buffer then comes with a notification. */
   take(): VirtioBuffer | undefined {
     if (!this.#live) return undefined;
+    const { position } = this.#ring;
     const buffer = this.#ring.take();
-    if (buffer !== undefined) return this.#count(buffer);
+    if (buffer !== undefined) return this.#count(buffer, position);
     if (!this.#live || !this.#ring.arm() || !this.#live) return undefined;
-    return this.#count(this.#ring.take());
+    return this.#count(this.#ring.take(), position);
   }
 
   /**
@@ -50,6 +54,7 @@ export class VirtQueue {
 
   /** Gives a buffer back. {@link announce} must follow, after one or several. */
   give(buffer: VirtioBuffer, written: number): void {
+    this.#held.delete(buffer);
     if (this.#live) this.#ring.give(buffer, written);
   }
 
@@ -58,14 +63,30 @@ export class VirtQueue {
     if (this.#live && this.#ring.wantsInterrupt()) this.#interrupt();
   }
 
-  #count(buffer: VirtioBuffer | undefined): VirtioBuffer | undefined {
+  #count(buffer: VirtioBuffer | undefined, position: number): VirtioBuffer | undefined {
+    if (buffer !== undefined) this.#held.set(buffer, { position, sequence: this.#taken++ });
     if (buffer === undefined || this.#left-- > 0) return buffer;
     this.#fail("ring that changes while it is served");
     return undefined;
   }
 
-  state(): Iterable<number> {
+  state(): readonly number[] {
     return this.#live ? this.#ring.state() : [];
+  }
+
+  /**
+   * What a stream keeps: buffers that the device has taken for later are to be taken again. Undefined while some are
+   * used that came before others, which have been given back.
+   */
+  stateToKeep(): readonly number[] | undefined {
+    const [first] = this.#held.values();
+    if (first === undefined || !this.#live) return this.#ring.state();
+    return this.#taken - first.sequence === this.#held.size ? this.#ring.stateAt(first.position) : undefined;
+  }
+
+  /** Goes on from what {@link stateToKeep} gave. */
+  restore(state: readonly number[]): void {
+    this.#ring.restore(state);
   }
 
   kill(): void {

@@ -33,7 +33,13 @@ export interface Ring {
   /** True when the driver wants an interrupt for what was given back since the last call. */
   wantsInterrupt(): boolean;
   /** Numbers that make up its state besides what lies in memory. */
-  state(): Iterable<number>;
+  state(): readonly number[];
+  /** The place of the next buffer to take, as a number below 2^17. */
+  readonly position: number;
+  /** Goes on from what {@link state} gave; with `position`, what was taken from there on is to be taken again. */
+  restore(state: readonly number[]): void;
+  /** {@link state} as if nothing had been taken from `position` on. */
+  stateAt(position: number): readonly number[];
 }
 
 export interface Descriptor {

@@ -84,8 +84,22 @@ export class SplitRing implements Ring {
     return event === undefined || passedEvent(event, this.#given, old);
   }
 
-  state(): Iterable<number> {
-    return [this.#taken, this.#given, this.#announced];
+  state(): readonly number[] {
+    return this.stateAt(this.#taken);
+  }
+
+  get position(): number {
+    return this.#taken;
+  }
+
+  stateAt(position: number): readonly number[] {
+    return [position, this.#given, this.#announced];
+  }
+
+  restore([taken = 0, given = 0, announced = 0]: readonly number[]): void {
+    this.#taken = taken & 0xffff;
+    this.#given = given & 0xffff;
+    this.#announced = announced & 0xffff;
   }
 
   #fail(reason: string): undefined {

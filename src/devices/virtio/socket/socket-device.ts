@@ -15,6 +15,8 @@ import {
 
 const RECEIVE = 0;
 const TRANSMIT = 1;
+/** For VIRTIO_VSOCK_EVENT_TRANSPORT_RESET, which is 0. */
+const EVENTS = 2;
 /** Connections at once. A guest that asks for more is refused. */
 const MOST_CONNECTIONS = 4096;
 /** Refusals that wait for the guest to have room; further ones are lost. */
@@ -70,6 +72,21 @@ export class VirtioSocket implements VirtioDevice {
   start(host: VirtioHost): void {
     this.#host = host;
     this.notify(TRANSMIT);
+    this.#pump();
+  }
+
+  /**
+   * The streams ended with the machine that the state comes from, which the driver is told as the specification has it
+   * (5.10.6.9): all of its connections are reset, and listening sockets stay.
+   */
+  resume(host: VirtioHost): void {
+    this.#host = host;
+    const queue = host.queue(EVENTS);
+    const buffer = queue?.take();
+    if (queue === undefined || buffer === undefined) return;
+    const event = new Uint8Array(4);
+    queue.give(buffer, buffer.write(0, event) ? event.length : 0);
+    queue.announce();
     this.#pump();
   }
 
