@@ -37,6 +37,13 @@ import {
 
 /** Milliseconds of guest execution between two looks at the host's events. */
 const BURST = 8;
+/**
+ * Milliseconds after something came from the host in which a short wait looks for more all the time: hosts sleep
+ * longer than asked, and whoever has just been answered often answers soon.
+ */
+const CONVERSATION = 2;
+/** Waits of fewer milliseconds are short: hosts' timers are no finer. */
+const SHORT_WAIT = 1;
 /** Milliseconds between two looks whether a machine that stands still may go on. */
 const PAUSE_STEP = 50;
 const KILLED = "The guest wrote to a page that is protected with kill, so its machine was ended.";
@@ -140,6 +147,8 @@ class RunningMachine implements VirtualMachine {
   #nap: { wake(): void } | undefined;
   /** Something arrived since the last burst: no time to sleep. */
   #woken = false;
+  /** When something came from outside last. */
+  #heardAt = Number.NEGATIVE_INFINITY;
   #resets = 0;
   #idleMilliseconds = 0;
 
@@ -159,7 +168,7 @@ class RunningMachine implements VirtualMachine {
     this.#clock = new MachineClock(instructionTime ?? new HostTicks(host));
     this.#machine = makeMachine(options, plan, {
       ...{ clock: this.#clock, instructionTime, output: this.#output, regionCompiler },
-      onSignal: () => this.wake(),
+      onSignal: () => this.#rouse(),
     });
     this.guest = guestTools(this.#machine.services);
     this.introspection = new Introspection(this.#machine, () => host.now());
@@ -227,6 +236,11 @@ class RunningMachine implements VirtualMachine {
       return;
     }
     const began = this.#host.now();
+    if (milliseconds < SHORT_WAIT && began - this.#heardAt < CONVERSATION) {
+      await this.#host.breathe();
+      this.#idleMilliseconds += this.#host.now() - began;
+      return;
+    }
     const nap = this.#host.sleep(Math.min(milliseconds, LONGEST_SLEEP));
     this.#nap = nap;
     await nap.over;
@@ -250,6 +264,12 @@ class RunningMachine implements VirtualMachine {
 
   /** Something has arrived for the guest. */
   wake(): void {
+    this.#heardAt = this.#host.now();
+    this.#rouse();
+  }
+
+  /** There may be something to do for the guest. */
+  #rouse(): void {
     this.#woken = true;
     this.#nap?.wake();
   }

@@ -121,11 +121,12 @@ export class GuestSide {
     this.#wake();
   }
 
-  /** Lets the guest know of what was delivered since the last call. */
-  announce(): void {
-    if (!this.#delivered) return;
+  /** Lets the guest know of what was delivered since the last call; true when there was something. */
+  announce(): boolean {
+    if (!this.#delivered) return false;
     this.#delivered = false;
     this.#card?.announce();
+    return true;
   }
 
   /** Sends a datagram with its checksum, in fragments where it is longer than the link takes. */

@@ -41,6 +41,8 @@ export interface NetworkCard {
   deliver(pieces: readonly Uint8Array[], offload?: DeliveryOffload): boolean;
   /** Tells the guest of what was delivered. */
   announce(): void;
+  /** Tells the guest, where it wants to hear of that, that the frames it has sent are gone. */
+  announceTransmitted(): void;
 }
 
 /** The network behind a card. No call throws, whatever the guest sends. */
@@ -50,6 +52,7 @@ export interface Network {
   /** The driver is gone, and with it all that it had under way. */
   stop(): void;
   transmit(frame: TransmittedFrame): void;
+  /** Some frames have been transmitted; {@link NetworkCard.announceTransmitted} should follow in a moment. */
   transmitted(): void;
   roomAvailable(): void;
 }

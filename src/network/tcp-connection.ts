@@ -1,3 +1,4 @@
+import { AcknowledgementPace } from "./acknowledgement-pace.ts";
 import type { HostStream, StreamEvents, StreamFailure } from "./host-network.ts";
 import type { SegmentWriter } from "./segment-writer.ts";
 import { TcpReceiver, WINDOW_SCALE } from "./tcp-receiver.ts";
@@ -20,6 +21,8 @@ export interface TcpTable {
   bufferLimit(): number;
   /** The connection may have something to send. */
   ready(connection: TcpConnection): void;
+  /** The connection waits for something that carries its acknowledgement: {@link TcpConnection.waitNoLonger} should follow. */
+  hold(connection: TcpConnection): void;
   /** A deadline was set. */
   timing(): void;
   /** The guest's side is over: segments that still come belong to no connection. */
@@ -63,6 +66,9 @@ export class TcpConnection implements StreamEvents {
   #streamOver = false;
   /** What the guest knows of us is out of date. */
   #acknowledge = false;
+  /** The same, but it may wait for an answer of the host's. */
+  holdsAcknowledgement = false;
+  readonly #pace = new AcknowledgementPace();
   #probe = false;
   /** The guest has said that it sends no more. */
   #guestFinished = false;
@@ -177,6 +183,13 @@ export class TcpConnection implements StreamEvents {
     }
   }
 
+  /** The acknowledgement has waited long enough. */
+  waitNoLonger(): void {
+    if (!this.holdsAcknowledgement) return;
+    this.#pace.waitedInVain();
+    this.#answer();
+  }
+
   // What happens on the host.
 
   connected(): void {
@@ -187,6 +200,7 @@ export class TcpConnection implements StreamEvents {
 
   data(bytes: Uint8Array): void {
     if (this.state === "closed") return;
+    this.#pace.answered(this.#now());
     this.#sender.queue.append(bytes);
     if (!this.#paused && this.#sender.queue.cost >= this.#limit()) {
       this.#paused = true;
@@ -347,7 +361,12 @@ export class TcpConnection implements StreamEvents {
       return;
     }
     const accepted = this.#receiver.accept(sequence, payload, (flags & FIN) !== 0);
-    this.#answer();
+    const isSmall =
+      accepted.kind === "in order" && !accepted.fin && payload.length < this.#sender.segmentSize;
+    if (isSmall && !this.#acknowledge && !this.holdsAcknowledgement && this.#pace.heard(this.#now())) {
+      this.holdsAcknowledgement = true;
+      this.#parts.table.hold(this);
+    } else this.#answer();
     if (accepted.kind !== "in order") return;
     if (accepted.payload.length > 0) {
       this.fromGuest += accepted.payload.length;
@@ -365,7 +384,7 @@ export class TcpConnection implements StreamEvents {
   #closeWhenFinished(): void {
     if (!this.#guestFinished || !this.#sender.finishAcknowledged) return;
     // The guest may still wait for our last acknowledgement; without it, it would only ask again.
-    if (this.#acknowledge) this.#send(ACK, this.#sender.next);
+    if (this.#acknowledge || this.holdsAcknowledgement) this.#send(ACK, this.#sender.next);
     this.#close();
   }
 
@@ -392,7 +411,10 @@ export class TcpConnection implements StreamEvents {
     const acknowledgement = this.#receiver.next;
     const window = this.#receiver.advertise(this.#limit());
     const sent = this.#writer.send({ flags, sequence, acknowledgement, window }, length, segmentSize, fill);
-    if (sent) this.#acknowledge = false;
+    if (sent) {
+      this.#acknowledge = false;
+      this.holdsAcknowledgement = false;
+    }
     return sent;
   }
 
@@ -404,6 +426,7 @@ export class TcpConnection implements StreamEvents {
 
   #answer(): void {
     this.#acknowledge = true;
+    this.holdsAcknowledgement = false;
     this.#parts.table.ready(this);
   }
 

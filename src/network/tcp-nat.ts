@@ -36,6 +36,8 @@ export interface TcpNatParts {
   readonly allows: (address: IpAddress, port: number) => boolean;
   /** What the network itself offers there; "nobody" for addresses behind which there is nothing. */
   readonly inside: (address: IpAddress, port: number) => InsideService | "nobody" | undefined;
+  /** {@link TcpNat.settle} should be called in a moment. */
+  readonly later: () => void;
 }
 
 /** All TCP connections between the guest and the host. */
@@ -47,6 +49,9 @@ export class TcpNat implements TcpTable {
   /** Those above, and closed ones whose stream still writes. */
   readonly #alive = new Set<TcpConnection>();
   #ready = new Set<TcpConnection>();
+  /** Those that hold acknowledgements back: since the last call of {@link settle}, and before. */
+  #holding = new Set<TcpConnection>();
+  #heldLong = new Set<TcpConnection>();
   #cancelTick: (() => void) | undefined;
   #nextPort = FIRST_PORT;
   /** Connections that were refused because there were too many. */
@@ -126,6 +131,8 @@ export class TcpNat implements TcpTable {
     for (const connection of [...this.#alive]) connection.leave();
     this.#connections.clear();
     this.#ready.clear();
+    this.#holding.clear();
+    this.#heldLong.clear();
     this.#cancelTick?.();
     this.#cancelTick = undefined;
   }
@@ -155,6 +162,23 @@ export class TcpNat implements TcpTable {
     this.#guest.touch();
   }
 
+  hold(connection: TcpConnection): void {
+    // What it held before has been sent.
+    this.#heldLong.delete(connection);
+    this.#holding.add(connection);
+    this.#parts.later();
+  }
+
+  /** Sends the acknowledgements that have been held back since before the last call; true while there are more. */
+  settle(): boolean {
+    for (const connection of this.#heldLong) connection.waitNoLonger();
+    this.#heldLong = this.#holding;
+    this.#holding = new Set();
+    for (const connection of this.#heldLong)
+      if (!connection.holdsAcknowledgement) this.#heldLong.delete(connection);
+    return this.#heldLong.size > 0;
+  }
+
   timing(): void {
     this.#cancelTick ??= this.#host.after(TICK, () => this.#tick());
   }
@@ -162,6 +186,8 @@ export class TcpNat implements TcpTable {
   forget(connection: TcpConnection): void {
     if (this.#connections.get(connection.key) === connection) this.#connections.delete(connection.key);
     this.#ready.delete(connection);
+    this.#holding.delete(connection);
+    this.#heldLong.delete(connection);
   }
 
   release(connection: TcpConnection): void {

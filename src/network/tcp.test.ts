@@ -32,6 +32,71 @@ function bytesOf(random: Random, length: number): Uint8Array {
   return Uint8Array.from({ length }, () => random.below(256));
 }
 
+describe("a conversation of small segments", () => {
+  /** A request from the guest, and an answer after some time; the frames that it gets. */
+  function exchange(
+    { guest, peer }: ReturnType<typeof setUp>,
+    stream: FakeStream,
+    milliseconds: number,
+  ): number {
+    peer.write(Buffer.from("request"));
+    guest.host.advance(milliseconds);
+    stream.events.data(Buffer.from("answer"));
+    guest.host.advance(1);
+    const frames = guest.frames.length;
+    peer.poll();
+    return frames;
+  }
+
+  test("answers that come quickly carry the acknowledgements", () => {
+    const all = setUp();
+    const stream = all.open();
+    const counts = Array.from({ length: 12 }, () => exchange(all, stream, 1));
+    expect(counts.slice(0, 3)).toEqual([2, 2, 2]);
+    expect(counts.slice(4)).toEqual(Array(8).fill(1));
+    expect(all.peer.unacknowledged).toBe(0);
+    expect(Buffer.from(stream.bytes).toString()).toBe("request".repeat(12));
+  });
+
+  test("an answer that does not come lets the guest wait for milliseconds only, and then less often", () => {
+    const all = setUp();
+    const { guest, peer } = all;
+    const stream = all.open();
+    for (let i = 0; i < 8; i++) exchange(all, stream, 1);
+    peer.write(Buffer.from("last"));
+    expect(guest.frames).toEqual([]);
+    guest.host.advance(5);
+    peer.poll();
+    expect(peer.unacknowledged).toBe(0);
+    expect([exchange(all, stream, 1), exchange(all, stream, 1), exchange(all, stream, 1)]).toEqual([2, 2, 2]);
+  });
+
+  test("a second segment, a full one and the guest's end are acknowledged at once", () => {
+    for (const last of ["second", "full", "end"] as const) {
+      const all = setUp();
+      const { guest, peer } = all;
+      const stream = all.open();
+      for (let i = 0; i < 8; i++) exchange(all, stream, 1);
+      if (last === "second") peer.write(Buffer.from("first"));
+      expect(guest.frames).toEqual([]);
+      if (last === "end") peer.finish();
+      else peer.write(Buffer.alloc(last === "full" ? 1460 : 6));
+      expect(guest.frames, last).toHaveLength(1);
+    }
+  });
+
+  test("a connection that ends leaves no acknowledgement to wait for", () => {
+    const all = setUp();
+    const stream = all.open();
+    for (let i = 0; i < 8; i++) exchange(all, stream, 1);
+    all.peer.write(Buffer.from("last"));
+    stream.events.failed("reset");
+    all.run(50);
+    expect(all.peer.state).toBe("reset");
+    expect(all.guest.network.statistics().tcpConnections).toBe(0);
+  });
+});
+
 describe("connections from the guest", () => {
   test("reach the host's loopback through the gateway, carry bytes both ways, and close from either side", () => {
     for (const first of ["guest", "host"] as const) {

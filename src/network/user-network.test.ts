@@ -41,6 +41,34 @@ function messages(packets: readonly IpPacket[]): number[][] {
   return packets.map(({ payload }) => [...payload.subarray(0, 2)]);
 }
 
+test("the guest hears in a moment that its frames are gone; later, but not never, while it gets others", () => {
+  const guest = new NetworkGuest(new Random(3));
+  const peer = new TcpPeer({ guest, random: new Random(4) });
+  peer.call();
+  guest.host.advance(5);
+  peer.poll();
+  guest.host.advance(50);
+  const told = guest.toldOfTransmitted;
+  guest.send(new Uint8Array(60));
+  guest.host.advance(1);
+  expect(guest.toldOfTransmitted).toBe(told);
+  guest.host.advance(4);
+  expect(guest.toldOfTransmitted).toBe(told + 1);
+  guest.host.advance(50);
+  expect(guest.toldOfTransmitted).toBe(told + 1);
+  guest.send(new Uint8Array(60));
+  for (let passed = 0; passed < 10; passed++) {
+    guest.host.streams[0]!.events.data(new Uint8Array(100));
+    guest.host.advance(1);
+  }
+  expect(guest.toldOfTransmitted).toBe(told + 1);
+  for (let passed = 0; passed < 40; passed++) {
+    guest.host.streams[0]!.events.data(new Uint8Array(100));
+    guest.host.advance(1);
+  }
+  expect(guest.toldOfTransmitted).toBe(told + 2);
+});
+
 test("addresses in text and back", () => {
   for (const text of [
     "0.0.0.0",

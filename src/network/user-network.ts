@@ -32,6 +32,13 @@ import { UdpNat } from "./udp-nat.ts";
 const DNS_PORT = 53;
 /** Milliseconds for which the end waits for streams that are still being written, and between two looks. */
 const LAST_WORDS = 3000;
+/**
+ * Milliseconds after which the guest hears of what can wait, or twice as many: that its frames are gone, and
+ * acknowledgements. What it gets meanwhile often makes an interrupt of their own needless.
+ */
+const SETTLE = 2;
+/** How often that frames are gone may wait longer because the guest gets others: drivers look at both then. */
+const MOST_POSTPONED = 8;
 const LOOK = 20;
 
 export interface UserNetworkOptions {
@@ -71,6 +78,11 @@ export class UserNetwork implements Network {
   #work = false;
   #waking = false;
   #flushing = false;
+  /** Frames have been transmitted of which the guest does not know: since the last {@link #settle}, and before. */
+  #sent = false;
+  #sentBefore = false;
+  #postponed = 0;
+  #cancelSettling: (() => void) | undefined;
 
   constructor({ host, allow, wake }: UserNetworkOptions) {
     this.#host = host;
@@ -83,6 +95,7 @@ export class UserNetwork implements Network {
       guest: this.#guest,
       allows: (address, port) => this.#policy.allows(address, port),
       inside: (address, port) => this.#inside(address, port),
+      later: () => this.#settleLater(),
     });
     this.#udp = new UdpNat(host, this.#guest);
     this.#publisher = new Publisher({ host, guest: this.#guest, tcp: this.#tcp });
@@ -120,6 +133,10 @@ export class UserNetwork implements Network {
   }
 
   stop(): void {
+    this.#cancelSettling?.();
+    this.#cancelSettling = undefined;
+    this.#sent = false;
+    this.#sentBefore = false;
     this.#tcp.clear();
     this.#udp.clear();
     this.#reassembly.clear();
@@ -133,6 +150,8 @@ export class UserNetwork implements Network {
 
   transmitted(): void {
     this.#flush();
+    this.#sent = true;
+    this.#settleLater();
   }
 
   roomAvailable(): void {
@@ -168,10 +187,30 @@ export class UserNetwork implements Network {
     });
   }
 
+  #settleLater(): void {
+    this.#cancelSettling ??= this.#host.after(SETTLE, () => this.#settle());
+  }
+
+  #settle(): void {
+    this.#cancelSettling = undefined;
+    const holds = this.#tcp.settle();
+    if (this.#sentBefore) {
+      this.#postponed = 0;
+      this.#guest.card?.announceTransmitted();
+    }
+    this.#sentBefore = this.#sent;
+    this.#sent = false;
+    if (holds || this.#sentBefore) this.#settleLater();
+  }
+
   #flush(): void {
     this.#flushing = true;
     if (this.#guest.flush()) this.#tcp.pump();
-    this.#guest.announce();
+    if (this.#guest.announce() && this.#sentBefore && this.#postponed < MOST_POSTPONED) {
+      this.#postponed++;
+      this.#sentBefore = false;
+      this.#sent = true;
+    }
     this.#flushing = false;
     this.#work = false;
   }

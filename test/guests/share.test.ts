@@ -1,11 +1,8 @@
-import { createHash } from "node:crypto";
 import {
   chmodSync,
-  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -17,6 +14,7 @@ import { openShare } from "../../src/node/share/share.ts";
 import { type Guest, startGuest } from "../support/guest.ts";
 import { compileForGuest } from "../support/guest-c.ts";
 import { GUEST_KERNELS } from "../support/guest-images.ts";
+import { listTree } from "../support/list-tree.ts";
 import { Random } from "../support/random.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -42,21 +40,6 @@ function makeTree(root: string, random: Random): void {
     if (random.below(5) === 0)
       symlinkSync(random.pick(["..", `file${i}`, "/etc/passwd", "nowhere"]), `${path}.l`);
   }
-}
-
-/** Every entry below a directory, with all that a copy must keep. Node's own recursion would follow links. */
-function listTree(root: string, prefix = ""): string[] {
-  return readdirSync(root)
-    .sort()
-    .flatMap((entry) => {
-      const [path, name] = [join(root, entry), `${prefix}${entry}`];
-      const status = lstatSync(path);
-      const mode = (status.mode & 0o7777).toString(8);
-      if (status.isSymbolicLink()) return [`${name} -> ${readlinkSync(path)}`];
-      if (status.isDirectory()) return [`${name}/ ${mode}`, ...listTree(path, `${name}/`)];
-      const hash = createHash("sha256").update(readFileSync(path)).digest("hex");
-      return [`${name} ${mode} ${Math.floor(status.mtimeMs / 1000)} ${hash}`];
-    });
 }
 
 /** Commands, each of which must succeed in an empty directory of the share. */

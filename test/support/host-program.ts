@@ -23,6 +23,8 @@ const PACKAGES = {
   dmidecode: "dmidecode",
   truncate: "coreutils",
   dd: "coreutils",
+  tar: "tar",
+  mke2fs: "e2fsprogs",
   e2fsck: "e2fsprogs",
   debugfs: "e2fsprogs",
   e2image: "e2fsprogs",

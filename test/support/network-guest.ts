@@ -57,6 +57,13 @@ export class NetworkGuest implements NetworkCard {
     this.frames.push(...this.unannounced.splice(0));
   }
 
+  /** How often it was told that its frames are gone. */
+  toldOfTransmitted = 0;
+
+  announceTransmitted(): void {
+    this.toldOfTransmitted++;
+  }
+
   /** What came since the last call; there is room again afterwards. */
   take(): DeliveredFrame[] {
     const frames = this.frames;

@@ -80,6 +80,27 @@ describe.each([
     expect(driver.returned(1)).toHaveLength(2);
   });
 
+  test("the driver is told at once of many frames that are gone, or of large ones, and of others when asked to", () => {
+    for (const length of [60, 60_000]) {
+      const { network, driver, line } = setUp([NET_FEATURE.CSUM, NET_FEATURE.HOST_TSO4], ring);
+      const send = (): void => {
+        driver.add(1, [Buffer.concat([new Uint8Array(12), frame(length)])]);
+        driver.notify(1);
+      };
+      for (let sent = 0; sent < (length === 60 ? 15 : 0); sent++) send();
+      expect(line.level).toBe(false);
+      send();
+      if (length === 60) expect(network.frames).toHaveLength(16);
+      expect(line.level).toBe(true);
+    }
+    const { network, driver, line } = setUp([], ring);
+    driver.add(1, [Buffer.concat([new Uint8Array(12), frame(60)])]);
+    driver.notify(1);
+    expect(line.level).toBe(false);
+    network.card!.announceTransmitted();
+    expect([line.level, driver.returned(1).length]).toEqual([true, 1]);
+  });
+
   test("a frame to the guest is spread over buffers, and waits for them", () => {
     const { network, driver, line } = setUp([MRG_RXBUF, GUEST_CSUM, GUEST_TSO4], ring);
     const card = network.card!;

@@ -23,6 +23,12 @@ const SHORT_FRAME = 2048;
 const LONGEST_FRAME = 65_535 + 18;
 const LONGEST_CONTROL = 4096;
 const QUEUE_SIZE = 256;
+/**
+ * The driver is told at once that frames are gone when they are so many, each counted as one and one more for every
+ * 2 KiB; it is told later of less.
+ */
+const MANY_TRANSMITTED = 16;
+const TRANSMITTED_SHIFT = 11;
 const NONE = new Uint8Array(0);
 
 export interface VirtioNetOptions {
@@ -59,6 +65,8 @@ export class VirtioNet implements VirtioDevice, NetworkCard {
   /** A frame did not fit; the network waits to hear of room. */
   #full = false;
   #working = false;
+  /** What was transmitted since the driver was told, in the unit of {@link MANY_TRANSMITTED}. */
+  #untold = 0;
 
   constructor({ network, macAddress, mtu = 1500 }: VirtioNetOptions) {
     this.#network = network;
@@ -249,6 +257,11 @@ export class VirtioNet implements VirtioDevice, NetworkCard {
     if (used > 0) queue.give(buffers[index]!, used);
   }
 
+  announceTransmitted(): void {
+    this.#untold = 0;
+    this.#host?.queue(NET_QUEUE.TRANSMIT)?.announce();
+  }
+
   #transmit(): void {
     const queue = this.#host?.queue(NET_QUEUE.TRANSMIT);
     // What the network answers at once may end in another notification.
@@ -257,9 +270,10 @@ export class VirtioNet implements VirtioDevice, NetworkCard {
     for (let buffer = queue.take(); buffer !== undefined; buffer = queue.take()) {
       this.#transmitOne(buffer);
       queue.give(buffer, 0);
+      this.#untold += 1 + (buffer.readableLength >>> TRANSMITTED_SHIFT);
     }
-    queue.announce();
     this.#working = false;
+    if (this.#untold >= MANY_TRANSMITTED) this.announceTransmitted();
     if (this.#host !== undefined) this.#network.transmitted();
   }
 
