@@ -1,3 +1,4 @@
+import type { StateField } from "../base/state-fields.ts";
 import type { CallOutcome, GuestCaller } from "./services/guest-caller.ts";
 import { GuestInfo } from "./services/guest-info.ts";
 import {
@@ -96,6 +97,15 @@ export class GuestServices {
   /** See {@link GuestTools.order}. */
   order(order: ToolsOrder): boolean {
     return this.#tools.order(order);
+  }
+
+  stateFields(): readonly StateField[] {
+    return this.info.stateFields();
+  }
+
+  /** Channels end: the guest's tools open new ones, as after a resume of VMware's. */
+  stateRestored(): void {
+    this.reset();
   }
 
   /** The machine starts again: what the guest left with its host stays. */

@@ -31,6 +31,9 @@ export function machineSubject(
       part("interrupt controller", machine.board.gic),
       ...devices(machine),
       ...machine.elements.map((element) => part(`processor ${element.index}`, element)),
+      part("guest services", machine.services),
+      part("protection", machine.monitor),
+      part("trees of the guest", machine.guestTrees),
       ...connected,
     ],
   };

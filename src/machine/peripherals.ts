@@ -82,6 +82,18 @@ export class Peripherals {
     this.#virtio.connect(machine.board);
   }
 
+  /** Requests to the host are under way. */
+  get busy(): boolean {
+    return this.#virtio.devices.some(({ busy }) => busy === true);
+  }
+
+  /** Why the state of these devices cannot be kept just now. */
+  cannotBeKept(): string | undefined {
+    return this.#virtio.devices
+      .map((device) => device.cannotBeKept?.())
+      .find((reason) => reason !== undefined);
+  }
+
   /** What is kept of it beside its devices. */
   get stateParts(): readonly StatePart[] {
     const seed = numberField(

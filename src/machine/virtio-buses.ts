@@ -22,6 +22,10 @@ export class VirtioBuses {
     this.#devices[bus].push(device);
   }
 
+  get devices(): readonly VirtioDevice[] {
+    return [...this.#devices.mmio, ...this.#devices.pci];
+  }
+
   /** To be called once, when all devices have been added. */
   connect(board: VirtBoard): void {
     const { mmio, pci } = this.#devices;

@@ -21,6 +21,7 @@ import type { PlacedFile } from "./boot/boot-plan.ts";
 import type { Decompressors } from "./boot/kernel-image.ts";
 import type { AcpiChoice } from "./boot/system-description.ts";
 import type { GuestTimeChoice } from "./machine.ts";
+import type { StateSink } from "./snapshots.ts";
 
 export type { SocketConnection, SocketHandler, SocketListener };
 
@@ -195,6 +196,11 @@ export interface VirtualMachineOptions {
   readonly sockets?: boolean;
   /** What happens when the guest reboots: the machine starts again with the same inputs (the default), or ends. */
   readonly onReboot?: "restart" | "end";
+  /**
+   * The state stream of a machine with the same options, kept by {@link VirtualMachine.snapshot}: the machine goes on
+   * from there instead of booting. Its drives must hold what they held then.
+   */
+  readonly restore?: AsyncIterable<Uint8Array> | undefined;
   /** Bytes from the host's source of randomness; not used by a deterministic machine. */
   readonly randomBytes?: (length: number) => Uint8Array;
 }
@@ -299,6 +305,12 @@ export interface VirtualMachine {
   /** Ends {@link run} soon. */
   stop(): void;
   stats(): MachineStatistics;
+  /**
+   * Hands the machine's whole state over, piece by piece; it stands still meanwhile and goes on afterwards. What cannot
+   * be kept, such as an open file of a shared directory, is a UserError. Connections through the network and the socket
+   * device end where the state is restored. Not where another machine than ours is behind this interface.
+   */
+  snapshot?(sink: StateSink): Promise<void>;
 }
 
 /** Puts a machine together; unfit inputs are a UserError. */

@@ -18,6 +18,7 @@ import { machineIdentity, machineUuid } from "./machine-identity.ts";
 import type { OrderedDrives } from "./ordered-drives.ts";
 import { OutputQueue } from "./output-queue.ts";
 import { Peripherals } from "./peripherals.ts";
+import { Snapshots, type StateSink } from "./snapshots.ts";
 import { machineStatistics } from "./statistics.ts";
 import {
   type ByteInput,
@@ -73,6 +74,7 @@ export async function createVirtualMachine(
   try {
     const regionCompiler = backgroundCompiler(options, compilingThread);
     machine = new RunningMachine({ ...options, identity }, plan, host, network, regionCompiler);
+    if (options.restore !== undefined) await machine.restore(options.restore);
     return machine;
   } catch (error) {
     await network?.network.close();
@@ -143,6 +145,8 @@ class RunningMachine implements VirtualMachine {
   readonly #started: number;
   readonly #onReboot: "restart" | "end";
   readonly #orderedDrives: OrderedDrives | undefined;
+  readonly #snapshots: Snapshots;
+  #restored = false;
   #stopped = false;
   #nap: { wake(): void } | undefined;
   /** Something arrived since the last burst: no time to sleep. */
@@ -181,18 +185,37 @@ class RunningMachine implements VirtualMachine {
     this.balloon = peripherals.balloon;
     this.sockets = peripherals.sockets;
     this.#orderedDrives = peripherals.orderedDrives;
+    this.#snapshots = new Snapshots({
+      ...{ machine: this.#machine, peripherals, host, drives: options.drives ?? [] },
+      drain: () => this.#output.drain(),
+      interrupt: () => {
+        this.#machine.loop.interrupt();
+        this.wake();
+      },
+    });
   }
 
   async run(): Promise<ExitReason> {
     try {
       return await this.#run();
     } finally {
+      this.#snapshots.close();
       await this.#network?.close();
     }
   }
 
+  /** In the place of a start. */
+  async restore(stream: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.#snapshots.restore(stream);
+    this.#restored = true;
+  }
+
+  snapshot(sink: StateSink): Promise<void> {
+    return this.#snapshots.take(sink);
+  }
+
   async #run(): Promise<ExitReason> {
-    this.#machine.start();
+    if (!this.#restored) this.#machine.start();
     for (;;) {
       if (this.#stopped) return { kind: "stopped" };
       this.#network?.pump();
@@ -204,6 +227,7 @@ class RunningMachine implements VirtualMachine {
       await this.#output.drain();
       await this.#orderedDrives?.settle(() => this.#host.breathe());
       if (this.#machine.protectionStop === "kill") return { kind: "failed", sentence: KILLED };
+      await this.#snapshots.serve();
       await this.#pause();
       const { powerRequest } = this.#machine;
       if (powerRequest === "off") return { kind: "power-off" };
@@ -224,6 +248,7 @@ class RunningMachine implements VirtualMachine {
       this.#nap = nap;
       await nap.over;
       this.#nap = undefined;
+      await this.#snapshots.serve();
     }
   }
 

@@ -31,6 +31,7 @@ import { GuestFiles } from "./guest-files.ts";
 import type { PullSettings } from "./images/pull.ts";
 import { KERNEL_DECOMPRESSORS } from "./kernel-decompressors.ts";
 import { openShare, parseShare, type Share } from "./share/share.ts";
+import { readSnapshot, writeSnapshot } from "./snapshots/snapshot-file.ts";
 import { userSettings } from "./user-settings.ts";
 
 /** What a machine is made of. Everything has a default: Debian's kernel with a shell. */
@@ -51,6 +52,8 @@ export interface CreateOptions {
   readonly net?: NetworkOptions | undefined;
   /** Another hypervisor's guest interface, answered besides our own: "vmware" for open-vm-tools. */
   readonly compatibility?: Compatibility | undefined;
+  /** A snapshot's file, from which the machine goes on instead of booting; all else as when it was taken. */
+  readonly restore?: string | undefined;
   /** The size of the console's terminal. */
   readonly terminal?: { readonly columns: number; readonly rows: number } | undefined;
   /** Where images come from and go to; this user's settings unless given. */
@@ -187,8 +190,9 @@ export class VirtualMachine implements AsyncDisposable {
         console: hvc,
         sockets: true,
         randomBytes: (length) => new Uint8Array(randomBytes(length)),
+        restore: options.restore === undefined ? undefined : await readSnapshot(options.restore),
       });
-      self = new VirtualMachine(machine, [...drives, ...shares]);
+      self = new VirtualMachine(machine, [...drives, ...shares], options.restore !== undefined);
       return self;
     } catch (error) {
       for (const resource of [...drives, ...shares]) await resource.close();
@@ -196,12 +200,14 @@ export class VirtualMachine implements AsyncDisposable {
     }
   }
 
-  private constructor(machine: Machine, resources: readonly HostResource[]) {
+  private constructor(machine: Machine, resources: readonly HostResource[], isReady: boolean) {
     const { sockets } = machine;
     if (sockets === undefined)
       throw new UserError("The machine has no socket device, which its agent needs.");
     this.#machine = machine;
     this.#resources = resources;
+    // The agent of a guest that is restored came before, and does not say so again.
+    this.#isReady = isReady;
     this.console = new GuestConsole(() => machine);
     this.files = new GuestFiles((words, options) => this.exec(words, options));
     sockets.listen(READY_PORT, () => {
@@ -289,6 +295,14 @@ export class VirtualMachine implements AsyncDisposable {
   /** The ports of this computer that lead into the guest, with the numbers that were chosen for 0. */
   get publishedPorts(): Machine["publishedPorts"] {
     return this.#machine.publishedPorts;
+  }
+
+  /**
+   * Keeps the machine's whole state in a file ({@link CreateOptions.restore}); it stands still meanwhile and goes on
+   * afterwards. Drives are not in it, and connections through the network end where it is restored.
+   */
+  async snapshot(path: string): Promise<void> {
+    await writeSnapshot(path, this.#machine);
   }
 
   stats(): MachineStatistics {

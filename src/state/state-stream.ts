@@ -7,8 +7,8 @@ export const STATE_VERSION = 1;
 
 /** Bytes of a piece of memory at most. */
 export const PIECE = 1 << 20;
-/** A record is a piece, or a part; the largest part is the interrupt controller of many elements. */
-const LARGEST_RECORD = 1 << 25;
+/** A record is a piece, or a part; the largest is what guests have left with their hypervisor. */
+const LARGEST_RECORD = 1 << 28;
 
 const RECORD = { DESCRIPTION: 1, CONTENTS: 2, PART: 3, END: 4 } as const;
 /** Kind and length, u32 each. */

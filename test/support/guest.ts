@@ -58,6 +58,8 @@ export interface GuestOptions {
   readonly onGuestLog?: VirtualMachineOptions["onGuestLog"];
   readonly time?: VirtualMachineOptions["time"];
   readonly onReboot?: VirtualMachineOptions["onReboot"];
+  /** A state stream to go on from. */
+  readonly restore?: VirtualMachineOptions["restore"];
   /** Added to the initial file system. */
   readonly initialFiles?: readonly CpioEntry[];
   /** Unless given, the one of this run of the tests. */
@@ -177,6 +179,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     onGuestLog: options.onGuestLog,
     time: options.time,
     onReboot: options.onReboot ?? "restart",
+    restore: options.restore,
     balloon: options.balloon,
     ...(options.shares !== undefined && { shares: options.shares }),
     serial: serial.output,

@@ -1,3 +1,4 @@
+import { listField, type StateField, u64Field } from "../../base/state-fields.ts";
 import {
   type IntegrityServices,
   SERVICE_STATUS,
@@ -100,6 +101,37 @@ export class GuestTrees implements IntegrityServices {
     if (tree === undefined) return { status: NOT_FOUND };
     const writes = this.#monitor.writes().filter((write) => write.tree === tree.sealed).length;
     return { status: SUCCESS, numbers: [tree.sealed === undefined ? 0n : 1n, BigInt(writes)] };
+  }
+
+  /** Three numbers for each: its handle, its root page, and the monitor's handle where it is sealed, else 0. */
+  stateFields(): readonly StateField[] {
+    return [
+      u64Field(
+        "handles",
+        () => this.#handles,
+        (value) => {
+          this.#handles = value;
+        },
+      ),
+      listField(
+        "trees",
+        { longest: 3 * MOST_OPEN, most: Number.MAX_SAFE_INTEGER },
+        () => [...this.#trees].flatMap(([handle, { root, sealed }]) => [Number(handle), root, sealed ?? 0]),
+        (numbers) => {
+          this.#trees.clear();
+          for (let at = 0; at + 3 <= numbers.length; at += 3) {
+            const [handle = 0, root = 0, sealed = 0] = numbers.slice(at, at + 3);
+            this.#trees.set(BigInt(handle), { root, sealed: sealed === 0 ? undefined : sealed });
+          }
+        },
+      ),
+    ];
+  }
+
+  /** Seals again what was sealed. */
+  stateRestored(): void {
+    for (const { root, sealed } of this.#trees.values())
+      if (sealed !== undefined) this.#monitor.protectAgain(sealed, "guest", root, this.#nodes);
   }
 
   /** The machine starts again. */

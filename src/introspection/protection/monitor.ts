@@ -1,4 +1,5 @@
-import { assertNever } from "../../base/errors.ts";
+import { assertNever, UserError } from "../../base/errors.ts";
+import { bytesField, numberField, type StateField } from "../../base/state-fields.ts";
 import { FRAME_FLAGS } from "../../memory/frame-table.ts";
 import { FRAME_SHIFT, FRAME_SIZE } from "../../memory/machine-memory.ts";
 import type { PhysicalMap } from "../../memory/physical-map.ts";
@@ -14,6 +15,7 @@ import {
   type TreeEntry,
   type TreeMistake,
 } from "./page-tree.ts";
+import { decodeTrees, encodeTrees, LONGEST_TREES } from "./tree-state.ts";
 
 /** Code that may write what is monitored without being told of. */
 export interface AllowedCode {
@@ -86,6 +88,8 @@ export class ProtectionMonitor {
   #kept: MonitoredWrite[] = [];
   #handles = 0;
   #sequence = 0;
+  /** Of a state stream, until all parts have come. */
+  #restored: Uint8Array = new Uint8Array(0);
   /** When pages were last looked at for summaries. */
   #second = 0;
   /** Called with each write that is told of. */
@@ -124,6 +128,49 @@ export class ProtectionMonitor {
     this.#trees.set(handle, { handle, owner, sealed: tree, memory, pages: count, allowed });
     this.#trace([...pages, ...nodesOf(tree)], true);
     return { handle, pages: count };
+  }
+
+  /** Host-owned trees with their nodes. What was told of writes stays where it was told. */
+  stateFields(): readonly StateField[] {
+    return [
+      numberField(
+        "handles",
+        0xffff_ffff,
+        () => this.#handles,
+        (value) => {
+          this.#handles = value;
+        },
+      ),
+      bytesField(
+        "trees",
+        LONGEST_TREES,
+        () => encodeTrees(this.trees),
+        (bytes) => {
+          this.#restored = bytes;
+        },
+      ),
+    ];
+  }
+
+  stateRestored(): void {
+    const handles = this.#handles;
+    for (const { handle, root, nodes, allowed } of decodeTrees(this.#restored))
+      this.protectAgain(handle, "host", root, { read: (page) => nodes.get(page) }, allowed);
+    this.#handles = handles;
+    this.#restored = new Uint8Array(0);
+  }
+
+  /** As {@link protect}, under a number that the tree had before. */
+  protectAgain(
+    handle: number,
+    ...[owner, root, memory, allowed]: Parameters<ProtectionMonitor["protect"]>
+  ): void {
+    const handles = this.#handles;
+    this.#handles = handle - 1;
+    const result = this.protect(owner, root, memory, allowed);
+    this.#handles = handles;
+    if (typeof result === "string")
+      throw new UserError(`The snapshot's tree ${handle} of protected pages is wrong: ${result}.`);
   }
 
   /** False where there is no such tree. */

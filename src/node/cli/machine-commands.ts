@@ -1,5 +1,6 @@
 import { createReadStream, existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { ReadStream } from "node:tty";
 import { UserError } from "../../base/errors.ts";
@@ -56,6 +57,28 @@ export async function timeCommand(name: string, factor: string | undefined, host
   const scale = await RemoteMachine.find(registryOf(host), name).pace(wanted);
   // Scales have 48 fraction bits; nobody needs to see them.
   host.stdout.write(`${Number(scale.toPrecision(9))}x\n`);
+}
+
+/** Milliseconds after which a person is told what takes its time. */
+const PATIENCE = 1000;
+
+/** `elvisor snapshot`: keeps a running machine's state in a file. */
+export async function snapshotCommand(
+  name: string,
+  file: string,
+  { end = false }: { readonly end?: boolean },
+  host: Host,
+): Promise<void> {
+  const machine = RemoteMachine.find(registryOf(host), name);
+  const notice = setTimeout(
+    () => host.stderr.write(`elvisor: writing ${file}; ${name} stands still meanwhile ...\n`),
+    PATIENCE,
+  );
+  try {
+    await machine.snapshot(resolve(file), end);
+  } finally {
+    clearTimeout(notice);
+  }
 }
 
 /** `elvisor logs`: what a machine that runs in the background has said. */

@@ -98,6 +98,25 @@ export function addMachineCommands(program: Command, host: Host, setStatus: (sta
     .addHelpText("after", examples(["elvisor stats debian-12"]))
     .action(async (name: string) => (await machineCommands()).statsCommand(name, host));
   addTime(program, host);
+  program
+    .command("snapshot")
+    .summary("keep a running machine's state in a file")
+    .description(
+      "Keeps the whole state of a machine in a file, from which elvisor run --restore goes on with the same options. The\nmachine stands still meanwhile and then goes on, unless it is to end: its drives are not in the file, and must hold\nwhen it is restored what they held then. Connections through its network end where it is restored.",
+    )
+    .argument("<NAME>", "the machine")
+    .argument("<FILE>", "the snapshot; one that is there is replaced")
+    .option("--end", "end the machine when it is kept, so that its drives stay as they are")
+    .addHelpText(
+      "after",
+      examples([
+        "elvisor snapshot debian-12 work.snapshot --end",
+        "elvisor run debian:12 --restore work.snapshot",
+      ]),
+    )
+    .action(async (name: string, file: string, options: { end?: boolean }) =>
+      (await machineCommands()).snapshotCommand(name, file, options, host),
+    );
 }
 
 /** What looks into a guest's time. */

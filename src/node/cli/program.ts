@@ -170,6 +170,10 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
         "where typed keys go (default: virtio in the default guest, else serial)",
       ).choices(["virtio", "serial"]),
     )
+    .option(
+      "--restore <FILE>",
+      "go on from a snapshot instead of booting; the other options must be those of the machine that it was taken of",
+    )
     .option("--stats <FILE>", "write statistics to this JSON file at the end")
     .option("--timeout <SECONDS>", "end the machine after this time, with status 124", parseSeconds)
     .option("--exec <COMMAND>", "run this in the guest's shell instead, then power off")
@@ -196,6 +200,7 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
       "elvisor run --uefi --uefi-vars vars.fd --drive debian.img",
       "elvisor run --acpi on",
       "elvisor run --time-scale 0.1x",
+      "elvisor run --restore work.snapshot",
       "elvisor run installer:12 --memory 1G --drive disk.img",
     ])}
 Keys while a guest runs:

@@ -26,6 +26,7 @@ import { ControlServer } from "../machines/control-server.ts";
 import { checkedName, MachineStore, machinesDirectory } from "../machines/machine-store.ts";
 import { type Registration, Registry, runtimeDirectory } from "../machines/registry.ts";
 import { openShare, parseShare, type Share } from "../share/share.ts";
+import { readSnapshot } from "../snapshots/snapshot-file.ts";
 import { boardOf } from "./board-options.ts";
 import { CommandSession } from "./command-session.ts";
 import { DEFAULT_KERNEL } from "./defaults.ts";
@@ -62,6 +63,7 @@ export interface RunOptions extends GuestChoice {
   readonly compat?: "vmware" | undefined;
   readonly guestServices?: boolean;
   readonly timeScale?: GuestTimeChoice | undefined;
+  readonly restore?: string | undefined;
   readonly secure?: boolean;
   readonly virtualization?: boolean;
   readonly acpi?: AcpiChoice | undefined;
@@ -86,6 +88,14 @@ const STOP_LIMIT = 5_000;
 /** Runs a machine until it ends; the result is the process's exit status. */
 export async function runCommand(options: RunOptions, host: Host): Promise<number> {
   const net = networkOptions(options);
+  if (options.restore !== undefined && options.exec !== undefined) {
+    throw new UserError(
+      "A restored machine has its shell already, so --exec cannot give it a command; use elvisor exec.",
+      {
+        exitStatus: 2,
+      },
+    );
+  }
   // Commands from outside need more than a deterministic machine has, and --exec is one itself.
   const agent = options.exec === undefined && options.deterministic !== true;
   const drives: DriveFile[] = [];
@@ -231,13 +241,16 @@ async function runWith(
     // A command runs once; its input is gone after that.
     onReboot: options.exec === undefined ? "restart" : "end",
     randomBytes: (length) => new Uint8Array(randomBytes(length)),
+    restore: options.restore === undefined ? undefined : await readSnapshot(options.restore),
   });
   const timer =
     options.timeout === undefined ? undefined : setTimeout(() => stop("timeout"), options.timeout * 1000);
   const stopListening = onEndingSignal(stop);
   let reason: ExitReason;
   const control =
-    registration === undefined ? undefined : new ControlServer(machine, hub, () => stop("quit"));
+    registration === undefined
+      ? undefined
+      : new ControlServer(machine, hub, () => stop("quit"), options.restore !== undefined);
   try {
     if (registration !== undefined) await control?.listen(registration.socket);
     registration?.publish();

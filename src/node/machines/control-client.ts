@@ -131,6 +131,13 @@ export class RemoteMachine {
     return (await this.#document({ kind: "scan", request })) as ScanDocument;
   }
 
+  /** Keeps its state in a file; with `end`, it ends then. */
+  async snapshot(path: string, end: boolean): Promise<void> {
+    await this.#once({ kind: "snapshot", path, end }).catch((error: unknown) => {
+      throw error instanceof ConnectionRefused ? new UserError(error.message) : error;
+    });
+  }
+
   /** Ends it at once. */
   async end(): Promise<void> {
     await this.#once({ kind: "end" });

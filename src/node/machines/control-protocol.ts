@@ -32,6 +32,8 @@ export type ControlRequest =
   | { readonly kind: "protect"; readonly request: ProtectionRequest }
   /** The same with a ScanDocument. */
   | { readonly kind: "scan"; readonly request: ScanRequest }
+  /** Keeps its state in this file, by its whole path; answered when that is done. With `end`, it ends then. */
+  | { readonly kind: "snapshot"; readonly path: string; readonly end: boolean }
   /** Ends the machine at once. */
   | { readonly kind: "end" };
 
@@ -98,6 +100,13 @@ export function parseRequest(line: string): ControlRequest | undefined {
     case "syncTime":
       return "wanted" in value && typeof value.wanted === "boolean"
         ? { kind: "syncTime", wanted: value.wanted }
+        : undefined;
+    case "snapshot":
+      return "path" in value &&
+        typeof value.path === "string" &&
+        "end" in value &&
+        typeof value.end === "boolean"
+        ? { kind: "snapshot", path: value.path, end: value.end }
         : undefined;
     case "protect":
       return "request" in value && isProtectionRequest(value.request)

@@ -3,6 +3,7 @@ import { UserError } from "../../base/errors.ts";
 import type { GuestIntrospection, VirtualMachine } from "../../machine/virtual-machine-interface.ts";
 import { READY_PORT } from "../agent/protocol.ts";
 import { openOne, type StreamOpener, streamOpener } from "../agent/socket-stream.ts";
+import { writeSnapshot } from "../snapshots/snapshot-file.ts";
 import type { ConsoleHub } from "./console-hub.ts";
 import { type ControlAnswer, parseRequest } from "./control-protocol.ts";
 import { describeGuest } from "./guest-description.ts";
@@ -21,8 +22,8 @@ export class ControlServer {
   readonly #agent: Promise<void>;
   readonly #end: () => void;
 
-  /** `end` ends the machine at once. */
-  constructor(machine: VirtualMachine, hub: ConsoleHub, end: () => void) {
+  /** `end` ends the machine at once. `isReady`: the agent came before, in the machine whose state this one goes on from. */
+  constructor(machine: VirtualMachine, hub: ConsoleHub, end: () => void, isReady = false) {
     this.#machine = machine;
     this.#hub = hub;
     this.#end = end;
@@ -32,6 +33,7 @@ export class ControlServer {
         ? () => Promise.reject(new Error("the machine has no socket device"))
         : streamOpener(sockets);
     this.#agent = new Promise((resolve) => {
+      if (isReady) resolve();
       sockets?.listen(READY_PORT, () => {
         resolve();
         return undefined;
@@ -148,6 +150,18 @@ export class ControlServer {
       case "scan":
         this.#document(client, () => introspectionOf(this.#machine).scan(request.request));
         return;
+      case "snapshot":
+        try {
+          await writeSnapshot(request.path, this.#machine, () => {
+            answer({});
+            // Before it can go on: its drives stay as they are in the snapshot.
+            if (request.end) this.#end();
+          });
+        } catch (error) {
+          answer({ error: sentenceOf(error) });
+        }
+        client.end();
+        return;
       case "end":
         this.#end();
         break;
@@ -163,15 +177,17 @@ export class ControlServer {
       document = make();
     } catch (error) {
       // A machine must not end because somebody looked at it.
-      const sentence =
-        error instanceof UserError
-          ? error.message
-          : `This is a defect of elvisor; please report it with this text: ${String(error)}`;
-      client.end(`${JSON.stringify({ error: sentence } satisfies ControlAnswer)}\n`);
+      client.end(`${JSON.stringify({ error: sentenceOf(error) } satisfies ControlAnswer)}\n`);
       return;
     }
     client.end(`${JSON.stringify({} satisfies ControlAnswer)}\n${JSON.stringify(document)}`);
   }
+}
+
+function sentenceOf(error: unknown): string {
+  return error instanceof UserError
+    ? error.message
+    : `This is a defect of elvisor; please report it with this text: ${String(error)}`;
 }
 
 function introspectionOf({ introspection }: VirtualMachine): GuestIntrospection {
