@@ -60,7 +60,9 @@ describe("a snapshot's file", () => {
   test("does not replace what is no snapshot", async () => {
     const path = join(directory, "letter");
     await writeFile(path, "Dear reader");
-    await expect(writeSnapshot(path, machine())).rejects.toThrow(/letter is there already and is no snapshot/);
+    await expect(writeSnapshot(path, machine())).rejects.toThrow(
+      /letter is there already and is no snapshot/,
+    );
     expect(await readFile(path, "utf8")).toBe("Dear reader");
     await expect(readSnapshot(path)).rejects.toThrow(/is no snapshot; elvisor snapshot takes one/);
     await expect(readSnapshot(join(directory, "nothing"))).rejects.toThrow(/cannot be read \(ENOENT\)/);
