@@ -27,8 +27,9 @@ import type {
   VirtualMachineOptions,
 } from "./virtual-machine-interface.ts";
 
-/** Linux uses one request queue for each processor, as far as there are so many. */
+/** Linux uses one request queue, and one pair of a network card, for each processor, as far as there are so many. */
 const MOST_DISK_QUEUES = 4;
+const MOST_NETWORK_PAIRS = 4;
 
 /** Lines of the PL061. */
 const GPIO_LINES = 8;
@@ -77,7 +78,10 @@ export class Peripherals {
       );
     });
     this.#connectShares(options);
-    if (network !== undefined) this.#virtio.add(new VirtioNet(network));
+    if (network !== undefined) {
+      const pairs = Math.min(options.cpus, MOST_NETWORK_PAIRS);
+      this.#virtio.add(new VirtioNet({ ...network, pairs }));
+    }
     this.balloon = this.#connectBalloon(options);
     this.#virtio.connect(machine.board);
   }

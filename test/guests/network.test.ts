@@ -204,6 +204,7 @@ test("the 6.12 kernel has the card, too, over PCI, with a policy", { timeout: LI
     kernel: "kernel:6.12-cloud",
     engine: "translator",
     virtioBus: "pci",
+    cpus: 2,
     net: { allow: [`localhost:${web}`] },
   });
   try {
@@ -214,9 +215,13 @@ test("the 6.12 kernel has the card, too, over PCI, with a policy", { timeout: LI
       .update(DATA.subarray(0, 4 * MEBIBYTE))
       .digest("hex");
     expect(await second.output(`wget -q -O - http://10.0.2.2:${web}/ | md5sum`, SECONDS)).toContain(digest);
+    // Linux takes a pair of queues for each processor, and tells the card so.
+    const queues = await second.output("ls -d /sys/class/net/eth0/queues/*");
+    expect(queues.match(/[rt]x-\d/g)?.sort()).toEqual(["rx-0", "rx-1", "tx-0", "tx-1"]);
     // Whatever came by the card came with a message-signalled interrupt of its own.
     const interrupts = await second.output("grep -E 'virtio[0-9]+-(input|output)' /proc/interrupts");
     expect(interrupts).toMatch(/ITS-(PCI-)?MSI.*input/);
+    expect(interrupts.match(/virtio\d+-(in|out)put\.\d/g)?.length).toBe(4);
     expect((await second.run(`wget -O - http://10.0.2.2:${other}/`)).output).toContain("Connection refused");
     expect((await second.run("nslookup -type=a name.test")).output).toContain("REFUSED");
   } finally {

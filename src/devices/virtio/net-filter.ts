@@ -1,4 +1,11 @@
-import { arrayField, bytesField, listField, type StateField, u64Field } from "../../base/state-fields.ts";
+import {
+  arrayField,
+  bytesField,
+  listField,
+  numberField,
+  type StateField,
+  u64Field,
+} from "../../base/state-fields.ts";
 import { CONTROL, NET_FEATURE } from "./net-protocol.ts";
 
 /** Bits of {@link NET_FEATURE} that the driver may switch while it runs. */
@@ -18,13 +25,17 @@ export class NetFilter {
   /** The card's address; the driver may change it. */
   readonly macAddress: Uint8Array;
   readonly #original: Uint8Array;
+  readonly #mostPairs: number;
+  /** Pairs of queues that the driver uses, from 1 to as many as there are. */
+  pairs = 1;
   /** Offloads that the driver has switched on, as feature bits; undefined: all that were negotiated. */
   offloads: bigint | undefined;
   #modes: Set<number> = new Set();
   #unicast: Set<string> | undefined;
   #multicast: Set<string> | undefined;
 
-  constructor(macAddress: Uint8Array) {
+  constructor(macAddress: Uint8Array, mostPairs = 1) {
+    this.#mostPairs = mostPairs;
     this.#original = macAddress.slice();
     this.macAddress = macAddress.slice();
     this.reset();
@@ -33,6 +44,7 @@ export class NetFilter {
   reset(): void {
     this.macAddress.set(this.#original);
     this.offloads = undefined;
+    this.pairs = 1;
     this.#modes = new Set();
     // Until the driver names groups, it gets all.
     this.#unicast = new Set();
@@ -53,6 +65,15 @@ export class NetFilter {
       );
     return [
       arrayField("address", this.macAddress),
+      numberField(
+        "pairs",
+        this.#mostPairs,
+        () => this.pairs,
+        (value) => {
+          this.pairs = value;
+        },
+        1,
+      ),
       // -1 in 64 bits, which no set of features is: all that were negotiated.
       u64Field(
         "offloads",
@@ -118,6 +139,12 @@ export class NetFilter {
           return false;
         this.macAddress.set(data.subarray(0, MAC_SIZE));
         return true;
+      case CONTROL.MQ.class: {
+        const pairs = (data[0] ?? 0) | ((data[1] ?? 0) << 8);
+        if (command !== CONTROL.MQ.PAIRS_SET || pairs < 1 || pairs > this.#mostPairs) return false;
+        this.pairs = pairs;
+        return true;
+      }
       case CONTROL.GUEST_OFFLOADS.class: {
         if (command !== CONTROL.GUEST_OFFLOADS.SET || data.length < 8) return false;
         const offloads = new DataView(data.buffer, data.byteOffset, 8).getBigUint64(0, true);

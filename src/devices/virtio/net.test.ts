@@ -33,7 +33,7 @@ class Recorder implements Network {
   }
 }
 
-const { GUEST_CSUM, GUEST_TSO4, MRG_RXBUF, CTRL_VQ, CTRL_RX, CTRL_MAC_ADDR, MAC, CTRL_GUEST_OFFLOADS } =
+const { GUEST_CSUM, GUEST_TSO4, MRG_RXBUF, CTRL_VQ, CTRL_RX, CTRL_MAC_ADDR, MAC, MQ, CTRL_GUEST_OFFLOADS } =
   NET_FEATURE;
 const CONTROL = [CTRL_VQ, CTRL_RX, CTRL_MAC_ADDR];
 
@@ -211,6 +211,108 @@ describe("the control queue", () => {
   });
 });
 
+describe("several pairs of queues", () => {
+  const [FIRST, SECOND, CONTROL_QUEUE] = [0, 2, 4];
+  function setUpPairs(features: readonly number[]) {
+    const network = new Recorder();
+    const device = new VirtioNet({ network, macAddress: NETWORK.guestMac, pairs: 2 });
+    const { mmio, memory, line } = attach(device, 1 << 22);
+    const driver = new VirtioDriver(mmio, memory);
+    driver.start(
+      features.includes(MQ) ? [64, 64, 64, 64, 16] : [64, 64, 16],
+      [MAC, ...features].reduce((mask, bit) => mask | (1 << bit), 0),
+    );
+    const setPairs = (pairs: number, queue = CONTROL_QUEUE): number => {
+      driver.add(queue, [Uint8Array.of(4, 0, pairs & 0xff, pairs >> 8), 1]);
+      driver.notify(queue);
+      return driver.returned(queue)[0]!.bytes[0]!;
+    };
+    return { network, mmio, driver, line, setPairs };
+  }
+  /** A TCP or UDP segment either way between 10.0.2.15 and 10.0.2.2, or the same over IPv6. */
+  function segment(version: 4 | 6, toGuest: boolean, guestPort: number, protocol = 6): Uint8Array {
+    const bytes = new Uint8Array(100);
+    bytes.set(NETWORK.guestMac);
+    bytes.set(version === 4 ? [8, 0, 0x45] : [0x86, 0xdd, 0x60], 12);
+    bytes[version === 4 ? 23 : 20] = protocol;
+    const [from, length] = version === 4 ? [26, 4] : [22, 16];
+    const [guest, remote] =
+      version === 4 ? [NETWORK.guest4, NETWORK.gateway4] : [new Uint8Array(16).fill(3), NETWORK.router6];
+    bytes.set(toGuest ? remote : guest, from);
+    bytes.set(toGuest ? guest : remote, from + length);
+    const ports = [guestPort >> 8, guestPort & 0xff, 0, 80];
+    bytes.set(toGuest ? [...ports.slice(2), ...ports.slice(0, 2)] : ports, from + 2 * length);
+    return bytes;
+  }
+  const arrivesAt = ({ network, driver }: ReturnType<typeof setUpPairs>, bytes: Uint8Array): number[] => {
+    for (const queue of [FIRST, SECOND]) driver.add(queue, [2000]);
+    expect(network.card!.deliver([bytes])).toBe(true);
+    return [FIRST, SECOND].filter((queue) => driver.returned(queue).length > 0);
+  };
+  const send = ({ driver }: ReturnType<typeof setUpPairs>, receiveQueue: number, bytes: Uint8Array): void => {
+    driver.add(receiveQueue + 1, [Buffer.concat([new Uint8Array(12), bytes])]);
+    driver.notify(receiveQueue + 1);
+  };
+
+  test("are there when asked for, and only then offered", () => {
+    const many = setUpPairs([CTRL_VQ, MQ]);
+    expect(many.mmio.read(0x108, 2)).toBe(2);
+    const { mmio } = setUp();
+    mmio.write(0x14, 4, 0);
+    expect([mmio.read(0x108, 2), mmio.read(0x10, 4) & (1 << MQ)]).toEqual([1, 0]);
+  });
+
+  test.each([4, 6] as const)("a flow of IPv%d is received where it was transmitted last", (version) => {
+    const parts = setUpPairs([CTRL_VQ, MQ]);
+    // Until the driver asks for more, it uses the first pair.
+    send(parts, SECOND, segment(version, false, 1000));
+    expect(arrivesAt(parts, segment(version, true, 1000))).toEqual([FIRST]);
+    expect(parts.setPairs(2)).toBe(0);
+    send(parts, SECOND, segment(version, false, 1000));
+    send(parts, FIRST, segment(version, false, 1001));
+    expect(arrivesAt(parts, segment(version, true, 1000))).toEqual([SECOND]);
+    expect(arrivesAt(parts, segment(version, true, 1001))).toEqual([FIRST]);
+    send(parts, FIRST, segment(version, false, 1000));
+    expect(arrivesAt(parts, segment(version, true, 1000))).toEqual([FIRST]);
+    send(parts, SECOND, segment(version, false, 1000, 17));
+    expect(arrivesAt(parts, segment(version, true, 1000, 17))).toEqual([SECOND]);
+    // With fewer pairs, nothing goes to the others.
+    expect(parts.setPairs(1)).toBe(0);
+    expect(arrivesAt(parts, segment(version, true, 1000, 17))).toEqual([FIRST]);
+    expect(parts.network.frames.length).toBe(5);
+  });
+
+  test("each has its own room, and its own interrupt", () => {
+    const parts = setUpPairs([CTRL_VQ, MQ]);
+    const { network, driver, line, mmio } = parts;
+    parts.setPairs(2);
+    mmio.write(0x64, 4, 1);
+    send(parts, SECOND, segment(4, false, 1000));
+    driver.add(FIRST, [2000]);
+    expect(network.card!.deliver([segment(4, true, 1000)])).toBe(false);
+    driver.add(SECOND, [2000]);
+    driver.notify(FIRST);
+    expect(network.rooms).toBe(0);
+    driver.notify(SECOND);
+    expect([network.rooms, network.card!.deliver([segment(4, true, 1000)])]).toEqual([1, true]);
+    expect(line.level).toBe(false);
+    network.card!.announce();
+    expect(line.level).toBe(true);
+  });
+
+  test("numbers of pairs that there are not are refused", () => {
+    const { setPairs } = setUpPairs([CTRL_VQ, MQ]);
+    expect([0, 3, 0x8000, 0xffff].map((pairs) => setPairs(pairs))).toEqual([1, 1, 1, 1]);
+  });
+
+  test("without the feature, the third queue is the control queue", () => {
+    const parts = setUpPairs([CTRL_VQ, CTRL_RX]);
+    parts.driver.add(2, [Uint8Array.of(0, 0, 1), 1]);
+    parts.driver.notify(2);
+    expect([...parts.driver.returned(2)[0]!.bytes]).toEqual([0]);
+  });
+});
+
 test("a cable that is out carries nothing, and the guest is told", () => {
   const { network, device, driver, mmio } = setUp([NET_FEATURE.STATUS]);
   device.setLink(false);
@@ -233,21 +335,25 @@ test("buffers of a queue that was reset are not used any more", () => {
   expect(mmio.read(0x70, 4)).toBe(15);
 });
 
-test("random registers, rings and frames never throw", { timeout: 300_000 }, () => {
-  const random = Random.ofThisRun();
-  console.log(`virtio-net fuzz seed ${random.seed}`);
-  const network = new UserNetwork({ host: new FakeNetworkHost(random), wake: () => network.pump() });
-  const device = new VirtioNet({ network, macAddress: NETWORK.guestMac });
-  fuzzRings(device, random, {
-    features: [MAC, MRG_RXBUF, GUEST_CSUM, GUEST_TSO4, ...CONTROL].reduce(
-      (mask, bit) => mask | (1 << bit),
-      0,
-    ),
-    request: () => {
-      const bytes = frame(20 + random.below(200));
-      bytes.set(NETWORK.gatewayMac, 12);
-      for (let i = random.below(60); i > 0; i--) bytes[random.below(bytes.length)] = random.below(256);
-      return bytes;
-    },
-  });
-});
+test.each([1, 3])(
+  "random registers, rings and frames never throw (pairs: %d)",
+  { timeout: 300_000 },
+  (pairs) => {
+    const random = Random.ofThisRun();
+    console.log(`virtio-net fuzz seed ${random.seed}`);
+    const network = new UserNetwork({ host: new FakeNetworkHost(random), wake: () => network.pump() });
+    const device = new VirtioNet({ network, macAddress: NETWORK.guestMac, pairs });
+    fuzzRings(device, random, {
+      features: [MAC, ...(pairs > 1 ? [MQ] : []), MRG_RXBUF, GUEST_CSUM, GUEST_TSO4, ...CONTROL].reduce(
+        (mask, bit) => mask | (1 << bit),
+        0,
+      ),
+      request: () => {
+        const bytes = frame(20 + random.below(200));
+        bytes.set(NETWORK.gatewayMac, 12);
+        for (let i = random.below(60); i > 0; i--) bytes[random.below(bytes.length)] = random.below(256);
+        return bytes;
+      },
+    });
+  },
+);

@@ -3,6 +3,7 @@ import type { DeliveryOffload, Network, NetworkCard } from "../../network/link.t
 import type { VirtioBuffer } from "./buffer.ts";
 import type { VirtioDevice, VirtioHost } from "./device.ts";
 import { NetFilter } from "./net-filter.ts";
+import { NetFlows } from "./net-flows.ts";
 import {
   CONTROL_ERROR,
   CONTROL_OK,
@@ -14,8 +15,8 @@ import {
   NET_HEADER,
   NET_QUEUE,
 } from "./net-protocol.ts";
+import { NetReceiver } from "./net-receiver.ts";
 import { featureMask, VIRTIO_DEVICE } from "./protocol.ts";
-import type { VirtQueue } from "./queue.ts";
 
 /** Frames from the guest up to this size are read to the same place again and again; longer ones are the network's. */
 const SHORT_FRAME = 2048;
@@ -23,6 +24,7 @@ const SHORT_FRAME = 2048;
 const LONGEST_FRAME = 65_535 + 18;
 const LONGEST_CONTROL = 4096;
 const QUEUE_SIZE = 256;
+const CONTROL_QUEUE_SIZE = 64;
 /**
  * The driver is told at once that frames are gone when they are so many, each counted as one and one more for every
  * 2 KiB; it is told later of less.
@@ -37,44 +39,48 @@ export interface VirtioNetOptions {
   readonly macAddress: Uint8Array;
   /** Bytes of the longest IP packet on the link. */
   readonly mtu?: number;
+  /** Pairs of queues, so that each processing element may have its own: from 1, which it is unless given, to 255. */
+  readonly pairs?: number;
 }
 
-/** A virtio network card (virtio 1.2, section 5.1) with one pair of queues and a control queue. */
+/** A virtio network card (virtio 1.2, section 5.1) with one or more pairs of queues and a control queue. */
 export class VirtioNet implements VirtioDevice, NetworkCard {
   readonly name = "net";
   readonly type = VIRTIO_DEVICE.NETWORK;
-  readonly features = featureMask(...Object.values(NET_FEATURE));
-  readonly queueSizes = [QUEUE_SIZE, QUEUE_SIZE, 64];
+  readonly features: bigint;
+  readonly queueSizes: readonly number[];
   readonly configuration = new Uint8Array(NET_CONFIGURATION.SIZE);
   readonly mtu: number;
   readonly #network: Network;
   readonly #filter: NetFilter;
+  /** One for each pair of queues. */
+  readonly #receivers: readonly NetReceiver[];
+  readonly #flows = new NetFlows();
   readonly #short = new Uint8Array(SHORT_FRAME);
   readonly #header = new Uint8Array(NET_HEADER.SIZE);
   readonly #headerView = new DataView(this.#header.buffer);
   #host: VirtioHost | undefined;
   #linkUp = true;
-  /** Receive buffers that were taken from this queue but not yet filled, and their bytes. */
-  #receiveQueue: VirtQueue | undefined;
-  #buffers: VirtioBuffer[] = [];
-  #room = 0;
   /** What the driver does, and joins its buffers for. */
   #completesChecksums = false;
   #joins = { 4: false, 6: false };
   #merges = false;
-  /** A frame did not fit; the network waits to hear of room. */
-  #full = false;
   #working = false;
   /** What was transmitted since the driver was told, in the unit of {@link MANY_TRANSMITTED}. */
   #untold = 0;
 
-  constructor({ network, macAddress, mtu = 1500 }: VirtioNetOptions) {
+  constructor({ network, macAddress, mtu = 1500, pairs = 1 }: VirtioNetOptions) {
     this.#network = network;
-    this.#filter = new NetFilter(macAddress);
+    this.#filter = new NetFilter(macAddress, pairs);
+    this.#receivers = Array.from({ length: pairs }, () => new NetReceiver());
+    this.queueSizes = [...Array<number>(2 * pairs).fill(QUEUE_SIZE), CONTROL_QUEUE_SIZE];
+    const { MQ, ...features } = NET_FEATURE;
+    this.features = featureMask(...Object.values(features), ...(pairs > 1 ? [MQ] : []));
     this.mtu = mtu;
     this.configuration.set(macAddress, NET_CONFIGURATION.MAC);
     const view = new DataView(this.configuration.buffer);
     view.setUint16(NET_CONFIGURATION.STATUS, LINK_UP, true);
+    view.setUint16(NET_CONFIGURATION.MOST_PAIRS, pairs, true);
     view.setUint16(NET_CONFIGURATION.MTU, mtu, true);
   }
 
@@ -95,8 +101,8 @@ export class VirtioNet implements VirtioDevice, NetworkCard {
     this.#host = host;
     this.#lookAtOffloads();
     this.#network.start(this);
-    this.notify(NET_QUEUE.TRANSMIT);
-    this.notify(NET_QUEUE.CONTROL);
+    for (let pair = 0; pair < this.#receivers.length; pair++) this.#transmit(pair);
+    this.#control();
   }
 
   /** Connections through the network end: the new one does not know them, and says so by resets. */
@@ -105,6 +111,8 @@ export class VirtioNet implements VirtioDevice, NetworkCard {
     this.#lookAtOffloads();
     this.configuration.set(this.#filter.macAddress, NET_CONFIGURATION.MAC);
     this.#network.start(this);
+    // The driver may not know yet that what it has transmitted is gone.
+    this.#network.transmitted();
   }
 
   stateFields(): readonly StateField[] {
@@ -116,24 +124,23 @@ export class VirtioNet implements VirtioDevice, NetworkCard {
     this.#host = undefined;
     if (running) this.#network.stop();
     this.#filter.reset();
-    this.#forgetBuffers(undefined);
+    for (const receiver of this.#receivers) receiver.forget();
+    this.#flows.forget();
   }
 
   notify(index: number): void {
-    switch (index) {
-      case NET_QUEUE.RECEIVE:
-        if (!this.#full) return;
-        this.#full = false;
-        this.#network.roomAvailable();
-        return;
-      case NET_QUEUE.TRANSMIT:
-        this.#transmit();
-        return;
-      case NET_QUEUE.CONTROL:
-        this.#control();
-        return;
-      default:
+    const receiver = this.#receivers[index >> 1];
+    if (index === this.#controlQueue) this.#control();
+    else if (receiver === undefined) return;
+    else if (index & 1) this.#transmit(index >> 1);
+    else if (receiver.full) {
+      receiver.full = false;
+      this.#network.roomAvailable();
     }
+  }
+
+  get #controlQueue(): number {
+    return this.#host?.has(NET_FEATURE.MQ) === true ? 2 * this.#receivers.length : NET_QUEUE.CONTROL;
   }
 
   // The card.
@@ -148,32 +155,33 @@ export class VirtioNet implements VirtioDevice, NetworkCard {
 
   deliver(pieces: readonly Uint8Array[], offload?: DeliveryOffload): boolean {
     const host = this.#host;
-    const queue = host?.queue(NET_QUEUE.RECEIVE);
-    if (queue !== this.#receiveQueue) this.#forgetBuffers(queue);
-    if (host === undefined || queue === undefined) {
-      this.#full = true;
-      return false;
-    }
     const [first = NONE] = pieces;
     // What the guest does not want, or the cable does not carry, is lost as on any network.
-    if (!this.#linkUp || !this.#filter.wants(first.subarray(0, 6))) return true;
-    const length = pieces.reduce<number>((sum, piece) => sum + piece.length, NET_HEADER.SIZE);
-    const merges = this.#merges;
-    const count = this.#collect(queue, merges ? length : 1);
-    if (count === undefined) {
-      this.#full = true;
-      return false;
-    }
-    // Without merging, a frame that is longer than its buffer is lost, and the buffer is for the next one.
-    if (!merges && this.#buffers[0]!.writableLength < length) return true;
-    const buffers = this.#buffers.splice(0, count);
-    for (const { writableLength } of buffers) this.#room -= writableLength;
-    this.#fill(queue, buffers, this.#headerFor(count, offload), pieces);
-    return true;
+    if (host !== undefined && (!this.#linkUp || !this.#filter.wants(first.subarray(0, 6)))) return true;
+    const { pairs } = this.#filter;
+    const wanted = pairs > 1 ? this.#flows.pairFor(first) : 0;
+    const pair = wanted < pairs ? wanted : 0;
+    const result = this.#receivers[pair]!.deliver(host?.queue(2 * pair + NET_QUEUE.RECEIVE), {
+      pieces,
+      length: pieces.reduce<number>((sum, piece) => sum + piece.length, NET_HEADER.SIZE),
+      merges: this.#merges,
+      header: (buffers) => this.#headerFor(buffers, offload),
+    });
+    if (result === "buffer too short") host?.fail("network receive buffer that is too short");
+    return result === "delivered";
   }
 
   announce(): void {
-    this.#host?.queue(NET_QUEUE.RECEIVE)?.announce();
+    this.#announce(NET_QUEUE.RECEIVE);
+  }
+
+  announceTransmitted(): void {
+    this.#untold = 0;
+    this.#announce(NET_QUEUE.TRANSMIT);
+  }
+
+  #announce(kind: typeof NET_QUEUE.RECEIVE | typeof NET_QUEUE.TRANSMIT): void {
+    for (let pair = 0; pair < this.#receivers.length; pair++) this.#host?.queue(2 * pair + kind)?.announce();
   }
 
   #lookAtOffloads(): void {
@@ -187,31 +195,6 @@ export class VirtioNet implements VirtioDevice, NetworkCard {
       6: this.#completesChecksums && isOn(NET_FEATURE.GUEST_TSO6),
     };
     this.#merges = this.#host?.has(NET_FEATURE.MRG_RXBUF) === true;
-  }
-
-  /** Buffers of another queue are not ours any more. */
-  #forgetBuffers(queue: VirtQueue | undefined): void {
-    this.#receiveQueue = queue;
-    this.#buffers = [];
-    this.#room = 0;
-    this.#full = false;
-  }
-
-  /** Takes buffers until they hold `length` bytes; how many of them do, or undefined when there are too few. */
-  #collect(queue: VirtQueue, length: number): number | undefined {
-    while (this.#room < length) {
-      const buffer = queue.take();
-      if (buffer === undefined) return undefined;
-      if (buffer.writableLength <= NET_HEADER.SIZE) {
-        this.#host?.fail("network receive buffer that is too short");
-        return undefined;
-      }
-      this.#buffers.push(buffer);
-      this.#room += buffer.writableLength;
-    }
-    let count = 0;
-    for (let room = 0; room < length; count++) room += this.#buffers[count]!.writableLength;
-    return count;
   }
 
   #headerFor(buffers: number, offload: DeliveryOffload | undefined): Uint8Array {
@@ -230,45 +213,15 @@ export class VirtioNet implements VirtioDevice, NetworkCard {
     return this.#header;
   }
 
-  /** Writes header and frame over the buffers, one after the other, and gives them back. */
-  #fill(
-    queue: VirtQueue,
-    buffers: readonly VirtioBuffer[],
-    header: Uint8Array,
-    pieces: readonly Uint8Array[],
-  ): void {
-    let index = 0;
-    let used = 0;
-    for (let piece = -1; piece < pieces.length; piece++) {
-      let rest = piece < 0 ? header : pieces[piece]!;
-      while (rest.length > 0) {
-        const buffer = buffers[index]!;
-        const size = Math.min(rest.length, buffer.writableLength - used);
-        buffer.write(used, rest.subarray(0, size));
-        used += size;
-        rest = rest.subarray(size);
-        if (used === buffer.writableLength) {
-          queue.give(buffer, used);
-          index++;
-          used = 0;
-        }
-      }
-    }
-    if (used > 0) queue.give(buffers[index]!, used);
-  }
-
-  announceTransmitted(): void {
-    this.#untold = 0;
-    this.#host?.queue(NET_QUEUE.TRANSMIT)?.announce();
-  }
-
-  #transmit(): void {
-    const queue = this.#host?.queue(NET_QUEUE.TRANSMIT);
+  #transmit(pair: number): void {
+    // Without multiple queues, the control queue is where the second pair would be.
+    if (pair > 0 && this.#host?.has(NET_FEATURE.MQ) !== true) return;
+    const queue = this.#host?.queue(2 * pair + NET_QUEUE.TRANSMIT);
     // What the network answers at once may end in another notification.
     if (queue === undefined || this.#working) return;
     this.#working = true;
     for (let buffer = queue.take(); buffer !== undefined; buffer = queue.take()) {
-      this.#transmitOne(buffer);
+      this.#transmitOne(buffer, pair);
       queue.give(buffer, 0);
       this.#untold += 1 + (buffer.readableLength >>> TRANSMITTED_SHIFT);
     }
@@ -277,19 +230,20 @@ export class VirtioNet implements VirtioDevice, NetworkCard {
     if (this.#host !== undefined) this.#network.transmitted();
   }
 
-  #transmitOne(buffer: VirtioBuffer): void {
+  #transmitOne(buffer: VirtioBuffer, pair: number): void {
     const length = buffer.readableLength - NET_HEADER.SIZE;
     if (length <= 0 || length > LONGEST_FRAME || !this.#linkUp) return;
     const header = new Uint8Array(NET_HEADER.SIZE);
     const owned = length > SHORT_FRAME;
     const bytes = owned ? new Uint8Array(length) : this.#short.subarray(0, length);
     if (!buffer.read(0, header) || !buffer.read(NET_HEADER.SIZE, bytes)) return;
+    if (this.#filter.pairs > 1) this.#flows.transmitted(bytes, pair);
     const checksumPending = (header[NET_HEADER.FLAGS]! & NET_FLAG.NEEDS_CSUM) !== 0;
     this.#network.transmit({ bytes, checksumPending, owned });
   }
 
   #control(): void {
-    const queue = this.#host?.queue(NET_QUEUE.CONTROL);
+    const queue = this.#host?.queue(this.#controlQueue);
     for (let buffer = queue?.take(); buffer !== undefined; buffer = queue?.take()) {
       const data = new Uint8Array(Math.min(buffer.readableLength, LONGEST_CONTROL));
       if (buffer.readableLength < 2 || buffer.writableLength < 1) {
