@@ -53,6 +53,15 @@ export interface HostListener {
   close(): void;
 }
 
+/** What asking somebody for an echo came to. */
+export type EchoOutcome =
+  | "answered"
+  /** Nothing came back in some seconds. */
+  | "silent"
+  | "unreachable"
+  /** This host cannot ask. */
+  | "impossible";
+
 /** The host's side of one incoming connection; `events` are given once. Paused until `resume`. */
 export type IncomingStream = (events: StreamEvents) => HostStream;
 
@@ -70,6 +79,8 @@ export interface HostNetwork {
   listen(address: string, port: number, accept: (stream: IncomingStream) => void): Promise<HostListener>;
   openDatagrams(version: 4 | 6, events: DatagramEvents): HostDatagrams;
   bindDatagrams(address: string, port: number, events: DatagramEvents): Promise<HostDatagrams & HostListener>;
+  /** Asks an address for an echo (ICMP). Never rejects. */
+  echo(address: string): Promise<EchoOutcome>;
   /** The answer of the host's resolver to a DNS message; undefined when there is none. Never rejects. */
   resolve(query: Uint8Array, transport: "udp" | "tcp"): Promise<Uint8Array | undefined>;
 }

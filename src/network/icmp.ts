@@ -1,4 +1,4 @@
-import { type IpAddress, isMulticast, isOwnAddress, isUnspecified, NETWORK } from "./addresses.ts";
+import { type IpAddress, isMulticast, isUnspecified, NETWORK } from "./addresses.ts";
 import { fold, sumWords } from "./checksum.ts";
 import { checksumFits, type GuestSide } from "./guest-side.ts";
 import { type IpPacket, PROTOCOL } from "./ip-packet.ts";
@@ -20,23 +20,20 @@ export type UnreachableReason = keyof typeof REASONS;
 const QUOTED = { 4: 576 - 28, 6: 1280 - 48 } as const;
 const HEADER = 8;
 
-/**
- * Answers echo requests to the network's own addresses. The host has no way to send others' without privileges, so
- * those are answered as prohibited.
- */
-export function answerEcho(packet: IpPacket, guest: GuestSide): void {
-  const { version, source, destination, payload } = packet;
-  if (payload.length < HEADER || payload[0] !== ECHO[version].request || isMulticast(source)) return;
-  const sound =
-    version === 4
-      ? fold(sumWords(payload)) === 0xffff
-      : checksumFits(source, destination, PROTOCOL.ICMPV6, payload);
-  if (!sound) return;
+/** Whether a packet asks for an echo, undamaged. */
+export function isEchoRequest({ version, source, destination, payload }: IpPacket): boolean {
+  if (payload.length < HEADER || payload[0] !== ECHO[version].request || isMulticast(source)) return false;
+  return version === 4
+    ? fold(sumWords(payload)) === 0xffff
+    : checksumFits(source, destination, PROTOCOL.ICMPV6, payload);
+}
+
+/** Answers an echo request as the one to whom it went. */
+export function sendEchoReply(
+  { version, source, destination, payload, protocol }: IpPacket,
+  guest: GuestSide,
+): void {
   const toAllNodes = version === 6 && isMulticast(destination);
-  if (!isOwnAddress(destination) && !toAllNodes) {
-    sendUnreachable(packet, "prohibited", guest);
-    return;
-  }
   const reply = payload.slice();
   reply[0] = ECHO[version].reply;
   reply[2] = 0;
@@ -44,7 +41,7 @@ export function answerEcho(packet: IpPacket, guest: GuestSide): void {
   guest.sendDatagram({
     source: toAllNodes ? NETWORK.router6 : destination.slice(),
     destination: source.slice(),
-    protocol: packet.protocol,
+    protocol,
     pieces: [reply],
     checksumOffset: 2,
   });

@@ -165,10 +165,68 @@ describe("echo", () => {
     expect(messages(guest.packets(PROTOCOL.ICMPV6))).toEqual([[129, 0]]);
   });
 
-  test("of the world outside is prohibited, of nobody inside too; damaged ones have no answer", () => {
+  test.each([
+    ["answered", [[0, 0]]],
+    ["unreachable", [[3, 1]]],
+    ["impossible", [[3, 13]]],
+    ["silent", []],
+  ] as const)("of the world outside is %s as the host's is", async (outcome, expected) => {
     const guest = newGuest();
+    const asked: string[] = [];
+    guest.host.onEcho = (to) => {
+      asked.push(to);
+      return outcome;
+    };
     guest.send(ipFrame(NETWORK.guest4, OUTSIDE, PROTOCOL.ICMP, ping, 2));
-    expect(messages(guest.packets(PROTOCOL.ICMP))).toEqual([[3, 13]]);
+    await new Promise((resolve) => setImmediate(resolve));
+    guest.host.advance(5);
+    const packets = guest.packets(PROTOCOL.ICMP);
+    expect([asked, messages(packets)]).toEqual([[formatAddress(OUTSIDE)], expected]);
+    if (outcome === "answered") {
+      expect([...packets[0]!.payload.subarray(4)]).toEqual([1, 2, 3, 4, 5, 6, 7]);
+      expect([...packets[0]!.source]).toEqual([...OUTSIDE]);
+    }
+  });
+
+  test("is asked for a few at a time, and not answered to the next guest", async () => {
+    const guest = newGuest();
+    const waiting: ((outcome: "answered") => void)[] = [];
+    guest.host.onEcho = () => new Promise((resolve) => waiting.push(resolve));
+    const asked = ipFrame(NETWORK.guest4, OUTSIDE, PROTOCOL.ICMP, ping, 2);
+    for (let sent = 0; sent < 100; sent++) guest.send(asked);
+    expect(waiting.length).toBe(16);
+    guest.network.stop();
+    guest.network.start(guest);
+    for (const answer of waiting.splice(0)) answer("answered");
+    await new Promise((resolve) => setImmediate(resolve));
+    guest.host.advance(5);
+    expect(guest.take()).toEqual([]);
+    guest.send(asked);
+    expect(waiting.length).toBe(1);
+  });
+
+  test("of nobody inside, of what a policy forbids and of everybody is not asked for", () => {
+    const guest = newGuest(["198.51.100.7:80", "198.51.100.8:*"]);
+    const asked: string[] = [];
+    guest.host.onEcho = (to) => {
+      asked.push(to);
+      return "silent";
+    };
+    const answers = (to: string): unknown => {
+      guest.send(ipFrame(NETWORK.guest4, address(to), PROTOCOL.ICMP, ping, 2));
+      return messages(guest.packets(PROTOCOL.ICMP));
+    };
+    expect(answers("10.0.2.99")).toEqual([[3, 1]]);
+    expect(answers("127.0.0.1")).toEqual([[3, 1]]);
+    expect(answers("198.51.100.7")).toEqual([[3, 13]]);
+    expect(answers("198.51.100.8")).toEqual([]);
+    expect(answers("224.0.0.1")).toEqual([]);
+    expect(answers("255.255.255.255")).toEqual([]);
+    expect(asked).toEqual(["198.51.100.8"]);
+  });
+
+  test("requests that are damaged have no answer", () => {
+    const guest = newGuest();
     guest.send(ipFrame(NETWORK.guest4, NETWORK.gateway4, PROTOCOL.ICMP, ping));
     expect(guest.take()).toEqual([]);
   });

@@ -15,9 +15,10 @@ import { answerArp } from "./arp.ts";
 import { answerDhcp, DHCP_PORT } from "./dhcp.ts";
 import { DnsRelay } from "./dns-relay.ts";
 import { openDnsStream } from "./dns-stream.ts";
+import { EchoRelay } from "./echo-relay.ts";
 import { GuestSide } from "./guest-side.ts";
 import type { HostNetwork } from "./host-network.ts";
-import { answerEcho, sendUnreachable } from "./icmp.ts";
+import { sendUnreachable } from "./icmp.ts";
 import { ETHERNET_HEADER, ETHERTYPE, type IpPacket, PROTOCOL, parseIp } from "./ip-packet.ts";
 import type { Network, NetworkCard, TransmittedFrame } from "./link.ts";
 import { answerNeighbourDiscovery, isLocalAddress } from "./neighbour-discovery.ts";
@@ -71,6 +72,7 @@ export class UserNetwork implements Network {
   readonly #dns: DnsRelay;
   readonly #tcp: TcpNat;
   readonly #udp: UdpNat;
+  readonly #echo: EchoRelay;
   readonly #publisher: Publisher;
   readonly #reassembly: Reassembly;
   readonly #wake: () => void;
@@ -98,6 +100,13 @@ export class UserNetwork implements Network {
       later: () => this.#settleLater(),
     });
     this.#udp = new UdpNat(host, this.#guest);
+    // Rules name ports, which echoes have not: only those for every port hold for them.
+    this.#echo = new EchoRelay({
+      host,
+      guest: this.#guest,
+      refuses: (address) =>
+        isNowhere(address) ? "no host" : this.#policy.allows(address, 0) ? undefined : "prohibited",
+    });
     this.#publisher = new Publisher({ host, guest: this.#guest, tcp: this.#tcp });
     this.#reassembly = new Reassembly(() => host.now());
   }
@@ -139,6 +148,7 @@ export class UserNetwork implements Network {
     this.#sentBefore = false;
     this.#tcp.clear();
     this.#udp.clear();
+    this.#echo.clear();
     this.#reassembly.clear();
     this.#guest.stop();
   }
@@ -238,7 +248,7 @@ export class UserNetwork implements Network {
         return;
       }
       case PROTOCOL.ICMP:
-        if (whole.version === 4) answerEcho(whole, this.#guest);
+        if (whole.version === 4) this.#echo.receive(whole);
         return;
       case PROTOCOL.ICMPV6:
         if (whole.version === 6) this.#takeIcmpv6(whole, sender);
@@ -260,7 +270,7 @@ export class UserNetwork implements Network {
 
   #takeIcmpv6(packet: IpPacket, sender: Uint8Array): void {
     // Types from 128 to 132 are echoes and group memberships; then neighbour discovery.
-    if ((packet.payload[0] ?? 0) < 133) answerEcho(packet, this.#guest);
+    if ((packet.payload[0] ?? 0) < 133) this.#echo.receive(packet);
     else answerNeighbourDiscovery(packet, sender, this.#guest);
   }
 

@@ -1,5 +1,6 @@
 import type {
   DatagramEvents,
+  EchoOutcome,
   HostDatagrams,
   HostListener,
   HostNetwork,
@@ -99,6 +100,7 @@ export class FakeNetworkHost implements HostNetwork {
   /** What becomes of a connection; unless set, it stands at once. */
   onConnect: (stream: FakeStream) => void = (stream) => stream.events.connected();
   onResolve: (query: Uint8Array) => Uint8Array | undefined = () => undefined;
+  onEcho: (address: string) => EchoOutcome | Promise<EchoOutcome> = () => "impossible";
   readonly #random: Random;
   #alarms: { at: number; callback: () => void }[] = [];
 
@@ -163,6 +165,10 @@ export class FakeNetworkHost implements HostNetwork {
     const datagrams = new FakeDatagrams(events, port);
     this.datagrams.push(datagrams);
     return datagrams;
+  }
+
+  async echo(address: string): Promise<EchoOutcome> {
+    return await this.onEcho(address);
   }
 
   async resolve(query: Uint8Array): Promise<Uint8Array | undefined> {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import type { HostNetwork } from "../../network/host-network.ts";
 import { bindDatagrams, openDatagrams } from "./datagrams.ts";
+import { EchoProgram } from "./echo.ts";
 import { Resolver } from "./resolver.ts";
 import { connectStream, listenForStreams } from "./streams.ts";
 
@@ -12,6 +13,7 @@ export interface NodeNetworkOptions {
 
 /** The sockets and names of the host, without privileges. */
 export function nodeNetwork({ nameServers }: NodeNetworkOptions = {}): HostNetwork {
+  const echo = new EchoProgram();
   const resolver = new Resolver(nameServers && (() => nameServers));
   return {
     now: () => performance.now(),
@@ -26,6 +28,7 @@ export function nodeNetwork({ nameServers }: NodeNetworkOptions = {}): HostNetwo
     listen: listenForStreams,
     openDatagrams,
     bindDatagrams,
+    echo: (address) => echo.ask(address),
     resolve: (query, transport) => resolver.resolve(query, transport),
   };
 }
