@@ -10,6 +10,8 @@ export default defineConfig({
     testTimeout: LIMIT,
     pool: "forks",
     maxWorkers: 2,
+    // Tests start cold, and leave nothing behind in the cache of who runs them.
+    env: { ELVISOR_CODE_CACHE: "off" },
     // What is built runs as users have it, at full speed: each use of an import costs here otherwise.
     server: { deps: { external: [/\/dist\/src\//] } },
     // What src/node/engine-features.ts switches on, so that tests of the engine see it.

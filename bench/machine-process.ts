@@ -33,6 +33,7 @@ const machine = await createMachine({
   memoryBytes: GUEST_MEMORY,
   cpus: 1,
   engine: request.engine,
+  codeCache: request.codeCache ?? false,
   ...(request.mmu !== undefined && { mmu: request.mmu }),
   ...(request.tlbi !== undefined && { tlbi: request.tlbi }),
   ...(request.mmuCheck !== undefined && { mmuCheck: request.mmuCheck }),

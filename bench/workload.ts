@@ -34,6 +34,8 @@ export interface GuestFiles {
 
 /** What `machine-process` is told. */
 export interface MachineRequest extends GuestFiles, Pick<VirtualMachineOptions, "mmu" | "tlbi" | "mmuCheck"> {
+  /** A directory of translated code; without, the machine starts cold. */
+  readonly codeCache?: string;
   readonly engine: NonNullable<VirtualMachineOptions["engine"]>;
 }
 

@@ -9,6 +9,7 @@ import type { ByteSink } from "../devices/byte-sink.ts";
 import { INSTRUCTION_SET } from "../engine/instruction-set.ts";
 import { HOT_WORDS, WARM_WORDS } from "../engine/interpreter/hot-words.ts";
 import { HANDLER_LIMIT, Interpreter, recordCacheBytes } from "../engine/interpreter/interpreter.ts";
+import { CodeCache, type CodeStore } from "../engine/translator/code-cache.ts";
 import { INLINE_COMPILER, type RegionCompiler } from "../engine/translator/region-compiler.ts";
 import { REGION_MEMORY_SIZE } from "../engine/translator/region-memory.ts";
 import { type Compatibility, GuestServices } from "../hypervisor/guest-services.ts";
@@ -73,6 +74,8 @@ export interface MachineParts {
   readonly tracksRegisters?: boolean;
   /** Who compiles translated code; this thread unless given. */
   readonly regionCompiler?: RegionCompiler | undefined;
+  /** Keeps translated code for later machines; nothing is kept unless given. */
+  readonly codeStore?: CodeStore | undefined;
   readonly memoryManagement?: MemoryManagement | undefined;
   /** Count dispatches by handler; see Interpreter.profile. */
   readonly profile?: boolean;
@@ -294,7 +297,18 @@ export class Machine implements PowerController {
               base: this.memory.allocate(REGION_MEMORY_SIZE, 16),
               isUniprocessor: this.#parts.cpus === 1,
               compiler: this.#parts.regionCompiler ?? INLINE_COMPILER,
+              codeCache: this.#openCodeCache(),
             },
+    });
+  }
+
+  #openCodeCache(): CodeCache | undefined {
+    const { codeStore, cpus, tracksRegisters } = this.#parts;
+    if (codeStore === undefined) return undefined;
+    return new CodeCache(codeStore, {
+      memoryPages: this.memory.memory.buffer.byteLength / 65536,
+      tracksRegisters: tracksRegisters ?? true,
+      element: cpus === 1 ? this.elements[0]?.base : undefined,
     });
   }
 

@@ -1,3 +1,4 @@
+import type { CodeCache } from "../engine/translator/code-cache.ts";
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import type { ShadowWalk } from "../mmu/shadow/shadow-walk.ts";
 import type { UserNetworkStatistics } from "../network/user-network.ts";
@@ -55,6 +56,7 @@ export function machineStatistics(
       regionEntries: inRegions?.entries ?? 0,
       regionInstructions: inRegions?.instructions ?? 0,
     }),
+    ...(translator?.cache !== undefined && codeCacheStatistics(translator.cache)),
   };
 }
 
@@ -90,5 +92,15 @@ function shadowStatistics({ shadow, elements }: Machine, fills: number): Machine
     writeBufferLateRecords: lateRecords,
     writeBufferDrains: drains,
     ...(walks.some(({ check }) => check) && { checkedTranslations: total((walk) => walk.checked) }),
+  };
+}
+
+function codeCacheStatistics(cache: CodeCache): MachineStatistics {
+  return {
+    codeCacheRegions: cache.regions,
+    codeCacheBytes: cache.bytes,
+    codeCacheHits: cache.hits,
+    codeCacheMisses: cache.misses,
+    codeCacheRefused: cache.refused,
   };
 }

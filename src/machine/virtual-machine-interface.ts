@@ -142,6 +142,13 @@ export interface VirtualMachineOptions {
    */
   readonly translation?: "background" | "inline";
   /**
+   * Where translated code is kept, so that later machines start with it: a directory's path, or false for nowhere. The
+   * host's own place unless given. Deterministic machines neither keep nor use any.
+   */
+  readonly codeCache?: string | false | undefined;
+  /** Write all code that was kept anew, and compare: slow, for finding defects. */
+  readonly codeCacheCheck?: boolean | undefined;
+  /**
    * False: translated code stores its registers after each block of code instead of where it is left, to see what
    * that is worth. The guest runs the same, only slower.
    */

@@ -1,6 +1,7 @@
 import { COUNTER_FREQUENCY } from "../base/clock.ts";
 import { UserError } from "../base/errors.ts";
 import { BackgroundCompiler, type CompilingThread } from "../engine/translator/background-compiler.ts";
+import type { CodeStore } from "../engine/translator/code-cache.ts";
 import type { RegionCompiler } from "../engine/translator/region-compiler.ts";
 import type { GuestServices } from "../hypervisor/guest-services.ts";
 import type { HostNetwork } from "../network/host-network.ts";
@@ -60,6 +61,7 @@ export async function createVirtualMachine(
   host: HostTime,
   hostNetwork?: HostNetwork,
   compilingThread?: () => CompilingThread,
+  codeStore?: CodeStore,
 ): Promise<VirtualMachine> {
   if (options.time?.path === "trap" && options.virtualization === true) {
     throw new UserError(
@@ -73,7 +75,8 @@ export async function createVirtualMachine(
   const network = await openGuestNetwork(options, hostNetwork, () => machine?.wake());
   try {
     const regionCompiler = backgroundCompiler(options, compilingThread);
-    machine = new RunningMachine({ ...options, identity }, plan, host, network, regionCompiler);
+    const translation = { regionCompiler, codeStore: options.deterministic === true ? undefined : codeStore };
+    machine = new RunningMachine({ ...options, identity }, plan, host, network, translation);
     if (options.restore !== undefined) await machine.restore(options.restore);
     return machine;
   } catch (error) {
@@ -161,7 +164,7 @@ class RunningMachine implements VirtualMachine {
     plan: BootPlan,
     host: HostTime,
     network: GuestNetwork | undefined,
-    regionCompiler: RegionCompiler | undefined,
+    translation: TranslationHelp,
   ) {
     this.#host = host;
     this.#network = network?.network;
@@ -171,7 +174,7 @@ class RunningMachine implements VirtualMachine {
     const instructionTime = options.deterministic ? new InstructionTime(DETERMINISTIC_DATE) : undefined;
     this.#clock = new MachineClock(instructionTime ?? new HostTicks(host));
     this.#machine = makeMachine(options, plan, {
-      ...{ clock: this.#clock, instructionTime, output: this.#output, regionCompiler },
+      ...{ clock: this.#clock, instructionTime, output: this.#output, translation },
       onSignal: () => this.#rouse(),
     });
     this.guest = guestTools(this.#machine.services);
@@ -200,6 +203,7 @@ class RunningMachine implements VirtualMachine {
       return await this.#run();
     } finally {
       this.#snapshots.close();
+      this.#machine.interpreter.translator?.cache?.save();
       await this.#network?.close();
     }
   }
@@ -316,18 +320,24 @@ class RunningMachine implements VirtualMachine {
   }
 }
 
+/** What the host brings for translated code. */
+interface TranslationHelp {
+  readonly regionCompiler: RegionCompiler | undefined;
+  readonly codeStore: CodeStore | undefined;
+}
+
 interface MachineSurroundings {
   readonly clock: MachineClock;
   readonly instructionTime: InstructionTime | undefined;
   readonly output: OutputQueue;
-  readonly regionCompiler: RegionCompiler | undefined;
+  readonly translation: TranslationHelp;
   onSignal(): void;
 }
 
 function makeMachine(
   options: VirtualMachineOptions,
   plan: BootPlan,
-  { clock, instructionTime, output, regionCompiler, onSignal }: MachineSurroundings,
+  { clock, instructionTime, output, translation, onSignal }: MachineSurroundings,
 ): Machine {
   try {
     return new Machine({
@@ -353,7 +363,7 @@ function makeMachine(
       },
       tracksRegisters: options.registerTracking ?? true,
       translationThreshold: options.engine === "interpreter" ? undefined : TRANSLATION_THRESHOLD,
-      regionCompiler,
+      ...translation,
     });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { BackgroundCompiler } from "../../src/engine/translator/background-compiler.ts";
 import { compilingThread } from "../../src/node/compiling-thread.ts";
 import { elementsHash, memoryHash, type SteppedMachine, steppedMachine } from "../support/engine-pair.ts";
+import { MemoryCodeStore } from "../support/memory-code-store.ts";
 
 /** Instructions of a boot that both engines execute; 10^9 in the long form reaches the shell. */
 const INSTRUCTIONS = process.env["ELVISOR_FULL"] === "1" ? 1e9 : 6e7;
@@ -53,6 +54,25 @@ describe("the translator does exactly what the interpreter does", () => {
       const { translator } = translated.machine.interpreter;
       expect(translator!.statistics().instructions).toBeGreaterThan(INSTRUCTIONS / 10);
       expect(translator!.failures).toBe(0);
+    },
+    TIME_LIMIT,
+  );
+
+  test.each([1, 4])(
+    "with the code that an earlier machine kept, on %i elements",
+    async (cpus) => {
+      const codeStore = new MemoryCodeStore();
+      const earlier = await steppedMachine("kernel:6.1-cloud", cpus, 300, { codeStore });
+      while (earlier.machine.instructions < INSTRUCTIONS) earlier.step();
+      const kept = earlier.machine.interpreter.translator!;
+      expect(kept.cache!.hits).toBe(0);
+      kept.cache!.save();
+      const plain = await steppedMachine("kernel:6.1-cloud", cpus, undefined);
+      const warm = await steppedMachine("kernel:6.1-cloud", cpus, 300, { codeStore });
+      await runBeside(plain, warm);
+      const { translator } = warm.machine.interpreter;
+      expect(translator!.cache!.hits).toBeGreaterThan(kept.regions / 2);
+      expect(translator!.statistics().instructions).toBeGreaterThan(kept.statistics().instructions);
     },
     TIME_LIMIT,
   );

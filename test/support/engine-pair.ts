@@ -22,13 +22,17 @@ export interface SteppedMachine {
 
 /**
  * A Debian kernel on a deterministic machine; with `threshold`, hot code is translated after so many jumps, by
- * `regionCompiler` where given.
+ * `regionCompiler`, and kept by `codeStore`, where given.
  */
 export async function steppedMachine(
   kernel: GuestKernel,
   cpus: number,
   threshold: number | undefined,
-  { memoryManagement, regionCompiler }: Pick<MachineParts, "memoryManagement" | "regionCompiler"> = {},
+  {
+    memoryManagement,
+    regionCompiler,
+    codeStore,
+  }: Pick<MachineParts, "memoryManagement" | "regionCompiler" | "codeStore"> = {},
 ): Promise<SteppedMachine> {
   const options = { memoryBytes: MEMORY_BYTES, cpus, secure: false, virtualization: false };
   const plan = await prepareBoot({
@@ -44,7 +48,7 @@ export async function steppedMachine(
   const machine = new Machine({
     ...options,
     ...{ plan, clock, instructionTime, translationThreshold: threshold },
-    ...{ memoryManagement, regionCompiler },
+    ...{ memoryManagement, regionCompiler, codeStore },
     serial: {
       write: (bytes) => {
         output += Buffer.from(bytes).toString("latin1");

@@ -5,6 +5,7 @@ import { type FloatingPointContext, RUNTIME_FUNCTIONS } from "../../isa/runtime-
 import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
 import type { MissFunctions } from "../../mmu/shadow/miss-module.ts";
 import { hostFusesMultiplyAdd } from "../fused-multiply-add.ts";
+import type { CodeCache } from "../translator/code-cache.ts";
 import type { RegionCompiler } from "../translator/region-compiler.ts";
 import { REGION_SLOTS } from "../translator/region-memory.ts";
 import { Translator } from "../translator/translator.ts";
@@ -72,6 +73,8 @@ export interface TranslatorOptions {
   /** There is one processing element only, so that regions may know its address. */
   readonly isUniprocessor: boolean;
   readonly compiler: RegionCompiler;
+  /** Keeps regions for later machines, and has those of earlier ones. */
+  readonly codeCache?: CodeCache | undefined;
 }
 
 /** A decoded word, ready to be copied into records. */
@@ -311,6 +314,7 @@ export class Interpreter {
     view.setInt32(entry + SOFT_TLB.RECORDS, records, true);
     view.setUint32(entry + SOFT_TLB.EXECUTE_TAG, (low & ~0xfff) >>> 0, true);
     view.setUint32(entry + SOFT_TLB.EXECUTE_TAG + 4, view.getUint32(pe + PE_LAYOUT.PC + 4, true), true);
+    this.translator?.restorer?.fetched(pe);
     return 1;
   }
 
@@ -332,9 +336,13 @@ export class Interpreter {
   #decode(record: number): void {
     const address = this.records.codeAddress(record);
     const end = address - (address % CODE_GRANULE) + CODE_GRANULE;
+    const kept = this.translator?.cache;
     for (let at = address, into = record; at < end; at += 4, into += RECORD_SIZE) {
       if (into !== record && this.#view.getUint16(into, true) !== HANDLER_UNDECODED) return;
       if (this.#decodeOne(at, into).ends) return;
+      if (kept?.mayBegin((at & 0xfff) >> 2, this.#words[at >>> 2] ?? 0) !== true) continue;
+      // What a region executes is not decoded.
+      if (this.translator?.arrive(this.#current().base, into) === true) return;
     }
   }
 

@@ -6,7 +6,7 @@ import {
   type RegionCompiler,
 } from "./region-compiler.ts";
 import { describeJob, type JobDescription, jobOf } from "./region-description.ts";
-import type { RegionJob } from "./region-module.ts";
+import { type EntriesOfRegions, type RegionJob, writeRegionModule } from "./region-module.ts";
 
 /** Another thread that compiles. */
 export interface CompilingThread {
@@ -114,6 +114,11 @@ export class CompileService {
 
   compile(description: JobDescription): CompiledRegions | undefined {
     return compileRegions(jobOf(description, this.#words));
+  }
+
+  /** The module's bytes, for who keeps them. */
+  write(description: JobDescription): { bytes: Uint8Array; entries: EntriesOfRegions } {
+    return writeRegionModule(jobOf(description, this.#words));
   }
 
   answer({ number, job }: CompilingRequest): CompilingReply {

@@ -20,6 +20,11 @@ export interface RegionCompiler {
   compile(job: RegionJob, done: (made: CompiledRegions | undefined) => void): void;
 }
 
+/** For hosts' code, which has the host's types only. A module that the host does not compile is an error. */
+export function compileModule(bytes: Uint8Array): WebAssembly.Module {
+  return new WebAssembly.Module(bytes);
+}
+
 export function compileRegions(job: RegionJob): CompiledRegions | undefined {
   const { bytes, entries } = writeRegionModule(job);
   try {

@@ -23,7 +23,7 @@ export interface JobDescription extends Omit<RegionJob, "regions"> {
 }
 
 /** What the numbers of a block are: its name, where it begins, the index of its page, and how it ends. */
-const FIELDS = 9;
+export const FIELDS = 9;
 const TERMINATORS = ["leave", "indirect", "return", "goto", "conditional"] as const;
 const NO_EDGE: Edge = { block: 0, offset: 0 };
 
@@ -41,7 +41,7 @@ export function jobOf({ regions, ...rest }: JobDescription, words: InstructionWo
   };
 }
 
-function describeRegion({ entry, entries, blocks }: Region): RegionDescription {
+export function describeRegion({ entry, entries, blocks }: Region): RegionDescription {
   const pages: CodePage[] = [];
   const words: number[] = [];
   const fields: number[] = [];

@@ -344,7 +344,7 @@ class RegionFinder {
 }
 
 /** True for blocks of the function that the region began in, which stand for their code from outside, too. */
-export function isOwn({ name }: BasicBlock): boolean {
+export function isOwn({ name }: Pick<BasicBlock, "name">): boolean {
   return name < 2 ** 34;
 }
 

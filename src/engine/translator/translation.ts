@@ -32,11 +32,17 @@ export interface Translation {
   readonly pages: readonly CodePage[];
   /** The words that it is made from. */
   readonly ranges: readonly Range[];
-  /** Where it is, or is going to be, entered: places of the requested entry's page. */
+  /** Where it may be entered: places of the requested entry's page. */
+  readonly places: readonly number[];
+  /** Where it is, or is going to be, entered. */
   entries: readonly number[];
   /** Empty until it is in place. */
   doors: readonly Door[];
   table: EntryTable | undefined;
+  /** Its function, once it is in place. */
+  compiled: unknown;
+  /** Told when it ends. */
+  readonly release: (() => void) | undefined;
   /** The code changed. */
   isGone: boolean;
 }

@@ -9,12 +9,15 @@ import {
   REGION_SLOT,
 } from "../interpreter/record.ts";
 import type { RecordCache } from "../interpreter/record-cache.ts";
+import { cachedRanges } from "./cached-region.ts";
+import { type CachedRegion, type CodeCache, KEEPING_THRESHOLD } from "./code-cache.ts";
 import { type EntryTable, EntryTables, type EntryWords } from "./entry-tables.ts";
 import { InstructionWords, type WordSource } from "./instruction-words.ts";
 import { type CodePage, findRegion, type Region } from "./region.ts";
 import type { CompiledRegions, RegionCompiler } from "./region-compiler.ts";
 import { REGION_MEMORY, REGION_SLOTS } from "./region-memory.ts";
 import { REGION_VARIABLES, regionName } from "./region-module.ts";
+import { Restorer } from "./restorer.ts";
 import { type Door, entriesOf, pagesOf, type Request, rangesOf, type Translation } from "./translation.ts";
 
 const PAGE_WORDS = 1024;
@@ -43,12 +46,16 @@ export interface TranslatorHost extends WordSource {
   readonly imports: Record<string, Record<string, WebAssembly.ImportValue>>;
   readonly records: RecordCache;
   readonly compiler: RegionCompiler;
+  /** Undefined: nothing is kept for later machines, and nothing of earlier ones is used. */
+  readonly codeCache?: CodeCache | undefined;
   trace(frame: number, first: number, length: number): void;
 }
 
 /** Turns code that is jumped to often into WebAssembly functions, and forgets them when the code changes. */
 export class Translator {
   readonly layout: RegionLayout;
+  /** Puts in place what earlier machines kept. */
+  readonly restorer: Restorer | undefined;
   readonly #host: TranslatorHost;
   readonly #view: DataView;
   readonly #words: InstructionWords;
@@ -62,6 +69,10 @@ export class Translator {
   readonly #requested = new Set<number>();
   /** Runs since the first of them. */
   #waited = 0;
+  /** For records that were jumped to KEEPING_THRESHOLD times, how often that was so. */
+  readonly #levels = new Map<number, number>();
+  /** To be kept for later machines. */
+  #noted: Request[] = [];
   regions = 0;
   invalidations = 0;
   modules = 0;
@@ -73,14 +84,20 @@ export class Translator {
     this.#host = host;
     this.#words = new InstructionWords(host);
     this.#view = new DataView(host.memory.buffer);
+    this.restorer = host.codeCache && this.#openRestorer(host.codeCache);
     this.#tables = new EntryTables(host.memory.buffer, host.base + REGION_MEMORY.ENTRY_TABLES);
     this.layout = {
       table: host.firstTableIndex,
       originals: host.base + REGION_MEMORY.ORIGINALS,
       counters: host.base + REGION_MEMORY.COUNTERS,
-      threshold: host.threshold,
+      threshold: host.codeCache === undefined ? host.threshold : Math.min(host.threshold, KEEPING_THRESHOLD),
       statistics: host.base + REGION_MEMORY.STATISTICS,
     };
+  }
+
+  /** What earlier machines kept. */
+  get cache(): CodeCache | undefined {
+    return this.#host.codeCache;
   }
 
   /** Where regions are compiled. */
@@ -102,18 +119,33 @@ export class Translator {
     const view = this.#view;
     const handler = view.getUint16(record, true);
     if (handler === HANDLER_REGION || handler === HANDLER_PAGE_END || this.failures > FAILURES) return;
-    const { records } = this.#host;
-    const frame = records.frameOf(record);
+    const request = this.#requestOf(pe, record);
+    if (!this.#isHot(request)) return;
     this.#requested.add(record);
-    this.#requests.push({
+    this.#requests.push({ ...request, entry: this.#translatable(request.frame, request.entry) });
+  }
+
+  #requestOf(pe: number, record: number): Request {
+    const [view, { records }] = [this.#view, this.#host];
+    return {
       record,
       pe,
-      frame,
-      entry: this.#translatable(frame, records.indexInPage(record)),
+      frame: records.frameOf(record),
+      entry: records.indexInPage(record),
       low: view.getUint32(pe + PE_LAYOUT.PC, true) & -PAGE_BYTES,
       high: view.getUint32(pe + PE_LAYOUT.PC + 4, true),
       bank: view.getUint32(pe + PE_LAYOUT.TLB_BANK, true),
-    });
+    };
+  }
+
+  /** With a cache the host hears of code earlier, so that later machines have it from the beginning. */
+  #isHot(request: Request): boolean {
+    const step = this.layout.threshold;
+    if (step === this.#host.threshold) return true;
+    const level = (this.#levels.get(request.record) ?? 0) + 1;
+    this.#levels.set(request.record, level);
+    if (level === 1) this.#noted.push(request);
+    return level * step >= this.#host.threshold;
   }
 
   /** The place itself, or the next one where a region cannot begin with what is there: a system instruction. */
@@ -124,6 +156,7 @@ export class Translator {
 
   /** Called after each run: translates what was requested once that makes a batch, or has waited for some runs. */
   pause(): void {
+    if (this.#noted.length > 0) this.#note();
     if (this.#requests.length === 0 || this.#host.compiler.isBusy) return;
     const isEnough = this.#requests.length >= ENOUGH || this.#host.threshold < LEAST_TELLING_THRESHOLD;
     if (isEnough || ++this.#waited >= PATIENCE) this.translateHot();
@@ -141,6 +174,7 @@ export class Translator {
     const { compiler, tracksRegisters, isUniprocessor, memory } = this.#host;
     const begun = requests.flatMap((request) => {
       const region = this.#find(request);
+      if (region !== undefined) this.cache?.note(request.frame, request.entry, region);
       return region === undefined ? [] : [{ region, translation: this.#begin(request, region) }];
     });
     const translations = begun.map(({ translation }) => translation);
@@ -161,8 +195,11 @@ export class Translator {
   }
 
   #begin(request: Request, region: Region): Translation {
-    const [pages, ranges, entries] = [pagesOf(region), rangesOf(region), entriesOf(region)];
-    const translation = { request, pages, ranges, entries, doors: [], table: undefined, isGone: false };
+    const translation: Translation = {
+      ...{ request, pages: pagesOf(region), ranges: rangesOf(region) },
+      ...{ places: entriesOf(region), entries: entriesOf(region), doors: [] },
+      ...{ table: undefined, compiled: undefined, release: undefined, isGone: false },
+    };
     this.#watch(translation);
     return translation;
   }
@@ -236,9 +273,10 @@ export class Translator {
     }
   }
 
-  #find(request: Request): Region | undefined {
+  /** The region of what is translated after `threshold` jumps. */
+  #find(request: Request, threshold: number = this.#host.threshold): Region | undefined {
     const { frame, entry } = request;
-    const { records, threshold } = this.#host;
+    const { records } = this.#host;
     const view = this.#view;
     if (records.recordAt(frame, entry) === undefined) return undefined;
     for (const { request: other, entries } of this.#translations.get(frame) ?? []) {
@@ -250,7 +288,8 @@ export class Translator {
     const jumps = (record: number): number =>
       handlerAt(record) === HANDLER_REGION || this.#requested.has(record)
         ? threshold
-        : view.getUint16(this.#counter(record), true);
+        : view.getUint16(this.#counter(record), true) +
+          this.layout.threshold * (this.#levels.get(record) ?? 0);
     const region = findRegion(
       {
         words: this.#words,
@@ -291,33 +330,92 @@ export class Translator {
 
   /** False where the region could not be entered. */
   #install(translation: Translation, compiled: unknown): boolean {
-    const { table: functions, firstTableIndex, records } = this.#host;
-    const { frame, entry } = translation.request;
-    const record = records.recordAt(frame, entry);
-    if (record === undefined) return false;
+    const { entry } = translation.request;
+    translation.compiled = compiled;
     const doors: Door[] = [];
-    for (const place of translation.table === undefined ? [entry] : translation.entries) {
-      const at = record + (place - entry) * RECORD_SIZE;
-      const handler = this.#view.getUint16(at, true);
-      if (handler === HANDLER_REGION || handler === HANDLER_UNDECODED) {
-        if (place === entry) break;
-        continue;
-      }
-      const slot = this.#allocate();
-      functions.set(firstTableIndex + slot, compiled);
-      const original = this.layout.originals + slot * RECORD_SIZE;
-      for (let offset = 0; offset < RECORD_SIZE; offset += 8) {
-        this.#view.setBigUint64(original + offset, this.#view.getBigUint64(at + offset, true), true);
-      }
-      this.#view.setUint16(at, HANDLER_REGION, true);
-      this.#view.setInt32(at + REGION_SLOT, slot, true);
-      doors.push({ slot, entry: place });
+    for (const place of translation.table === undefined ? [entry] : translation.places) {
+      const door = this.#open(translation, place);
+      if (door !== undefined) doors.push(door);
+      else if (place === entry) break;
     }
     if (doors.length === 0) return false;
     translation.doors = doors;
     translation.entries = doors.map((door) => door.entry);
     this.regions++;
     return true;
+  }
+
+  /** Has the region entered at a place of its first page, where that is decoded and nothing else is there. */
+  #open(translation: Translation, place: number): Door | undefined {
+    const { table: functions, firstTableIndex, records } = this.#host;
+    const slot = this.#allocate();
+    const at = records.recordAt(translation.request.frame, place);
+    const handler = at === undefined ? HANDLER_UNDECODED : this.#view.getUint16(at, true);
+    const isTaken = handler === HANDLER_REGION || handler === HANDLER_UNDECODED;
+    // To have a slot all translations may have been forgotten.
+    if (at === undefined || isTaken || translation.isGone) {
+      this.#free.push(slot);
+      return undefined;
+    }
+    functions.set(firstTableIndex + slot, translation.compiled);
+    const original = this.layout.originals + slot * RECORD_SIZE;
+    for (let offset = 0; offset < RECORD_SIZE; offset += 8) {
+      this.#view.setBigUint64(original + offset, this.#view.getBigUint64(at + offset, true), true);
+    }
+    this.#view.setUint16(at, HANDLER_REGION, true);
+    this.#view.setInt32(at + REGION_SLOT, slot, true);
+    return { slot, entry: place };
+  }
+
+  #note(): void {
+    const noted = this.#noted;
+    this.#noted = [];
+    for (const request of noted) {
+      const entry = this.#translatable(request.frame, request.entry);
+      const region = this.#find({ ...request, entry }, this.layout.threshold);
+      if (region !== undefined) this.cache?.note(request.frame, entry, region);
+    }
+  }
+
+  /** The record was decoded: what was kept of the code there is put in place. True where that is so. */
+  arrive(pe: number, record: number): boolean {
+    return this.restorer?.arrive(this.#requestOf(pe, record)) ?? false;
+  }
+
+  #openRestorer(cache: CodeCache): Restorer {
+    const { memory, records } = this.#host;
+    return new Restorer({
+      ...{ cache, memory, records },
+      page: (request, delta) => this.#page(request, delta),
+      enterKnown: (request) => this.#enterKnown(request),
+      place: (request, cached, pages) => this.#placeCached(request, cached, pages),
+    });
+  }
+
+  #enterKnown({ frame, entry }: Request): boolean {
+    for (const known of this.#translations.get(frame) ?? []) {
+      const isItsPlace = known.request.frame === frame && known.table !== undefined;
+      if (!isItsPlace || known.doors.length === 0 || !known.places.includes(entry)) continue;
+      const door = this.#open(known, entry);
+      if (door === undefined) return false;
+      known.doors = [...known.doors, door];
+      known.entries = [...known.entries, entry];
+      return true;
+    }
+    return false;
+  }
+
+  #placeCached(request: Request, cached: CachedRegion, pages: readonly CodePage[]): boolean {
+    const { shelf, position, entryWords, places } = cached;
+    const taken = shelf.take(position, (module) => this.#instantiate(module));
+    if (taken === undefined) return false;
+    const translation: Translation = {
+      ...{ request, pages, ranges: cachedRanges(cached, pages), places, entries: places, doors: [] },
+      ...{ table: undefined, compiled: undefined, release: taken.release, isGone: false },
+    };
+    this.#watch(translation);
+    this.#place(translation, taken.instance, position, entryWords);
+    return !translation.isGone;
   }
 
   #allocate(): number {
@@ -353,7 +451,9 @@ export class Translator {
     this.invalidate(frame, 0, 4096);
     for (let index = 0; index < PAGE_WORDS; index++) {
       const record = this.#host.records.recordAt(frame, index);
-      if (record !== undefined) this.#view.setUint16(this.#counter(record), 0, true);
+      if (record === undefined) continue;
+      this.#view.setUint16(this.#counter(record), 0, true);
+      this.#levels.delete(record);
     }
   }
 
@@ -373,11 +473,13 @@ export class Translator {
           this.#view.setUint16(record, HANDLER_UNDECODED, true);
         }
         this.#view.setUint16(this.#counter(record), 0, true);
+        this.#levels.delete(record);
       }
       this.#host.table.set(this.#host.firstTableIndex + slot, null);
       this.#free.push(slot);
     }
     if (table !== undefined) this.#tables.remove(table);
+    translation.release?.();
   }
 
   #counter(record: number): number {

@@ -132,6 +132,14 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
         "where hot code is translated: on a thread of its own, or on the machine's (default: background; inline with --deterministic)",
       ).choices(["background", "inline"]),
     )
+    .option(
+      "--code-cache <DIR>",
+      "where translated code is kept, so that the next machine starts with it; off: nowhere (default: $ELVISOR_CODE_CACHE, or a directory of this user's cache)",
+    )
+    .option(
+      "--code-cache-check",
+      "write all code that was kept anew, and compare (slow); a difference is a defect of Elvisor's",
+    )
     .addOption(
       new Option(
         "--dbt-regtrack <MODE>",

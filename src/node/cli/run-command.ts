@@ -55,6 +55,8 @@ export interface RunOptions extends GuestChoice {
   readonly balloon?: number | undefined;
   readonly engine: "translator" | "interpreter";
   readonly translation?: "background" | "inline";
+  readonly codeCache?: string;
+  readonly codeCacheCheck?: boolean;
   readonly mmu: "walk" | "shadow";
   readonly tlbi: "full" | "incremental";
   readonly mmuCheck?: boolean;
@@ -226,6 +228,8 @@ async function runWith(
     onGuestLog: (text) => void host.stderr.write(`elvisor: The guest logs: ${printable(text)}\n`),
     engine: options.engine,
     ...(options.translation !== undefined && { translation: options.translation }),
+    codeCache: options.codeCache === "off" ? false : options.codeCache,
+    codeCacheCheck: options.codeCacheCheck ?? false,
     mmu: options.mmu,
     tlbi: options.tlbi,
     mmuCheck: options.mmuCheck ?? false,
