@@ -1,19 +1,23 @@
 import { hex } from "../base/bits.ts";
 import { assertNever, UserError } from "../base/errors.ts";
+import type { StateSink } from "../base/state-sink.ts";
 import { SLOT } from "../cpu/element-state.ts";
 import { type Inspection, inspectGuest } from "../introspection/inspection.ts";
 import type { ElementView, GuestView } from "../introspection/kernel/guest-view.ts";
 import type { KernelSymbol } from "../introspection/kernel/kallsyms.ts";
 import { LinuxKernel } from "../introspection/kernel/linux-kernel.ts";
 import { codeOf, type KernelPages, kernelPages } from "../introspection/protection/kernel-pages.ts";
+import type { MonitoredWrite } from "../introspection/protection/monitor.ts";
 import { buildTree, type ProtectionAction } from "../introspection/protection/page-tree.ts";
 import {
   type ProtectionDocument,
+  type ProtectionHandlers,
   type ProtectionRequest,
   treeDocument,
   type WriteDocument,
   writeDocument,
 } from "../introspection/protection/protection-document.ts";
+import { WriteCallbacks } from "../introspection/protection/write-callbacks.ts";
 import {
   type HalfDocument,
   halfDocument,
@@ -34,11 +38,18 @@ export class Introspection {
   /** The kernel that was protected last, for the names of its places. */
   #protected: { readonly kernel: LinuxKernel; readonly pages: KernelPages } | undefined;
   #scanner: Scanner | undefined;
+  readonly #callbacks = new WriteCallbacks();
+  #handlers: ProtectionHandlers = {};
+  /** What became of the last snapshot that a write asked for. */
+  #kept: string | undefined;
 
   /** `now`: milliseconds of the host, for figures. */
   constructor(machine: Machine, now: () => number = () => 0) {
     this.#machine = machine;
     this.#now = now;
+    machine.monitor.onWrite = (write) => {
+      if (write.action === "callback") this.#callbacks.add(write);
+    };
   }
 
   /** The guest's processes, modules and address spaces at this moment. */
@@ -145,7 +156,34 @@ export class Introspection {
       trees: monitor.trees.map(treeDocument),
       writes: this.#writes(request.kind === "state" ? (request.since ?? 0) : Number.POSITIVE_INFINITY),
       paused: this.#machine.protectionStop === "pause",
+      snapshot: this.#kept,
     };
+  }
+
+  /** See GuestIntrospection. */
+  handle(handlers: ProtectionHandlers): void {
+    this.#handlers = { ...this.#handlers, ...handlers };
+    const { written } = this.#handlers;
+    if (handlers.written === undefined) return;
+    this.#callbacks.listen((writes, dropped) => written?.(this.#documents(writes), dropped));
+  }
+
+  /** Between two bursts: tells the owner's listener of writes. */
+  deliver(): void {
+    this.#callbacks.deliver();
+  }
+
+  /** Lets the owner keep the machine behind a write, where he wants to. */
+  async keep(take: (sink: StateSink) => Promise<void>): Promise<void> {
+    const { keep } = this.#handlers;
+    this.#kept = "No snapshot was taken: nobody has said where to keep it.";
+    if (keep === undefined) return;
+    try {
+      this.#kept = await keep(take);
+    } catch (error) {
+      // The machine stands still all the same; its owner reads why.
+      this.#kept = error instanceof Error ? error.message : String(error);
+    }
   }
 
   #protectKernel(action: ProtectionAction, allow: readonly string[]): void {
@@ -176,8 +214,11 @@ export class Introspection {
   }
 
   #writes(since: number): WriteDocument[] {
+    return this.#documents(this.#machine.monitor.writes(since));
+  }
+
+  #documents(writes: readonly MonitoredWrite[]): WriteDocument[] {
     const of = this.#protected;
-    const writes = this.#machine.monitor.writes(since);
     return writes.map((write) => writeDocument(write, of?.kernel, (address) => of?.pages.virtualOf(address)));
   }
 

@@ -58,7 +58,7 @@ function devices(machine: Machine): StatePart[] {
   });
 }
 
-const STOPS = ["runs", "pause", "kill"] as const;
+const STOPS = ["runs", "pause", "snapshot", "kill"] as const;
 
 function machineFields(machine: Machine): readonly StateField[] {
   const { loop, elements } = machine;

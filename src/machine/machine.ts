@@ -118,6 +118,14 @@ function isTable(state: ElementState, page: number): boolean {
   return [SLOT.TTBR0_EL1, SLOT.TTBR1_EL1].some((slot) => root(state.read(slot)) === page);
 }
 
+type ProtectionStop = Machine["protectionStop"];
+
+/** What several writes behind one instruction come to. */
+function worseStop(one: ProtectionStop, other: ProtectionStop): ProtectionStop {
+  const order: readonly ProtectionStop[] = [undefined, "pause", "snapshot", "kill"];
+  return order.indexOf(one) >= order.indexOf(other) ? one : other;
+}
+
 const AFFINITY_MASK = 0xff_00ff_ffffn;
 
 /** One linear memory holds the guest's RAM and everything else of a machine. */
@@ -162,7 +170,7 @@ export class Machine implements PowerController {
   readonly monitor: ProtectionMonitor;
   readonly guestTrees: GuestTrees;
   /** Set when a write to a monitored page stopped the machine; the loop is interrupted then. */
-  protectionStop: "pause" | "kill" | undefined;
+  protectionStop: "pause" | "snapshot" | "kill" | undefined;
   /** Set when the guest asked to be switched off or reset; the loop is interrupted then. */
   powerRequest: PowerRequest | undefined;
   readonly #parts: MachineParts;
@@ -240,7 +248,7 @@ export class Machine implements PowerController {
       seconds: () => clock.ticks() / COUNTER_FREQUENCY,
       writer: () => this.#writer(),
       stop: (how) => {
-        this.protectionStop = how;
+        this.protectionStop = worseStop(this.protectionStop, how);
         this.loop.interrupt();
       },
       isTable: (page) => this.elements.some(({ processor: { state } }) => isTable(state, page)),

@@ -1,4 +1,5 @@
 import { UserError } from "../base/errors.ts";
+import type { StateSink } from "../base/state-sink.ts";
 import { crc32 } from "../firmware/efi/crc32.ts";
 import {
   type StateDescription,
@@ -14,14 +15,6 @@ import type { Drive } from "./virtual-machine-interface.ts";
 
 /** Milliseconds in which requests to the host that are under way must end. */
 const QUIET_LIMIT = 30_000;
-
-/** Takes a state stream. */
-export interface StateSink {
-  /** A piece is the sink's own until the promise resolves. */
-  write(bytes: Uint8Array): Promise<void>;
-  /** All has come. The machine goes on when the promise resolves. */
-  close(): Promise<void>;
-}
 
 interface Parts {
   readonly machine: Machine;

@@ -1,3 +1,4 @@
+import type { StateSink } from "../base/state-sink.ts";
 import type { BlockStore } from "../devices/storage/block-store.ts";
 import type { BalloonStatistics } from "../devices/virtio/balloon.ts";
 import type { FileServer } from "../devices/virtio/file-system.ts";
@@ -10,6 +11,7 @@ import type { Inspection } from "../introspection/inspection.ts";
 import type { KernelSymbol } from "../introspection/kernel/kallsyms.ts";
 import type {
   ProtectionDocument,
+  ProtectionHandlers,
   ProtectionRequest,
 } from "../introspection/protection/protection-document.ts";
 import type { ScanDocument, ScanRequest } from "../introspection/scan/scan-document.ts";
@@ -21,7 +23,6 @@ import type { PlacedFile } from "./boot/boot-plan.ts";
 import type { Decompressors } from "./boot/kernel-image.ts";
 import type { AcpiChoice } from "./boot/system-description.ts";
 import type { GuestTimeChoice } from "./machine.ts";
-import type { StateSink } from "./snapshots.ts";
 
 export type { SocketConnection, SocketHandler, SocketListener };
 
@@ -277,6 +278,8 @@ export interface GuestIntrospection {
   read(address: bigint, length: number, pid?: number): Uint8Array;
   /** Protects pages of its kernel, and tells of writes to protected pages. */
   protect(request: ProtectionRequest): ProtectionDocument;
+  /** What is done about writes to protected pages with the actions callback and snapshot+pause; what is given replaces. */
+  handle(handlers: ProtectionHandlers): void;
   /** Its kernel's symbols, as /proc/kallsyms has them, sorted by address. */
   kernelSymbols(): readonly KernelSymbol[];
 }

@@ -1,5 +1,6 @@
 import { COUNTER_FREQUENCY } from "../base/clock.ts";
 import { UserError } from "../base/errors.ts";
+import type { StateSink } from "../base/state-sink.ts";
 import { BackgroundCompiler, type CompilingThread } from "../engine/translator/background-compiler.ts";
 import type { CodeStore } from "../engine/translator/code-cache.ts";
 import type { RegionCompiler } from "../engine/translator/region-compiler.ts";
@@ -19,7 +20,7 @@ import { machineIdentity, machineUuid } from "./machine-identity.ts";
 import type { OrderedDrives } from "./ordered-drives.ts";
 import { OutputQueue } from "./output-queue.ts";
 import { Peripherals } from "./peripherals.ts";
-import { Snapshots, type StateSink } from "./snapshots.ts";
+import { Snapshots } from "./snapshots.ts";
 import { machineStatistics } from "./statistics.ts";
 import {
   type ByteInput,
@@ -232,6 +233,8 @@ class RunningMachine implements VirtualMachine {
       await this.#orderedDrives?.settle(() => this.#host.breathe());
       if (this.#machine.protectionStop === "kill") return { kind: "failed", sentence: KILLED };
       await this.#snapshots.serve();
+      this.introspection.deliver();
+      await this.#keepForOwner();
       await this.#pause();
       const { powerRequest } = this.#machine;
       if (powerRequest === "off") return { kind: "power-off" };
@@ -243,6 +246,13 @@ class RunningMachine implements VirtualMachine {
       if (end.kind === "idle") await this.#sleep(end.until);
       else await this.#host.breathe();
     }
+  }
+
+  /** The owner's snapshot behind a write to a protected page: of a machine that stands still, as it does then. */
+  async #keepForOwner(): Promise<void> {
+    if (this.#machine.protectionStop !== "snapshot") return;
+    this.#machine.protectionStop = "pause";
+    await this.introspection.keep((sink) => this.#snapshots.keep(sink));
   }
 
   /** Stands still while a write to a protected page has stopped the machine, until its owner lets it go on. */

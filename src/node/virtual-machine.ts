@@ -6,6 +6,7 @@ import type { Compatibility } from "../hypervisor/guest-services.ts";
 import type { KernelSymbol } from "../introspection/kernel/kallsyms.ts";
 import type {
   ProtectionDocument,
+  ProtectionHandlers,
   ProtectionRequest,
 } from "../introspection/protection/protection-document.ts";
 import type { ScanDocument, ScanRequest } from "../introspection/scan/scan-document.ts";
@@ -264,6 +265,11 @@ export class VirtualMachine implements AsyncDisposable {
   /** Protects pages of the guest, and tells of writes to them. */
   protect(request: ProtectionRequest): ProtectionDocument {
     return this.#introspection.protect(request);
+  }
+
+  /** What is done about writes to protected pages with the actions "callback" and "snapshot+pause". */
+  handleWrites(handlers: ProtectionHandlers): void {
+    this.#introspection.handle(handlers);
   }
 
   /** What is mapped in an address space of the guest. */

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
+import type { WriteDocument } from "../../src/introspection/protection/protection-document.ts";
 import type { Drive, VirtualMachine } from "../../src/machine/virtual-machine-interface.ts";
 import { type Guest, type GuestOptions, startGuest } from "../support/guest.ts";
+import { typeLine } from "../support/guest-console.ts";
 
 const FULL = process.env["ELVISOR_FULL"] === "1";
 const LIMIT = 300_000;
@@ -90,6 +92,65 @@ describe("a snapshot of a guest", () => {
       // The disk is another one now.
       const late = startGuest({ ...options, drives: drives(), restore: streamOf(pieces) });
       await expect(late).rejects.toThrow(/drive 1 is 8388608 bytes with checksum .* there and .* here/);
+    },
+    LIMIT,
+  );
+
+  test(
+    "is taken where the kernel's code is written, and the owner's program is told of writes",
+    async () => {
+      const options: GuestOptions = { kernel: "kernel:6.1-cloud", engine: "translator" };
+      let pieces: Uint8Array[] = [];
+      await using(await startGuest(options), async (guest) => {
+        await guest.ready();
+        await guest.output("variable=kept; mkdir -p /t; mount -t tracefs t /t");
+        const introspection = guest.machine.introspection!;
+        const heard: WriteDocument[] = [];
+        introspection.handle({
+          written(writes) {
+            heard.push(...writes);
+            // A listener's trouble is its own.
+            throw new Error("the listener fails");
+          },
+          async keep(take) {
+            pieces = [];
+            const write = async (bytes: Uint8Array) => void pieces.push(bytes.slice());
+            await take({ write, close: async () => {} });
+            return "It is in the test's memory.";
+          },
+        });
+        introspection.protect({ kind: "kernel", action: "callback", allow: [] });
+        // Tracepoints are switched by patching code.
+        await guest.output("echo 1 > /t/events/sched/sched_switch/enable");
+        expect(heard.length).toBeGreaterThan(0);
+        expect(heard.every(({ action, before, after }) => action === "callback" && before !== after)).toBe(
+          true,
+        );
+        introspection.protect({ kind: "remove" });
+        introspection.protect({ kind: "kernel", action: "snapshot+pause", allow: [] });
+        await typeLine(guest.input, "echo 0 > /t/events/sched/sched_switch/enable; echo went on");
+        await expect
+          .poll(() => introspection.protect({ kind: "state" }).paused, { timeout: 60_000 })
+          .toBe(true);
+        const { snapshot, trees } = introspection.protect({ kind: "state" });
+        expect([snapshot, trees.length]).toEqual(["It is in the test's memory.", 1]);
+        expect(guest.console.rest).not.toContain("went on");
+      });
+      await using(await startGuest({ ...options, restore: streamOf(pieces) }), async (guest) => {
+        const introspection = guest.machine.introspection!;
+        const { paused, trees } = introspection.protect({ kind: "state" });
+        expect([paused, trees.length]).toEqual([true, 1]);
+        // The restored tree stops the next write, too; without it the guest goes on.
+        introspection.protect({ kind: "resume" });
+        await expect
+          .poll(() => introspection.protect({ kind: "state" }).writes.length, { timeout: 60_000 })
+          .toBe(1);
+        expect(introspection.protect({ kind: "state" }).snapshot).toMatch(/nobody has said where to keep it/);
+        introspection.protect({ kind: "remove" });
+        introspection.protect({ kind: "resume" });
+        await guest.console.expect(/went on/, 60);
+        expect(await guest.output("echo $variable")).toBe("kept\n");
+      });
     },
     LIMIT,
   );

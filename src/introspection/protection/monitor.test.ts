@@ -99,6 +99,8 @@ describe("a monitored page", () => {
     ["log", STORE_RESULT.DONE, 2n, []],
     ["deny", STORE_RESULT.DONE, 0n, []],
     ["inject", STORE_RESULT.FAULT, 0n, []],
+    ["snapshot+pause", STORE_RESULT.DONE, 2n, ["snapshot"]],
+    ["callback", STORE_RESULT.DONE, 2n, []],
     ["pause", STORE_RESULT.DONE, 2n, ["pause"]],
     ["kill", STORE_RESULT.DONE, 0n, ["kill"]],
   ] as const)("with %s", (action, result, value, stops) => {

@@ -56,7 +56,7 @@ export interface MonitorHost {
   /** The element whose instruction is under way. */
   writer(): WriterPlace | undefined;
   /** The machine must stand still, or end, behind this instruction. */
-  stop(how: "pause" | "kill"): void;
+  stop(how: "pause" | "snapshot" | "kill"): void;
   /** A page that holds translation tables in use. */
   isTable(page: number): boolean;
 }
@@ -262,6 +262,11 @@ export class ProtectionMonitor {
         return "abort";
       case "pause":
         this.#host.stop("pause");
+        return "allow";
+      case "snapshot+pause":
+        this.#host.stop("snapshot");
+        return "allow";
+      case "callback":
         return "allow";
       case "kill":
         this.#host.stop("kill");

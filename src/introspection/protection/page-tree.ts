@@ -44,6 +44,10 @@ export const ACTIONS = [
   "pause",
   /** The write does not happen; the machine ends. */
   "kill",
+  /** As "pause"; the owner's snapshot is taken behind the write first, where he wants one. */
+  "snapshot+pause",
+  /** The write happens, and a listener of the owner's is called with it. */
+  "callback",
 ] as const;
 export type ProtectionAction = (typeof ACTIONS)[number];
 

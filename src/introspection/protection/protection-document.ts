@@ -1,4 +1,5 @@
 import { hex } from "../../base/bits.ts";
+import type { StateSink } from "../../base/state-sink.ts";
 import type { Address } from "../inspection.ts";
 import type { LinuxKernel } from "../kernel/linux-kernel.ts";
 import type { MonitoredTree, MonitoredWrite } from "./monitor.ts";
@@ -48,6 +49,19 @@ export interface ProtectionDocument {
   readonly trees: readonly TreeDocument[];
   readonly writes: readonly WriteDocument[];
   readonly paused: boolean;
+  /** What became of the snapshot that the last write with the action "snapshot+pause" asked for. */
+  readonly snapshot?: string | undefined;
+}
+
+/** What the owner of a machine does about writes with some actions; what is left out is only told of. */
+export interface ProtectionHandlers {
+  /**
+   * "callback": hears of writes, several at once where they come fast. The guest does not wait; while a returned promise
+   * is pending, writes are collected, and beyond a thousand only counted: `dropped`.
+   */
+  written?(writes: readonly WriteDocument[], dropped: number): void | Promise<void>;
+  /** "snapshot+pause": keeps the machine, which stands still, by a call of `take`; the result says where, in a sentence. */
+  keep?(take: (sink: StateSink) => Promise<void>): Promise<string>;
 }
 
 export function treeDocument({ handle, owner, pages, sealed }: MonitoredTree): TreeDocument {

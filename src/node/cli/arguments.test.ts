@@ -44,6 +44,18 @@ describe("wrong usage ends with status 2", () => {
     [["run", "--time-scale", "2x,warp"], /"2x,warp" is no time scale/],
     [["time", "work", "-1"], /"-1" is no time scale/],
     [["time", "work", "200x"], /"200x" is no time scale/],
+    [["run", "--restore", "x", "--exec", "true"], /A restored machine has its shell already/],
+    [["protect", "work", "--kernel", "--action", "callback"], /The action callback needs --callback URL/],
+    [
+      ["protect", "work", "--kernel", "--action", "callback", "--callback", "ftp://x/"],
+      /"ftp:\/\/x\/" is no URL to call; give one such as http:/,
+    ],
+    [
+      ["protect", "work", "--kernel", "--callback", "http://x/"],
+      /--callback URL is only for protect --kernel/,
+    ],
+    [["protect", "work", "--kernel", "--action", "snapshot+pause"], /needs --snapshot FILE/],
+    [["protect", "work", "--snapshot", "x"], /--snapshot FILE is only for protect --kernel --action snap/],
     [["guest", "frobnicate", "work"], /unknown command 'frobnicate'/],
     [["guest", "sync-time", "work", "maybe"], /'maybe' is invalid/],
     [["hvcall"], /required option '-o, --output <FILE>' not specified/],

@@ -66,14 +66,16 @@ export function addIntrospectionCommands(program: Command, host: Host): void {
       "a function of the kernel that may write there (may be repeated)",
       collect,
     )
+    .option("--callback <URL>", "with the action callback: post writes to this address, in JSON")
+    .option("--snapshot <FILE>", "with the action snapshot+pause: keep the machine's state in this file")
     .option("--remove [TREE]", "protect no longer: everything, or one tree")
     .option("--resume", "let a machine go on that a write with the action pause has stopped")
     .option("--follow", "show further writes as they come, until Ctrl-C")
     .option("--json", "write everything in JSON; with --follow one write a line")
     .addHelpText(
       "after",
-      "\nActions: log (tell of it), deny (it does not happen), inject (the instruction takes an external abort), pause (the machine stops behind it), kill (the machine ends).\n" +
-        "\nExamples:\n  elvisor protect debian-12 --kernel --action deny\n  elvisor protect debian-12 --follow\n  elvisor protect debian-12 --remove\n",
+      "\nActions: log (tell of it), deny (it does not happen), inject (the instruction takes an external abort), pause (the machine stops behind it), kill (the machine ends), snapshot+pause (as pause, with a snapshot of what is behind the write), callback (tell a program of it).\n" +
+        "\nExamples:\n  elvisor protect debian-12 --kernel --action deny\n  elvisor protect debian-12 --kernel --action callback --callback http://localhost:8080/writes\n  elvisor protect debian-12 --kernel --action snapshot+pause --snapshot evidence\n  elvisor protect debian-12 --follow\n  elvisor protect debian-12 --remove\n",
     )
     .action(async (name: string, options: ProtectOptions) => {
       const { protectCommand } = await import("./protect-command.ts");

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { UserError } from "../../base/errors.ts";
 import type { ProtectionAction } from "../../introspection/protection/page-tree.ts";
 import type {
@@ -7,6 +8,7 @@ import type {
 } from "../../introspection/protection/protection-document.ts";
 import { RemoteMachine } from "../machines/control-client.ts";
 import { Registry, runtimeDirectory } from "../machines/registry.ts";
+import { callbackUrl } from "../machines/url-callback.ts";
 import type { Host } from "./host.ts";
 import { table } from "./table.ts";
 import { onEndingSignal } from "./terminal.ts";
@@ -15,6 +17,8 @@ export interface ProtectOptions {
   readonly kernel?: boolean;
   readonly action: ProtectionAction;
   readonly allowFrom?: readonly string[];
+  readonly callback?: string;
+  readonly snapshot?: string;
   readonly remove?: string | boolean;
   readonly resume?: boolean;
   readonly follow?: boolean;
@@ -26,9 +30,10 @@ const STEP = 500;
 
 /** `elvisor protect`: monitors pages of a guest, and shows writes to them. */
 export async function protectCommand(name: string, options: ProtectOptions, host: Host): Promise<void> {
-  const machine = RemoteMachine.find(new Registry(runtimeDirectory(host.environment)), name);
   const request = requestOf(options);
-  const state = await machine.protect(request);
+  const places = placesOf(options);
+  const machine = RemoteMachine.find(new Registry(runtimeDirectory(host.environment)), name);
+  const state = await machine.protect(request, places);
   if (options.json === true && options.follow !== true) {
     host.stdout.write(`${JSON.stringify(state, null, 2)}\n`);
     return;
@@ -67,11 +72,31 @@ function requestOf(options: ProtectOptions): ProtectionRequest {
   return { kind: "remove", handle };
 }
 
+/** Where the actions that need it go to; each needs its own, and nothing else takes one. */
+function placesOf({ kernel = false, action, callback, snapshot }: ProtectOptions) {
+  const wants = (wanted: ProtectionAction, option: string, value: string | undefined): void => {
+    const needed = kernel && action === wanted;
+    if (needed === (value !== undefined)) return;
+    throw new UserError(
+      needed
+        ? `The action ${wanted} needs ${option}.`
+        : `${option} is only for protect --kernel --action ${wanted}.`,
+      { exitStatus: 2 },
+    );
+  };
+  wants("callback", "--callback URL", callback);
+  wants("snapshot+pause", "--snapshot FILE", snapshot);
+  return {
+    callback: callback === undefined ? undefined : callbackUrl(callback).href,
+    snapshot: snapshot === undefined ? undefined : resolve(snapshot),
+  };
+}
+
 function nextOf(writes: readonly WriteDocument[], since: number): number {
   return writes.reduce((next, { sequence }) => Math.max(next, sequence + 1), since);
 }
 
-function stateLines(name: string, { trees, writes, paused }: ProtectionDocument): string[] {
+function stateLines(name: string, { trees, writes, paused, snapshot }: ProtectionDocument): string[] {
   const lines =
     trees.length === 0
       ? [`Nothing of ${name} is protected.`]
@@ -83,6 +108,7 @@ function stateLines(name: string, { trees, writes, paused }: ProtectionDocument)
         );
   if (paused)
     lines.push(`${name} stands still behind the last write; elvisor protect ${name} --resume lets it go on.`);
+  if (paused && snapshot !== undefined) lines.push(snapshot);
   return [...lines, ...writes.map(writeLine)];
 }
 

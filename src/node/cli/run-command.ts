@@ -98,6 +98,7 @@ export async function runCommand(options: RunOptions, host: Host): Promise<numbe
       },
     );
   }
+  const restore = options.restore === undefined ? undefined : await readSnapshot(options.restore);
   // Commands from outside need more than a deterministic machine has, and --exec is one itself.
   const agent = options.exec === undefined && options.deterministic !== true;
   const drives: DriveFile[] = [];
@@ -148,7 +149,7 @@ export async function runCommand(options: RunOptions, host: Host): Promise<numbe
     const uefiVars = await variablesPath(options, guest, host);
     if (uefiVars !== undefined) variables = openVariableFile(uefiVars, variableTemplate(guest));
     return await runWith(
-      { ...guest, drives, shares, net, variables: variables ?? keptInMemory(guest) },
+      { ...guest, drives, shares, net, restore, variables: variables ?? keptInMemory(guest) },
       options,
       host,
       registration,
@@ -191,7 +192,7 @@ function keptInMemory({ variables }: Guest): VariableStore | undefined {
 }
 
 type ReadyGuest = Omit<Guest, "variables"> &
-  Pick<VirtualMachineOptions, "drives" | "shares" | "net" | "variables">;
+  Pick<VirtualMachineOptions, "drives" | "shares" | "net" | "restore" | "variables">;
 
 async function runWith(
   guest: ReadyGuest,
@@ -245,7 +246,6 @@ async function runWith(
     // A command runs once; its input is gone after that.
     onReboot: options.exec === undefined ? "restart" : "end",
     randomBytes: (length) => new Uint8Array(randomBytes(length)),
-    restore: options.restore === undefined ? undefined : await readSnapshot(options.restore),
   });
   const timer =
     options.timeout === undefined ? undefined : setTimeout(() => stop("timeout"), options.timeout * 1000);
@@ -254,7 +254,10 @@ async function runWith(
   const control =
     registration === undefined
       ? undefined
-      : new ControlServer(machine, hub, () => stop("quit"), options.restore !== undefined);
+      : new ControlServer(machine, hub, () => stop("quit"), {
+          name: options.name ?? guest.name,
+          isReady: options.restore !== undefined,
+        });
   try {
     if (registration !== undefined) await control?.listen(registration.socket);
     registration?.publish();

@@ -120,9 +120,12 @@ export class RemoteMachine {
   }
 
   /** Protects pages of its guest, and tells of writes to them. */
-  async protect(request: ProtectionRequest): Promise<ProtectionDocument> {
+  async protect(
+    request: ProtectionRequest,
+    places: { readonly callback?: string | undefined; readonly snapshot?: string | undefined } = {},
+  ): Promise<ProtectionDocument> {
     // The other end is this program, too.
-    return (await this.#document({ kind: "protect", request })) as ProtectionDocument;
+    return (await this.#document({ kind: "protect", request, ...places })) as ProtectionDocument;
   }
 
   /** What is mapped in its guest. */

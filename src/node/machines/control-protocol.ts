@@ -29,7 +29,13 @@ export type ControlRequest =
   | { readonly kind: "order"; readonly order: ToolsOrder }
   | { readonly kind: "syncTime"; readonly wanted: boolean }
   /** The same with a ProtectionDocument. */
-  | { readonly kind: "protect"; readonly request: ProtectionRequest }
+  | {
+      readonly kind: "protect";
+      readonly request: ProtectionRequest;
+      /** A URL for writes with the action "callback", and a whole path for the snapshot of "snapshot+pause". */
+      readonly callback?: string | undefined;
+      readonly snapshot?: string | undefined;
+    }
   /** The same with a ScanDocument. */
   | { readonly kind: "scan"; readonly request: ScanRequest }
   /** Keeps its state in this file, by its whole path; answered when that is done. With `end`, it ends then. */
@@ -109,9 +115,13 @@ export function parseRequest(line: string): ControlRequest | undefined {
         ? { kind: "snapshot", path: value.path, end: value.end }
         : undefined;
     case "protect":
-      return "request" in value && isProtectionRequest(value.request)
-        ? { kind: "protect", request: value.request }
-        : undefined;
+      if (!("request" in value && isProtectionRequest(value.request))) return undefined;
+      return {
+        kind: "protect",
+        request: value.request,
+        callback: "callback" in value && typeof value.callback === "string" ? value.callback : undefined,
+        snapshot: "snapshot" in value && typeof value.snapshot === "string" ? value.snapshot : undefined,
+      };
     case "scan":
       return "request" in value && isScanRequest(value.request)
         ? { kind: "scan", request: value.request }

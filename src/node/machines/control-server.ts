@@ -1,12 +1,15 @@
 import { createServer, type Server, type Socket } from "node:net";
+import process from "node:process";
 import { UserError } from "../../base/errors.ts";
+import type { ProtectionHandlers } from "../../introspection/protection/protection-document.ts";
 import type { GuestIntrospection, VirtualMachine } from "../../machine/virtual-machine-interface.ts";
 import { READY_PORT } from "../agent/protocol.ts";
 import { openOne, type StreamOpener, streamOpener } from "../agent/socket-stream.ts";
 import { writeSnapshot } from "../snapshots/snapshot-file.ts";
 import type { ConsoleHub } from "./console-hub.ts";
-import { type ControlAnswer, parseRequest } from "./control-protocol.ts";
+import { type ControlAnswer, type ControlRequest, parseRequest } from "./control-protocol.ts";
 import { describeGuest } from "./guest-description.ts";
+import { callbackUrl, UrlCallback } from "./url-callback.ts";
 
 /** A request; the longest sets a value of 64 KiB. */
 const LONGEST_LINE = 2 ** 19;
@@ -21,9 +24,16 @@ export class ControlServer {
   readonly #server: Server;
   readonly #agent: Promise<void>;
   readonly #end: () => void;
+  readonly #name: string;
 
   /** `end` ends the machine at once. `isReady`: the agent came before, in the machine whose state this one goes on from. */
-  constructor(machine: VirtualMachine, hub: ConsoleHub, end: () => void, isReady = false) {
+  constructor(
+    machine: VirtualMachine,
+    hub: ConsoleHub,
+    end: () => void,
+    { name = "", isReady = false } = {},
+  ) {
+    this.#name = name;
     this.#machine = machine;
     this.#hub = hub;
     this.#end = end;
@@ -145,7 +155,11 @@ export class ControlServer {
         this.#machine.guest.syncTime(request.wanted);
         break;
       case "protect":
-        this.#document(client, () => introspectionOf(this.#machine).protect(request.request));
+        this.#document(client, () => {
+          const introspection = introspectionOf(this.#machine);
+          introspection.handle(this.#handlers(request));
+          return introspection.protect(request.request);
+        });
         return;
       case "scan":
         this.#document(client, () => introspectionOf(this.#machine).scan(request.request));
@@ -168,6 +182,26 @@ export class ControlServer {
     }
     answer({});
     client.end();
+  }
+
+  #handlers({ callback, snapshot }: Extract<ControlRequest, { kind: "protect" }>): ProtectionHandlers {
+    const url =
+      callback === undefined
+        ? undefined
+        : new UrlCallback(
+            callbackUrl(callback),
+            this.#name,
+            (text) => void process.stderr.write(`elvisor: ${text}\n`),
+          );
+    return {
+      ...(url !== undefined && { written: (writes, dropped) => url.post(writes, dropped) }),
+      ...(snapshot !== undefined && {
+        keep: async (take) => {
+          await writeSnapshot(snapshot, { snapshot: take });
+          return `A snapshot is in ${snapshot}.`;
+        },
+      }),
+    };
   }
 
   /** Answers with a document, or with the sentence why there is none. */

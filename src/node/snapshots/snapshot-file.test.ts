@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Random } from "../../../test/support/random.ts";
 import { UserError } from "../../base/errors.ts";
-import type { StateSink } from "../../machine/snapshots.ts";
+import type { StateSink } from "../../base/state-sink.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot-file.ts";
 
 let directory = "";

@@ -104,11 +104,11 @@ class SnapshotWriter {
 /** The state stream of a snapshot whose file is whole; what is wrong with the file is a UserError. */
 export async function readSnapshot(path: string): Promise<AsyncIterable<Uint8Array>> {
   const size = await checked(path);
-  const packed = createReadStream(path, { start: HEADER, end: size - DIGEST - 1 });
-  return unpack(packed, path);
+  return unpack(path, size);
 }
 
-async function* unpack(packed: NodeJS.ReadableStream, path: string): AsyncGenerator<Uint8Array> {
+async function* unpack(path: string, size: number): AsyncGenerator<Uint8Array> {
+  const packed = createReadStream(path, { start: HEADER, end: size - DIGEST - 1 });
   const gunzip = createGunzip();
   packed.on("error", (error) => gunzip.destroy(error));
   packed.pipe(gunzip);
