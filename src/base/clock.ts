@@ -13,6 +13,8 @@ export interface Alarm {
 export interface Clock {
   /** Counter ticks since power-on, a non-negative integer below 2^53. */
   ticks(): number;
+  /** Ticks a second; {@link COUNTER_FREQUENCY} unless given. */
+  readonly frequency?: number;
   /** Nanoseconds since power-on (derived from {@link ticks}). */
   nanoseconds(): number;
   /** Wall-clock seconds since 1970, for real-time clocks. */

@@ -135,3 +135,42 @@ describe("scaled time", () => {
     }
   });
 });
+
+test("goes on at its own frequency behind a source that has another one", () => {
+  /** A machine's clock of so many ticks a second; `seconds` is the world's. */
+  const world = { seconds: 0 };
+  const source = (frequency: number, start: number): Clock => ({
+    frequency,
+    ticks: () => Math.floor((world.seconds - start) * frequency),
+    nanoseconds: () => (world.seconds - start) * 1e9,
+    wallSeconds: () => world.seconds,
+    schedule: () => ({ cancel: () => {} }),
+  });
+  world.seconds = 100;
+  const there = new ScaledClock(source(62_500_000, 0));
+  there.setScale(0.5);
+  world.seconds = 200;
+  const kept = there.ticks();
+  expect(kept).toBe(150 * 62_500_000);
+
+  const here = new ScaledClock(source(24_000_000, 190));
+  const values = there.stateFields().map((field) => (field.kind === "array" ? undefined : field.get()));
+  here.stateFields().forEach((field, index) => {
+    const value = values[index];
+    if (field.kind === "number" && typeof value === "number") field.set(value);
+    if (field.kind === "u64" && typeof value === "bigint") field.set(value);
+  });
+  world.seconds = 500;
+  here.stateRestored();
+  expect(here.ticks()).toBe(kept);
+  expect(here.scale).toBeCloseTo(0.5, 12);
+  expect(here.frequency).toBe(62_500_000);
+  // In a day, to the tick or two: a thousand-millionth.
+  world.seconds += 86_400;
+  const wanted = kept + (86_400 * 62_500_000) / 2;
+  expect(Math.abs(here.ticks() - wanted) / (wanted - kept)).toBeLessThan(1e-9);
+  here.setScale(1);
+  const before = here.ticks();
+  world.seconds += 600;
+  expect(Math.abs(here.ticks() - before - 600 * 62_500_000)).toBeLessThan(10);
+});

@@ -40,24 +40,35 @@ export class ScaledClock implements Clock {
   readonly #waiting = new Set<Waiting>();
   readonly #listeners: (() => void)[] = [];
   #scale = ONE;
+  /** Ticks of this clock in a second of its source's, at scale 1. */
+  #frequency: number;
   #sourceStart = 0;
+  /** Of a state stream. */
+  #ticksThere = 0;
+  #sourceFrequencyThere = COUNTER_FREQUENCY;
   #guestStart = 0;
 
   constructor(source: Clock) {
     this.#source = source;
+    this.#frequency = source.frequency ?? COUNTER_FREQUENCY;
   }
 
   /** Guest's seconds in a second of the machine's. */
   get scale(): number {
-    return Number(this.#scale) / Number(ONE);
+    return Number(this.#scale) / this.#unit;
   }
 
   /** Takes effect now: alarms that wait are due at the same guest's time as before. */
   setScale(scale: number): void {
-    this.factor = BigInt(Math.round(scale * Number(ONE)));
+    this.factor = BigInt(Math.round(scale * this.#unit));
   }
 
-  /** The scale as an unsigned 16.48 number. */
+  /** Ticks a second at scale 1: the source's, or those of the machine that a state stream comes from. */
+  get frequency(): number {
+    return this.#frequency;
+  }
+
+  /** This clock's ticks in one of its source's, as an unsigned 16.48 number. */
   get factor(): bigint {
     return this.#scale;
   }
@@ -102,7 +113,37 @@ export class ScaledClock implements Clock {
           this.#guestStart = value;
         },
       ),
+      ticks(
+        "ticks",
+        () => this.ticks(),
+        (value) => {
+          this.#ticksThere = value;
+        },
+      ),
+      ticks(
+        "frequency",
+        () => this.#frequency,
+        (value) => {
+          this.#frequency = Math.max(1, value);
+        },
+      ),
+      ticks(
+        "sourceFrequency",
+        () => this.#sourceFrequency,
+        (value) => {
+          this.#sourceFrequencyThere = Math.max(1, value);
+        },
+      ),
     ];
+  }
+
+  /** Keeps its count and its pace where the source has another frequency than the one in the machine before. */
+  stateRestored(): void {
+    const [there, here] = [this.#sourceFrequencyThere, this.#sourceFrequency];
+    if (there === here) return;
+    this.#guestStart = this.#ticksThere;
+    this.#sourceStart = this.#source.ticks();
+    this.#scale = (this.#scale * BigInt(there)) / BigInt(here);
   }
 
   /** Called after each change of the scale. */
@@ -115,7 +156,7 @@ export class ScaledClock implements Clock {
   }
 
   nanoseconds(): number {
-    return this.ticks() * (1e9 / COUNTER_FREQUENCY);
+    return this.ticks() * (1e9 / this.#frequency);
   }
 
   /** The date is the world's, whatever the guest's clock does. */
@@ -148,6 +189,15 @@ export class ScaledClock implements Clock {
   /** Forgets every alarm; time goes on. */
   reset(): void {
     this.#waiting.clear();
+  }
+
+  get #sourceFrequency(): number {
+    return this.#source.frequency ?? COUNTER_FREQUENCY;
+  }
+
+  /** The factor of scale 1. */
+  get #unit(): number {
+    return Number(ONE) * (this.#frequency / this.#sourceFrequency);
   }
 
   #begin(guest: number, scale: bigint): void {

@@ -183,7 +183,7 @@ export class Pl031 implements MmioDevice, RealTimeClock {
       this.update();
       return;
     }
-    const ticks = Math.ceil(Math.min(remaining, LONGEST_WAIT) * COUNTER_FREQUENCY);
+    const ticks = Math.ceil(Math.min(remaining, LONGEST_WAIT) * (this.#clock.frequency ?? COUNTER_FREQUENCY));
     this.#schedule(this.#clock.ticks() + Math.max(ticks, 1));
   }
 

@@ -5,6 +5,8 @@ import { numberField, type StateField } from "../base/state-fields.ts";
 export interface TimeSource {
   /** Counter ticks since the source began; never goes back. */
   ticks(): number;
+  /** Ticks a second; 62.5 MHz unless given. */
+  readonly frequency?: number;
   /** Seconds since 1970, now. */
   wallSeconds(): number;
   /** Goes on from `ticks`, as the source of a machine that is restored. */
@@ -23,6 +25,8 @@ export class MachineClock implements Clock {
   /** Sorted by time; a machine has a handful of alarms. */
   #entries: Entry[] = [];
   #order = 0;
+  /** Of the machine that a state stream comes from. */
+  #frequencyThere = COUNTER_FREQUENCY;
 
   constructor(source: TimeSource) {
     this.#source = source;
@@ -32,8 +36,12 @@ export class MachineClock implements Clock {
     return this.#source.ticks();
   }
 
+  get frequency(): number {
+    return this.#source.frequency ?? COUNTER_FREQUENCY;
+  }
+
   nanoseconds(): number {
-    return this.#source.ticks() * (1e9 / COUNTER_FREQUENCY);
+    return this.#source.ticks() * (1e9 / this.frequency);
   }
 
   wallSeconds(): number {
@@ -61,7 +69,22 @@ export class MachineClock implements Clock {
         () => this.ticks(),
         (ticks) => this.#source.continueAt(ticks),
       ),
+      numberField(
+        "frequency",
+        Number.MAX_SAFE_INTEGER,
+        () => this.frequency,
+        (frequency) => {
+          this.#frequencyThere = frequency;
+        },
+        1,
+      ),
     ];
+  }
+
+  /** Of a machine whose counter has another frequency, the same time is kept, not the same count. */
+  stateRestored(): void {
+    if (this.#frequencyThere === this.frequency) return;
+    this.#source.continueAt(Math.round((this.ticks() * this.frequency) / this.#frequencyThere));
   }
 
   /** Tick at which the next alarm is due, if there is one. */

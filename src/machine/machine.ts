@@ -1,5 +1,4 @@
 import { MASK64 } from "../base/bits.ts";
-import { COUNTER_FREQUENCY } from "../base/clock.ts";
 import { Bug, UserError } from "../base/errors.ts";
 import { ScaledClock } from "../base/time-scale.ts";
 import { type ElementState, SLOT } from "../cpu/element-state.ts";
@@ -245,7 +244,7 @@ export class Machine implements PowerController {
         }),
     );
     this.monitor = new ProtectionMonitor(map, this.store, {
-      seconds: () => clock.ticks() / COUNTER_FREQUENCY,
+      seconds: () => clock.ticks() / clock.frequency,
       writer: () => this.#writer(),
       stop: (how) => {
         this.protectionStop = worseStop(this.protectionStop, how);
@@ -257,9 +256,9 @@ export class Machine implements PowerController {
     this.services = new GuestServices({
       enabled: parts.guestServices ?? true,
       compatibility: parts.compatibility,
-      facts: { memoryBytes, counterFrequency: COUNTER_FREQUENCY, uuid: parts.uuid ?? new Uint8Array(16) },
+      facts: { memoryBytes, counterFrequency: clock.frequency, uuid: parts.uuid ?? new Uint8Array(16) },
       wallSeconds: () => clock.wallSeconds(),
-      seconds: () => clock.ticks() / COUNTER_FREQUENCY,
+      seconds: () => clock.ticks() / clock.frequency,
       log: (text) => parts.onGuestLog?.(text),
       integrity: this.guestTrees,
     });
@@ -348,7 +347,12 @@ export class Machine implements PowerController {
     this.guestClock.reset();
     this.board.reset();
     this.services.reset();
-    for (const { processor } of this.elements) processor.reset();
+    for (const element of this.elements) this.#resetElement(element);
+  }
+
+  #resetElement({ processor }: ProcessingElement): void {
+    processor.reset();
+    processor.state.write(SLOT.CNTFRQ_EL0, BigInt(this.guestClock.frequency));
   }
 
   /** What a machine must have in common with another one to take its state, by the options that decide it. */
@@ -363,7 +367,6 @@ export class Machine implements PowerController {
       "--deterministic": this.#parts.instructionTime !== undefined,
       "the path of --time-scale": time?.path ?? "scaled",
       "what answers PSCI": plan.psciConduit,
-      "the counter's frequency": COUNTER_FREQUENCY,
     };
   }
 
@@ -420,7 +423,7 @@ export class Machine implements PowerController {
     if (element === undefined) return PSCI_STATUS.INVALID_PARAMETERS;
     if (element.power === "on") return PSCI_STATUS.ALREADY_ON;
     const { secure, virtualization, plan } = this.#parts;
-    element.processor.reset();
+    this.#resetElement(element);
     element.processor.start(startState({ secure, virtualization }, plan.start.level, Number(entry), context));
     element.power = "on";
     return PSCI_STATUS.SUCCESS;

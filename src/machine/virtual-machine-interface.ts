@@ -175,6 +175,11 @@ export interface VirtualMachineOptions {
    * How fast the guest's counters and timers run, and how that is done: unless given at the host's pace, and "scaled".
    */
   readonly time?: GuestTimeChoice | undefined;
+  /**
+   * Ticks of the system counter in a second, 62,500,000 unless given. A machine that is restored keeps the frequency that
+   * its guest knows: its counter then runs at the machine's, scaled.
+   */
+  readonly counterFrequency?: number | undefined;
   /** Whether the guest may call its hypervisor (docs/reference/services.md), at first; it may unless given. */
   readonly guestServices?: boolean | undefined;
   /** Lines that the guest logs with its host (service "log", VMware's "log"). */

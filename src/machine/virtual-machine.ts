@@ -54,7 +54,6 @@ const KILLED = "The guest wrote to a page that is protected with kill, so its ma
 const LONGEST_SLEEP = 60_000;
 /** The date that a deterministic machine starts at: 2024-01-01. */
 const DETERMINISTIC_DATE = 1_704_067_200;
-const TICKS_PER_MILLISECOND = COUNTER_FREQUENCY / 1000;
 
 /** Puts a machine together on this host; unfit inputs are a UserError. */
 export async function createVirtualMachine(
@@ -70,6 +69,7 @@ export async function createVirtualMachine(
       { exitStatus: 2 },
     );
   }
+  checkCounter(options);
   const identity = machineIdentity(options);
   const plan = await prepareBoot({ ...options, identity });
   let machine: RunningMachine | undefined;
@@ -84,6 +84,18 @@ export async function createVirtualMachine(
     await network?.network.close();
     throw error;
   }
+}
+
+/** Frequencies of counters that software gets along with (DDI 0487, D12.1.2: 1 MHz to 50 MHz; newer ones 1 GHz). */
+const SLOWEST_COUNTER = 1_000_000;
+const FASTEST_COUNTER = 1_000_000_000;
+
+function checkCounter({ counterFrequency = COUNTER_FREQUENCY, deterministic }: VirtualMachineOptions): void {
+  if (deterministic === true && counterFrequency !== COUNTER_FREQUENCY)
+    throw new UserError("A deterministic machine's counter has 62.5 MHz; leave its frequency out.");
+  const fits = counterFrequency >= SLOWEST_COUNTER && counterFrequency <= FASTEST_COUNTER;
+  if (Number.isInteger(counterFrequency) && fits) return;
+  throw new UserError(`A counter cannot have ${counterFrequency} Hz; give 1000000 to 1000000000.`);
 }
 
 function guestTools(services: GuestServices): GuestTools {
@@ -110,19 +122,21 @@ function guestTools(services: GuestServices): GuestTools {
 
 class HostTicks implements TimeSource {
   readonly #host: HostTime;
+  readonly frequency: number;
   #start: number;
 
-  constructor(host: HostTime) {
+  constructor(host: HostTime, frequency = COUNTER_FREQUENCY) {
     this.#host = host;
+    this.frequency = frequency;
     this.#start = host.now();
   }
 
   ticks(): number {
-    return Math.floor((this.#host.now() - this.#start) * TICKS_PER_MILLISECOND);
+    return Math.floor(((this.#host.now() - this.#start) * this.frequency) / 1000);
   }
 
   continueAt(ticks: number): void {
-    this.#start = this.#host.now() - ticks / TICKS_PER_MILLISECOND;
+    this.#start = this.#host.now() - (ticks * 1000) / this.frequency;
   }
 
   wallSeconds(): number {
@@ -173,7 +187,7 @@ class RunningMachine implements VirtualMachine {
     this.#started = host.now();
     this.#onReboot = options.onReboot ?? "restart";
     const instructionTime = options.deterministic ? new InstructionTime(DETERMINISTIC_DATE) : undefined;
-    this.#clock = new MachineClock(instructionTime ?? new HostTicks(host));
+    this.#clock = new MachineClock(instructionTime ?? new HostTicks(host, options.counterFrequency));
     this.#machine = makeMachine(options, plan, {
       ...{ clock: this.#clock, instructionTime, output: this.#output, translation },
       onSignal: () => this.#rouse(),
@@ -269,7 +283,7 @@ class RunningMachine implements VirtualMachine {
   /** Sleeps until an alarm is due or something arrives. */
   async #sleep(until: number | undefined): Promise<void> {
     const milliseconds =
-      until === undefined ? LONGEST_SLEEP : (until - this.#clock.ticks()) / TICKS_PER_MILLISECOND;
+      until === undefined ? LONGEST_SLEEP : ((until - this.#clock.ticks()) * 1000) / this.#clock.frequency;
     if (milliseconds <= 0 || this.#woken) {
       await this.#host.breathe();
       return;

@@ -6,7 +6,7 @@ import { type CountedRunOptions, countedRun } from "../support/counted-run.ts";
 import { Random } from "../support/random.ts";
 
 const FULL = process.env["ELVISOR_FULL"] === "1";
-const LIMIT = 300_000;
+const LIMIT = 600_000;
 /** Machines with damaged parts. */
 const TRIALS = FULL ? 400 : 12;
 /** Instructions after the snapshot. */

@@ -1,27 +1,12 @@
 import { describe, expect, test } from "vitest";
 import type { WriteDocument } from "../../src/introspection/protection/protection-document.ts";
-import type { Drive, VirtualMachine } from "../../src/machine/virtual-machine-interface.ts";
+import type { Drive } from "../../src/machine/virtual-machine-interface.ts";
 import { type Guest, type GuestOptions, startGuest } from "../support/guest.ts";
 import { typeLine } from "../support/guest-console.ts";
+import { snapshotOf, streamOf } from "../support/kept-machine.ts";
 
 const FULL = process.env["ELVISOR_FULL"] === "1";
-const LIMIT = 300_000;
-
-/** A machine's state stream. */
-async function snapshotOf(machine: VirtualMachine): Promise<Uint8Array[]> {
-  const pieces: Uint8Array[] = [];
-  await machine.snapshot?.({
-    async write(bytes) {
-      pieces.push(bytes.slice());
-    },
-    async close() {},
-  });
-  return pieces;
-}
-
-async function* streamOf(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
-  yield* pieces;
-}
+const LIMIT = 600_000;
 
 function memoryDrive(bytes: Uint8Array): Drive {
   return {

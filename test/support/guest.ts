@@ -58,6 +58,7 @@ export interface GuestOptions {
   readonly onGuestLog?: VirtualMachineOptions["onGuestLog"];
   readonly time?: VirtualMachineOptions["time"];
   readonly onReboot?: VirtualMachineOptions["onReboot"];
+  readonly counterFrequency?: VirtualMachineOptions["counterFrequency"];
   /** A state stream to go on from. */
   readonly restore?: VirtualMachineOptions["restore"];
   /** Added to the initial file system. */
@@ -180,6 +181,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     time: options.time,
     onReboot: options.onReboot ?? "restart",
     restore: options.restore,
+    counterFrequency: options.counterFrequency,
     balloon: options.balloon,
     ...(options.shares !== undefined && { shares: options.shares }),
     serial: serial.output,
