@@ -1,5 +1,5 @@
 import { HANDLER_LIMIT, recordCacheBytes } from "../engine/interpreter/interpreter.ts";
-import { REGION_MEMORY_SIZE } from "../engine/translator/region-memory.ts";
+import { regionMemoryBytes } from "../engine/translator/region-memory.ts";
 import { PRIVATE_ELEMENT_BYTES } from "../introspection/scan/private-element.ts";
 import { GWB_RECORD, WRITE_BUFFER_RECORDS } from "../memory/guest-write-buffer.ts";
 import { PE_LAYOUT, SOFT_TLB } from "../memory/pe-layout.ts";
@@ -17,7 +17,7 @@ const TABLES = 40 << 20;
 
 /** Bytes of linear memory that a machine needs beside RAM and ROM. */
 export function overheadBytes(cpus: number, profile: boolean): number {
-  const engine = recordCacheBytes(RECORD_PAGES) + REGION_MEMORY_SIZE + (profile ? HANDLER_LIMIT * 4 : 0);
+  const engine = recordCacheBytes(RECORD_PAGES) + regionMemoryBytes(RECORD_PAGES) + (profile ? HANDLER_LIMIT * 4 : 0);
   const shadow = (SHADOW_TABLES + 1) * SHADOW_TABLE_SIZE;
   const element = PE_LAYOUT.SIZE + BANKS * SOFT_TLB.BANK_SIZE + WRITE_BUFFER + 65536;
   return engine + PRIVATE_ELEMENT_BYTES + TABLES + shadow + cpus * element;

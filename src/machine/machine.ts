@@ -10,7 +10,7 @@ import { HOT_WORDS, WARM_WORDS } from "../engine/interpreter/hot-words.ts";
 import { HANDLER_LIMIT, Interpreter, recordCacheBytes } from "../engine/interpreter/interpreter.ts";
 import { CodeCache, type CodeStore } from "../engine/translator/code-cache.ts";
 import { INLINE_COMPILER, type RegionCompiler } from "../engine/translator/region-compiler.ts";
-import { REGION_MEMORY_SIZE } from "../engine/translator/region-memory.ts";
+import { regionMemoryBytes } from "../engine/translator/region-memory.ts";
 import { type Compatibility, GuestServices } from "../hypervisor/guest-services.ts";
 import { TrappedTimers } from "../hypervisor/guest-time.ts";
 import { callPsci, type PowerController, PSCI_POWER_STATE, PSCI_STATUS } from "../hypervisor/psci.ts";
@@ -301,7 +301,7 @@ export class Machine implements PowerController {
           : {
               threshold: translationThreshold,
               tracksRegisters: this.#parts.tracksRegisters ?? true,
-              base: this.memory.allocate(REGION_MEMORY_SIZE, 16),
+              base: this.memory.allocate(regionMemoryBytes(RECORD_PAGES), 16),
               isUniprocessor: this.#parts.cpus === 1,
               compiler: this.#parts.regionCompiler ?? INLINE_COMPILER,
               codeCache: this.#openCodeCache(),

@@ -32,7 +32,7 @@ function regionOf(row: EncodedInstruction, handlers: HandlerSet, random: Random)
       page: (delta) => (delta === 0 ? { delta, frame: 1, records: 0 } : undefined),
       word: (_, index) => (index === 500 ? word : 0),
       isKnown: () => true,
-      isJumpedTo: () => true,
+      isUsed: () => true,
       isCalledOften: () => false,
       oftenJumpedTo: () => [],
     };

@@ -9,7 +9,7 @@ import { type ProcessorHooks, translationRegisters } from "../../src/cpu/process
 import type { TimerName } from "../../src/cpu/timers.ts";
 import { Interpreter, recordCacheBytes } from "../../src/engine/interpreter/interpreter.ts";
 import { INLINE_COMPILER } from "../../src/engine/translator/region-compiler.ts";
-import { REGION_MEMORY_SIZE } from "../../src/engine/translator/region-memory.ts";
+import { regionMemoryBytes } from "../../src/engine/translator/region-memory.ts";
 import { DECODER, IMPLEMENTED_FEATURES } from "../../src/isa/table.ts";
 import { Bus } from "../../src/memory/bus.ts";
 import { FrameTable } from "../../src/memory/frame-table.ts";
@@ -173,7 +173,7 @@ export class ElementMachine {
           : {
               threshold,
               tracksRegisters,
-              base: memory.allocate(REGION_MEMORY_SIZE, 16),
+              base: memory.allocate(regionMemoryBytes(recordPages), 16),
               isUniprocessor: false,
               compiler: INLINE_COMPILER,
             },

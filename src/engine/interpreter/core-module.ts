@@ -46,7 +46,8 @@ export interface RegionLayout {
   readonly table: number;
   /** Address of slot 0's copy of the replaced record; RECORD_SIZE bytes each. */
   readonly originals: number;
-  /** Address of u16 execution counters of jump targets, 65,536 of them. */
+  /** Address of the first record, and of a u16 for each record: how often control came there by a branch. */
+  readonly records: number;
   readonly counters: number;
   /** Jumps to a target before the host hears of it. */
   readonly threshold: number;
@@ -152,6 +153,7 @@ function handlerFunction(module: ModuleWriter, imports: HandlerImports, handler:
     exit: () => body.i32(LEAVE).return(),
     leavesSlowCases: false,
     jumpInPage: undefined,
+    notTaken: () => undefined,
     next: () => body.i32(NEXT).return(),
   };
   new HandlerEmitter(frame).emit(handler.block, handler.simd);
@@ -223,16 +225,29 @@ function countJump(
   { hot, regions }: RunImports,
 ): void {
   if (regions === undefined) return;
-  const pushCounter = () => body.get(record).i32(3).op("i32.shr_u").i32(0x1fffe).op("i32.and");
+  const pushCounter = () => body.get(record).i32(regions.records).op("i32.sub").i32(3).op("i32.shr_u");
   pushCounter().tee(counter);
   body.get(counter).memory("i32.load16_u", regions.counters).i32(1).op("i32.add").tee(counter);
   body.memory("i32.store16", regions.counters);
-  body.get(counter).i32(regions.threshold).op("i32.eq");
-  body.if();
-  // Records share counters, and a request may come to nothing: the next to be hot gets its turn.
+  body.get(counter).i32(regions.threshold).op("i32.ge_u");
+  body.if(undefined, "unlikely");
+  // A request may come to nothing: then it is made again.
   pushCounter();
   body.i32(0).memory("i32.store16", regions.counters).get(pe).get(record).call(hot);
   body.end();
+}
+
+/** Counts that a conditional branch was not taken: the next record was gone to as if by a jump. */
+function countNotTaken(
+  body: FunctionBody,
+  record: number,
+  counter: number,
+  regions: RegionLayout | undefined,
+): void {
+  if (regions === undefined) return;
+  const next = regions.counters + (RECORD_SIZE >> 3);
+  body.get(record).i32(regions.records).op("i32.sub").i32(3).op("i32.shr_u").tee(counter);
+  body.get(counter).memory("i32.load16_u", next).i32(1).op("i32.add").memory("i32.store16", next);
 }
 
 function writeRun(
@@ -314,6 +329,7 @@ function writeRun(
           body.memory("i64.store", PE_LAYOUT.PC).branch(retry);
         }
       : undefined,
+    notTaken: () => countNotTaken(body, record, entry, regions),
     next,
   });
 

@@ -173,6 +173,7 @@ export class HandlerEmitter {
         body.if();
         this.#branchRelative(statement.offset);
         body.end();
+        this.#frame.notTaken();
         break;
       case "processor": {
         if (this.#frame.leavesSlowCases) {

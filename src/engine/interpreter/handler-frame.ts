@@ -59,6 +59,8 @@ export interface HandlerFrame {
   readonly leavesSlowCases: boolean;
   /** Goes on at PC + (i32 on the stack), a target known to lie in this page. Undefined where not offered. */
   readonly jumpInPage: (() => void) | undefined;
+  /** Follows a conditional branch that was not taken, before {@link next}. */
+  notTaken(): void;
   /** Goes on with the next instruction. */
   next(): void;
 }

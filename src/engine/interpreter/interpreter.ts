@@ -68,7 +68,7 @@ export interface TranslatorOptions {
   readonly threshold: number;
   /** Guest registers stay in locals from block to block of a region (row P1); false is for comparison. */
   readonly tracksRegisters: boolean;
-  /** Address of REGION_MEMORY_SIZE bytes, 16-byte aligned. */
+  /** Address of {@link regionMemoryBytes} bytes, 16-byte aligned. */
   readonly base: number;
   /** There is one processing element only, so that regions may know its address. */
   readonly isUniprocessor: boolean;

@@ -34,7 +34,8 @@ export interface RecordCacheHost {
 export class RecordCache {
   /** Indexed by byte address / 2: only the handler's number of a record is ever written here. */
   readonly #halves: Uint16Array;
-  readonly #base: number;
+  /** Address of the first record. */
+  readonly base: number;
   readonly #host: RecordCacheHost;
   readonly #pageOfFrame: Int32Array;
   readonly #frameOfPage: Int32Array;
@@ -54,7 +55,7 @@ export class RecordCache {
     host: RecordCacheHost,
   ) {
     this.#halves = new Uint16Array(buffer);
-    this.#base = base;
+    this.base = base;
     this.#capacity = capacity;
     this.#host = host;
     this.#pageOfFrame = new Int32Array(Math.ceil(buffer.byteLength / 2 ** FRAME_SHIFT)).fill(NO_PAGE);
@@ -77,7 +78,7 @@ export class RecordCache {
       this.#frameOfPage[page] = frame;
       this.#clear(page);
     }
-    return this.#base + page * RECORD_PAGE_STRIDE;
+    return this.base + page * RECORD_PAGE_STRIDE;
   }
 
   #allocate(): number {
@@ -93,7 +94,7 @@ export class RecordCache {
     const count = Math.max(1, this.#capacity >> 2);
     const first = this.#evictNext;
     const isForgotten = (records: number): boolean => {
-      const page = Math.floor((records - this.#base) / RECORD_PAGE_STRIDE);
+      const page = Math.floor((records - this.base) / RECORD_PAGE_STRIDE);
       return (page - first + this.#capacity) % this.#capacity < count;
     };
     this.#host.forgetExecuteTags(isForgotten);
@@ -124,7 +125,7 @@ export class RecordCache {
    * still at work, and its record says where its results go.
    */
   #clear(page: number): void {
-    const start = (this.#base + page * RECORD_PAGE_STRIDE) / 2;
+    const start = (this.base + page * RECORD_PAGE_STRIDE) / 2;
     const end = start + RECORDS_PER_PAGE * RECORD_HALVES;
     for (let at = start; at < end; at += RECORD_HALVES) this.#halves[at] = HANDLER_UNDECODED;
     this.#halves[end] = HANDLER_PAGE_END;
@@ -132,7 +133,7 @@ export class RecordCache {
 
   /** Linear-memory address of the instruction word that `record` stands for, traced from now on. */
   codeAddress(record: number): number {
-    const page = Math.floor((record - this.#base) / RECORD_PAGE_STRIDE);
+    const page = Math.floor((record - this.base) / RECORD_PAGE_STRIDE);
     const frame = this.#frameOfPage[page] ?? NO_PAGE;
     if (frame === NO_PAGE) throw new Bug("a record of no frame is being decoded");
     const offset = this.indexInPage(record) * 4;
@@ -142,18 +143,18 @@ export class RecordCache {
 
   /** 0 to 1023: which instruction of its page `record` stands for. */
   indexInPage(record: number): number {
-    return ((record - this.#base) % RECORD_PAGE_STRIDE) / RECORD_SIZE;
+    return ((record - this.base) % RECORD_PAGE_STRIDE) / RECORD_SIZE;
   }
 
   /** Host frame number of the page that `record` belongs to. */
   frameOf(record: number): number {
-    return this.#frameOfPage[Math.floor((record - this.#base) / RECORD_PAGE_STRIDE)] ?? NO_PAGE;
+    return this.#frameOfPage[Math.floor((record - this.base) / RECORD_PAGE_STRIDE)] ?? NO_PAGE;
   }
 
   /** Record of the instruction at `index` of a frame that has records, else undefined. */
   recordAt(frame: number, index: number): number | undefined {
     const page = this.#pageOfFrame[frame] ?? NO_PAGE;
-    return page === NO_PAGE ? undefined : this.#base + page * RECORD_PAGE_STRIDE + index * RECORD_SIZE;
+    return page === NO_PAGE ? undefined : this.base + page * RECORD_PAGE_STRIDE + index * RECORD_SIZE;
   }
 
   /** Bytes [first, first + length) of a traced frame were written: their records are decoded again. */
@@ -169,7 +170,7 @@ export class RecordCache {
       this.#host.forgotten(frame);
       return;
     }
-    const start = (this.#base + page * RECORD_PAGE_STRIDE) / 2;
+    const start = (this.base + page * RECORD_PAGE_STRIDE) / 2;
     for (let index = first >> 2; index <= (first + length - 1) >> 2; index++) {
       this.#halves[start + index * RECORD_HALVES] = HANDLER_UNDECODED;
     }

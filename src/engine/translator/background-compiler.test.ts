@@ -44,7 +44,7 @@ function job(isCalledOften = true): RegionJob {
       page: (delta) => (delta === 0 ? page : undefined),
       word: (_, index) => (index * 4 < bytes.length ? view.getUint32(index * 4, true) : 0),
       isKnown: () => true,
-      isJumpedTo: () => true,
+      isUsed: () => true,
       isCalledOften: () => isCalledOften,
       oftenJumpedTo: () => [1],
     },

@@ -13,8 +13,8 @@ import { analyse, type ControlFlow } from "./control-flow.ts";
 import { type EntryWords, spanOf } from "./entry-tables.ts";
 import { LocalOperands } from "./local-operands.ts";
 import { type BasicBlock, DISPATCH, type Edge, isOwn, type Region } from "./region.ts";
-import { after, formsSet, NOTHING, prepared, RegisterFlow, type RegisterState } from "./register-flow.ts";
-import { hasFlags } from "./register-use.ts";
+import { formsSet, NOTHING, onlyFlags, prepared, RegisterFlow, type RegisterState } from "./register-flow.ts";
+import { FLAGS_SET, hasFlags, type RegisterSet } from "./register-use.ts";
 import { WaysOut } from "./ways-out.ts";
 
 /**
@@ -275,6 +275,14 @@ export class RegionEmitter {
     this.#state = NOTHING;
   }
 
+  /** Stores what was not, where a small loop is left for a block that expects it; the flags stay. */
+  #saveAllBut(expected: RegisterSet): void {
+    const rest = this.#state.unsaved & ~expected & ~FLAGS_SET;
+    if (rest === 0n) return;
+    this.#operands.save(rest, this.#state.flags);
+    this.#state = onlyFlags(this.#state);
+  }
+
   #block(name: number): void {
     if (name === DISPATCH) {
       this.#dispatch();
@@ -324,7 +332,7 @@ export class RegionEmitter {
   }
 
   /** Emits all instructions but what the terminator makes of the last one. */
-  #instructions({ instructions }: BasicBlock): void {
+  #instructions({ name, instructions }: BasicBlock): void {
     instructions.forEach((instruction, position) => {
       this.#handler.finish();
       const { use, handler } = instruction.known;
@@ -336,7 +344,8 @@ export class RegionEmitter {
       this.#offset = instruction.offset;
       this.#charged = instructions.length - position;
       this.#handler.emitStraight(handler.block);
-      this.#state = after(this.#state, instruction.known);
+      this.#operands.save(this.#registers.storedAtOnce(name, use), "stored");
+      this.#state = this.#registers.after(name, this.#state, instruction.known);
     });
   }
 
@@ -365,6 +374,7 @@ export class RegionEmitter {
       // This instruction and those after it in the block did not happen.
       exit: () => this.#exitTo(this.#offset, this.#charged),
       jumpInPage: undefined,
+      notTaken: () => undefined,
       next: () => {
         throw new Bug("a region places its own branches");
       },
@@ -391,8 +401,10 @@ export class RegionEmitter {
     const isReturn = from.terminator.kind === "return";
     // The page of the region's beginning was found where it is, a caller's when the region came through it.
     if (to.page !== from.page && !isReturn && to.page.delta !== 0) this.#guardPage(to);
+    const expected = this.#registers.entry(block);
     if (!this.#tracked) this.#saveAll();
-    this.#bringInto(this.#registers.entry(block));
+    else this.#saveAllBut(expected.unsaved);
+    this.#bringInto(expected);
     if ((position.get(block) ?? 0) <= (position.get(from.name) ?? 0)) {
       const header = this.#loops.get(block);
       if (header === undefined) throw new Bug("a back edge goes to no loop");

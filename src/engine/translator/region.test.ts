@@ -36,7 +36,7 @@ function pageOf(
     word: (_, index) =>
       index >= at && index < at + bytes.length / 4 ? view.getUint32((index - at) * 4, true) : UNDEFINED,
     isKnown: () => true,
-    isJumpedTo: () => true,
+    isUsed: () => true,
     isCalledOften: () => false,
     oftenJumpedTo: () => [],
   };
@@ -162,14 +162,16 @@ describe("findRegion", () => {
     expect(shape(findRegion(page, 0))).toEqual(["0 +1 conditional 2 1", "1 +1 goto 0", "2 +1 indirect"]);
   });
 
-  test("leaves out what was never executed, and branches never taken", () => {
+  test("leaves out what was never executed, and ways of a branch that are hardly gone", () => {
     const page = pageOf("cbz x0, 1f\n cbz x1, 2f\n ret\n 1: nop\n 2: ret");
-    const never = { ...page, isJumpedTo: () => false };
-    expect(shape(findRegion(never, 0))).toEqual([
+    const notTaken = { ...page, isUsed: (_: CodePage, index: number) => index < 3 };
+    expect(shape(findRegion(notTaken, 0))).toEqual([
       "0 +1 conditional 3 1",
       "1 +1 conditional 4 2",
       "2 +1 indirect",
     ]);
+    const taken = { ...page, isUsed: (_: CodePage, index: number) => index > 2 };
+    expect(shape(findRegion(taken, 0))).toEqual(["0 +1 conditional 3 1", "3 +1 goto 4", "4 +1 indirect"]);
     const unknown = { ...page, isKnown: (_: CodePage, index: number) => index < 2 };
     expect(shape(findRegion(unknown, 0))).toEqual([
       "0 +1 conditional 3 1",

@@ -80,8 +80,8 @@ export interface RegionSource {
   word(page: CodePage, index: number): number;
   /** False where the interpreter never came. */
   isKnown(page: CodePage, index: number): boolean;
-  /** False where nothing jumps to. */
-  isJumpedTo(page: CodePage, index: number): boolean;
+  /** False where hardly anything branches to, nor comes from a branch that is not taken. */
+  isUsed(page: CodePage, index: number): boolean;
   /** True where so much calls it that it should be part of its callers. */
   isCalledOften(page: CodePage, index: number): boolean;
   /** Places of a page that much jumps to. */
@@ -301,18 +301,18 @@ class RegionFinder {
             : end({
                 kind: "conditional",
                 taken: this.#edge(activation, target, true),
-                next: this.#edge(activation, offset),
+                next: this.#edge(activation, offset, true),
               });
       }
     }
   }
 
   /** An edge, whose target becomes part of the region where there is room. */
-  #edge(activation: Activation, offset: number, isJump = false): Edge {
+  #edge(activation: Activation, offset: number, isChosen = false): Edge {
     const block = nameOf(activation, offset);
     const page = this.#page(offset);
     const index = page === undefined ? 0 : (offset - page.delta) / 4;
-    if (page !== undefined && (!isJump || this.#source.isJumpedTo(page, index))) {
+    if (page !== undefined && (!isChosen || this.#source.isUsed(page, index))) {
       this.#pending.push({ activation, offset });
     }
     return { block, offset };

@@ -2,7 +2,7 @@ import { type ControlFlow, insideEdges } from "./control-flow.ts";
 import type { FlagsForm, KnownForm } from "./flags-form.ts";
 import type { KnownWord } from "./instruction-words.ts";
 import { DISPATCH, type Region, type RegionInstruction } from "./region.ts";
-import { hasFlags, type RegisterSet, type RegisterUse } from "./register-use.ts";
+import { FLAGS_SET, hasFlags, type RegisterSet, type RegisterUse } from "./register-use.ts";
 
 /** What is known of registers at one place (row P1). */
 export interface RegisterState {
@@ -14,16 +14,24 @@ export interface RegisterState {
   readonly flags: FlagsForm;
 }
 
+/** Loops of more instructions keep registers in memory: the host's compiler takes long for values that live long. */
+const TRACKED_LOOP = Number((globalThis as any).process?.env?.TLOOP ?? 160);
+
 /**
- * Where registers are in locals and where their values lie in memory, statically, over a whole region. A register is
- * loaded where it is first needed, a loop's before the loop, and only what was written is stored.
+ * Where registers are in locals and where their values lie in memory, statically, over a whole region. In a small loop
+ * registers are loaded before it and stored when it is left. Elsewhere what an instruction writes is stored at once,
+ * and a value is known until paths meet; only flags stay where they are.
  */
 export class RegisterFlow {
   readonly #entries = new Map<number, RegisterState>();
+  /** Blocks of small loops. */
+  readonly #tracked = new Set<number>();
+  readonly #storesAtOnce: boolean;
 
-  /** Not `tracked`: no block knows of another; each loads what it reads, and stores what it has written at its end. */
-  constructor(region: Region, flow: ControlFlow, tracked: boolean) {
-    if (!tracked) return;
+  /** Not `tracks`: no block knows of another; each loads what it reads, and stores what it has written at its end. */
+  constructor(region: Region, flow: ControlFlow, tracks: boolean) {
+    this.#storesAtOnce = tracks;
+    if (!tracks) return;
     const touched = new Map<number, RegisterUse>();
     const forms = new Map<number, ReadonlySet<KnownForm>>();
     for (const [name, { instructions }] of region.blocks) {
@@ -37,18 +45,30 @@ export class RegisterFlow {
       if (known === undefined) incoming.set(to, [from]);
       else known.push(from);
     }
+    const loops = new Map<number, readonly number[]>();
+    for (const header of flow.loopHeaders) {
+      if (header === DISPATCH) continue;
+      const inside = loopBlocks(flow, incoming, header);
+      loops.set(header, inside);
+      const size = inside.reduce((sum, name) => sum + (region.blocks.get(name)?.instructions.length ?? 0), 0);
+      if (size <= TRACKED_LOOP) for (const name of inside) this.#tracked.add(name);
+    }
     const leaving = new Map<number, RegisterState>();
     for (const block of flow.order) {
       // Whoever comes by way of DISPATCH has saved everything.
       if (block === DISPATCH) continue;
-      const before = (incoming.get(block) ?? [])
-        .filter((from) => isForward(flow, from, block))
-        .map((from) => leaving.get(from) ?? NOTHING);
-      const inLoop = flow.loopHeaders.has(block) ? loopBlocks(flow, incoming, block) : [];
+      const from = incoming.get(block) ?? [];
+      const before = from
+        .filter((other) => isForward(flow, other, block))
+        .map((other) => leaving.get(other) ?? NOTHING);
+      const inLoop = loops.get(block) ?? [];
       const loop = together(inLoop.map((inside) => touched.get(inside) ?? NO_USE));
-      const unsaved = before.reduce((all, state) => all | state.unsaved, loop.writes);
+      const isTracked = this.#tracked.has(block);
+      const kept = isTracked ? ~0n : FLAGS_SET;
+      const unsaved = before.reduce((all, state) => all | state.unsaved, loop.writes) & kept;
       const common = before.length === 0 ? 0n : before.reduce((all, state) => all & state.valid, ~0n);
-      const valid = common | unsaved | loop.reads | loop.writes;
+      const known = isTracked || from.length === 1 ? common : common & FLAGS_SET;
+      const valid = known | unsaved | ((loop.reads | loop.writes) & kept);
       const reached = new Set<FlagsForm>(
         before.map((state) => (hasFlags(state.valid) ? state.flags : "stored")),
       );
@@ -59,9 +79,20 @@ export class RegisterFlow {
       let state: RegisterState = { valid, unsaved, flags };
       this.#entries.set(block, state);
       for (const { known } of region.blocks.get(block)?.instructions ?? [])
-        state = after(prepared(state, known.use), known);
+        state = this.after(block, prepared(state, known.use), known);
       leaving.set(block, state);
     }
+  }
+
+  /** The state after an instruction of the block. */
+  after(block: number, state: RegisterState, known: KnownWord): RegisterState {
+    const { valid, unsaved, flags } = after(state, known);
+    return { valid, unsaved: unsaved & ~this.storedAtOnce(block, known.use), flags };
+  }
+
+  /** What an instruction of the block stores at once. */
+  storedAtOnce(block: number, { writes }: RegisterUse): RegisterSet {
+    return this.#storesAtOnce && !this.#tracked.has(block) ? writes & ~FLAGS_SET : 0n;
   }
 
   /** The state in which a block begins; whoever goes there loads what is missing. */
@@ -80,8 +111,8 @@ export function prepared({ valid, unsaved, flags }: RegisterState, { reads }: Re
   return { valid: valid | reads, unsaved, flags: isKnown ? flags : "stored" };
 }
 
-/** The state after an instruction. */
-export function after(
+/** The state after an instruction that stores nothing but what it is meant to. */
+function after(
   { valid, unsaved, flags }: RegisterState,
   { use: { reads, writes }, flagsAfter }: Pick<KnownWord, "use" | "flagsAfter">,
 ): RegisterState {
@@ -95,6 +126,11 @@ export function after(
 /** The forms in which instructions leave flags. */
 export function formsSet(instructions: readonly RegionInstruction[]): ReadonlySet<KnownForm> {
   return new Set(instructions.flatMap(({ known }) => (hasFlags(known.use.writes) ? [known.flagsAfter] : [])));
+}
+
+/** The state once everything but the flags is stored. */
+export function onlyFlags(state: RegisterState): RegisterState {
+  return { ...state, unsaved: state.unsaved & FLAGS_SET };
 }
 
 function together(uses: readonly RegisterUse[]): RegisterUse {

@@ -31,6 +31,8 @@ const PATIENCE = 16;
 const LEAST_TELLING_THRESHOLD = 64;
 /** A function that is called this much less than the region's entry is jumped to is not worth a copy. */
 const CALL_SHARE = 16;
+/** Nor is code that control comes to this much less often. */
+const USED_SHARE = Number((globalThis as any).process?.env?.USED ?? 64);
 
 /** After so many modules that the host did not compile nothing more is tried. */
 const FAILURES = 8;
@@ -89,6 +91,7 @@ export class Translator {
     this.layout = {
       table: host.firstTableIndex,
       originals: host.base + REGION_MEMORY.ORIGINALS,
+      records: host.records.base,
       counters: host.base + REGION_MEMORY.COUNTERS,
       threshold: host.codeCache === undefined ? host.threshold : Math.min(host.threshold, KEEPING_THRESHOLD),
       statistics: host.base + REGION_MEMORY.STATISTICS,
@@ -296,7 +299,7 @@ export class Translator {
         page: (delta) => this.#page(request, delta),
         word: (page, index) => view.getUint32(page.frame * PAGE_BYTES + index * 4, true),
         isKnown: (page, index) => handlerAt(recordOf(page, index)) !== HANDLER_UNDECODED,
-        isJumpedTo: (page, index) => !isTelling || jumps(recordOf(page, index)) > 0,
+        isUsed: (page, index) => !isTelling || jumps(recordOf(page, index)) >= threshold / USED_SHARE,
         isCalledOften: (page, index) => !isTelling || jumps(recordOf(page, index)) >= threshold / CALL_SHARE,
         oftenJumpedTo: (page) => {
           const enough = Math.max(1, threshold / CALL_SHARE);
@@ -483,6 +486,6 @@ export class Translator {
   }
 
   #counter(record: number): number {
-    return this.layout.counters + ((record >>> 3) & 0x1fffe);
+    return this.layout.counters + ((record - this.layout.records) >>> 3);
   }
 }

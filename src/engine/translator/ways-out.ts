@@ -4,7 +4,7 @@ import type { ControlFlow } from "./control-flow.ts";
 import type { FlagsForm } from "./flags-form.ts";
 import type { LocalOperands } from "./local-operands.ts";
 import type { Region } from "./region.ts";
-import { after, prepared, type RegisterFlow, type RegisterState } from "./register-flow.ts";
+import { onlyFlags, prepared, type RegisterFlow, type RegisterState } from "./register-flow.ts";
 import { hasFlags, type RegisterSet } from "./register-use.ts";
 
 /** Where a region is left with these registers unsaved, the flags in this form. */
@@ -28,9 +28,10 @@ export class WaysOut {
       for (const { known } of region.blocks.get(name)?.instructions ?? []) {
         const ready = prepared(state, known.use);
         if (ready.flags !== state.flags) this.#add(ready);
-        state = after(ready, known);
+        state = registers.after(name, ready, known);
         this.#add(state);
       }
+      this.#add(onlyFlags(state));
     }
   }
 
