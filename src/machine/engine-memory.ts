@@ -17,7 +17,8 @@ const TABLES = 40 << 20;
 
 /** Bytes of linear memory that a machine needs beside RAM and ROM. */
 export function overheadBytes(cpus: number, profile: boolean): number {
-  const engine = recordCacheBytes(RECORD_PAGES) + regionMemoryBytes(RECORD_PAGES) + (profile ? HANDLER_LIMIT * 4 : 0);
+  const engine =
+    recordCacheBytes(RECORD_PAGES) + regionMemoryBytes(RECORD_PAGES) + (profile ? HANDLER_LIMIT * 4 : 0);
   const shadow = (SHADOW_TABLES + 1) * SHADOW_TABLE_SIZE;
   const element = PE_LAYOUT.SIZE + BANKS * SOFT_TLB.BANK_SIZE + WRITE_BUFFER + 65536;
   return engine + PRIVATE_ELEMENT_BYTES + TABLES + shadow + cpus * element;

@@ -15,7 +15,7 @@ export interface RegisterState {
 }
 
 /** Loops of more instructions keep registers in memory: the host's compiler takes long for values that live long. */
-const TRACKED_LOOP = Number((globalThis as any).process?.env?.TLOOP ?? 160);
+export const TRACKED_LOOP = 160;
 
 /**
  * Where registers are in locals and where their values lie in memory, statically, over a whole region. In a small loop

@@ -11,7 +11,7 @@ import {
 } from "../interpreter/record.ts";
 import { RecordCache } from "../interpreter/record-cache.ts";
 import { type CompiledRegions, INLINE_COMPILER, type RegionCompiler } from "./region-compiler.ts";
-import { ENTRY_TABLES_SIZE, REGION_MEMORY, regionMemoryBytes, REGION_SLOTS } from "./region-memory.ts";
+import { ENTRY_TABLES_SIZE, REGION_MEMORY, REGION_SLOTS, regionMemoryBytes } from "./region-memory.ts";
 import type { RegionJob } from "./region-module.ts";
 import { Translator } from "./translator.ts";
 

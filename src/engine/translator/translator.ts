@@ -32,7 +32,7 @@ const LEAST_TELLING_THRESHOLD = 64;
 /** A function that is called this much less than the region's entry is jumped to is not worth a copy. */
 const CALL_SHARE = 16;
 /** Nor is code that control comes to this much less often. */
-const USED_SHARE = Number((globalThis as any).process?.env?.USED ?? 64);
+const USED_SHARE = 64;
 
 /** After so many modules that the host did not compile nothing more is tried. */
 const FAILURES = 8;
