@@ -231,6 +231,12 @@ export class HandlerEmitter {
       this.#memory.atomic(node);
       return;
     }
+    const { shape } = node;
+    const home = shape.kind === "readRegister" ? this.#operands.home(shape.register, shape.bits) : undefined;
+    if (home !== undefined) {
+      this.#locals.set(node, home);
+      return;
+    }
     this.#compute(node);
     const local = this.#temporary(node.type);
     this.#locals.set(node, local);

@@ -19,6 +19,8 @@ export type SetFlags = Extract<Statement, { kind: "setFlags" }>;
 /** How a meaning's operands and the flags are reached: through a record, or as locals and constants. */
 export interface OperandAccess {
   pushRegister(register: RegisterOperand<"x" | "sp">, bits: 32 | 64): void;
+  /** The local that holds what {@link pushRegister} pushes throughout the instruction; undefined where none does. */
+  home(register: RegisterOperand<"x" | "sp">, bits: 32 | 64): number | undefined;
   /** `push` leaves an i64 (bits 64) or i32 (bits 32, zero-extended here). */
   writeRegister(register: RegisterOperand<"x" | "sp">, bits: 32 | 64, push: () => void): void;
   pushVector(register: RegisterOperand<"v">, part: VectorPart): void;

@@ -41,6 +41,10 @@ export class RecordOperands implements OperandAccess {
     this.#body.memory(bits === 64 ? "i64.load" : "i32.load");
   }
 
+  home(): undefined {
+    return undefined;
+  }
+
   writeRegister(register: RegisterOperand<"x" | "sp">, bits: 32 | 64, push: () => void): void {
     this.#address(register, "write");
     push();

@@ -132,6 +132,13 @@ export class LocalOperands implements OperandAccess {
     if (bits === 32) body.op("i32.wrap_i64");
   }
 
+  home(handle: RegisterOperand<"x" | "sp">, bits: 32 | 64): number | undefined {
+    const register = this.#resolve(handle);
+    const bit = registerBit(register);
+    const isWritten = bit === undefined || ((this.#instruction?.known.use.writes ?? 0n) >> BigInt(bit)) & 1n;
+    return bits === 64 && !isWritten ? this.#local(register) : undefined;
+  }
+
   writeRegister(handle: RegisterOperand<"x" | "sp">, bits: 32 | 64, push: () => void): void {
     const register = this.#resolve(handle);
     push();

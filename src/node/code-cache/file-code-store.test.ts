@@ -32,7 +32,7 @@ function regionOf(added: number): RegionDescription {
       page: (delta) => (delta === 0 ? page : undefined),
       word: (_, index) => (index * 4 < bytes.length ? view.getUint32(index * 4, true) : 0),
       isKnown: () => true,
-      isJumpedTo: () => true,
+      isUsed: () => true,
       isCalledOften: () => true,
       oftenJumpedTo: () => [],
     },
