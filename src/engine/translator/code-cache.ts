@@ -16,6 +16,8 @@ export interface KeptModule {
   readonly module: WebAssembly.Module;
   readonly codeBytes: number;
   readonly regions: readonly KeptRegion[];
+  /** Told when one of the regions is put in place. */
+  readonly onUse?: () => void;
 }
 
 /** Keeps the code of regions from one machine to the next. Whatever it hands out was checked. */
@@ -36,9 +38,11 @@ export interface CachedRegion extends KeptRegion {
 /** Regions that wait to be saved, at most. */
 const MOST_NOTES = 2048;
 const FILTER_BITS = 16;
+/** Instructions of a page. */
+const PLACES = 1024;
 
 /** Jumps to a piece of code before its region is kept for later machines, which have it from the beginning. */
-export const KEEPING_THRESHOLD = 1000;
+export const KEEPING_THRESHOLD = 2500;
 
 /** The regions that earlier machines kept, by the code that they begin with, and those of this one. */
 export class CodeCache {
@@ -61,10 +65,17 @@ export class CodeCache {
     this.#parameters = parameters;
     for (const kept of store.load(parameters)) {
       this.bytes += kept.codeBytes;
-      const shelf = new ModuleShelf(kept.module);
+      const shelf = new ModuleShelf(kept);
       for (const [position, region] of kept.regions.entries()) {
         this.#add({ ...region, shelf, position });
       }
+    }
+    // What begins there goes before what is entered there only, and what was made when more was known before less.
+    const rank = (region: CachedRegion, place: number): number =>
+      region.pages.reduce((sum, { words }) => sum + words.length, region.places[0] === place ? 2 ** 16 : 0);
+    for (const [key, regions] of this.#regions) {
+      const place = key % PLACES;
+      regions.sort((a, b) => rank(b, place) - rank(a, place));
     }
   }
 
@@ -115,7 +126,7 @@ export class CodeCache {
 }
 
 function keyOf(place: number, word: number): number {
-  return (word >>> 0) * 1024 + place;
+  return (word >>> 0) * PLACES + place;
 }
 
 function filterOf(place: number, word: number): number {
@@ -124,11 +135,11 @@ function filterOf(place: number, word: number): number {
 
 /** A kept module and what was made of it: each instance knows the pages of one place for each region. */
 export class ModuleShelf {
-  readonly module: WebAssembly.Module;
+  readonly #kept: KeptModule;
   readonly #instances: { readonly instance: WebAssembly.Instance; readonly taken: Set<number> }[] = [];
 
-  constructor(module: WebAssembly.Module) {
-    this.module = module;
+  constructor(kept: KeptModule) {
+    this.#kept = kept;
   }
 
   /** An instance whose region at the position is free; `instantiate` makes one, or undefined. */
@@ -138,8 +149,9 @@ export class ModuleShelf {
   ): { readonly instance: WebAssembly.Instance; release(): void } | undefined {
     let found = this.#instances.find(({ taken }) => !taken.has(position));
     if (found === undefined) {
-      const instance = instantiate(this.module);
+      const instance = instantiate(this.#kept.module);
       if (instance === undefined) return undefined;
+      this.#kept.onUse?.();
       found = { instance, taken: new Set() };
       this.#instances.push(found);
     }

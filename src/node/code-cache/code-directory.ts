@@ -28,6 +28,10 @@ export interface Pack {
   readonly modules: readonly PackedModule[];
 }
 
+/** Bytes that all files of a cache may take, and those for machines with the same parameters, which each of them reads. */
+export const MOST_CACHE_BYTES: number = 512 * 2 ** 20;
+export const MOST_DIRECTORY_BYTES: number = 160 * 2 ** 20;
+
 export const NOTES_NAME = ".notes";
 export const PACK_NAME = ".pack";
 

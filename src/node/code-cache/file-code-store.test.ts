@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { serialize } from "node:v8";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Bug } from "../../base/errors.ts";
@@ -146,6 +147,26 @@ describe("the code cache on disk", () => {
     expect(answers).toEqual([false]);
     expect(makePack(directory(), { native: false })).toBe(true);
     expect(loaded()).toBe(REGIONS.length);
+  });
+
+  test("has the host's own code of what another process made", { timeout: 120_000 }, () => {
+    new FileCodeStore(root, { pack: () => {} }).save(PARAMETERS, REGIONS);
+    const built = fileURLToPath(new URL("../../../dist/src/node/", import.meta.url));
+    // The same flags as in that process, which a test's process does not have.
+    const program = `
+      const [{ enableEngineFeatures }, { FileCodeStore }, { nativeCode }, { readCacheFile }] = await Promise.all(
+        ["engine-features", "code-cache/file-code-store", "code-cache/native-code", "code-cache/cache-file"]
+          .map((name) => import(process.argv[1] + name + ".js")));
+      enableEngineFeatures();
+      const native = nativeCode();
+      const [{ bytes, native: kept }] = readCacheFile(process.argv[2]).modules;
+      console.log(native === undefined ? "none" : native.restore(kept, bytes) instanceof WebAssembly.Module);`;
+    execFileSync(process.execPath, [join(built, "code-cache/pack-process.js"), directory()]);
+    expect(loaded()).toBe(REGIONS.length);
+    const [path = ""] = packs();
+    const words = ["--input-type=module", "-e", program, built, path];
+    const answer = execFileSync(process.execPath, words, { encoding: "utf8" });
+    expect(answer.trim()).toMatch(/^(true|none)$/);
   });
 
   test("forgets what was of no use for longest when it grows too large", () => {

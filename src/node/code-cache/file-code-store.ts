@@ -9,6 +9,7 @@ import {
   codeDirectory,
   filesOf,
   limitSize,
+  MOST_CACHE_BYTES,
   NOTES_NAME,
   type Notes,
   newName,
@@ -20,8 +21,6 @@ import {
 import { checkPack } from "./make-pack.ts";
 import { nativeCode } from "./native-code.ts";
 
-/** Bytes that all files of a cache may take. */
-const MOST_BYTES = 512 * 2 ** 20;
 /** With fewer new regions than this nothing is made yet. */
 const WORTH_PACKING = 32;
 
@@ -59,16 +58,20 @@ export class FileCodeStore implements CodeStore {
         this.refused++;
         return [];
       }
-      touch(path);
       if (this.#check) checkPack(pack);
-      return pack.modules.flatMap((module) => this.#module(module));
+      let isUsed = false;
+      const onUse = (): void => {
+        if (!isUsed) touch(path);
+        isUsed = true;
+      };
+      return pack.modules.flatMap((module) => this.#module(module, onUse));
     });
   }
 
-  #module({ bytes, native, regions }: PackedModule): KeptModule[] {
+  #module({ bytes, native, regions }: PackedModule, onUse: () => void): KeptModule[] {
     try {
       const restored = native && nativeCode()?.restore(native, bytes);
-      return [{ module: restored ?? compileModule(bytes), codeBytes: bytes.length, regions }];
+      return [{ module: restored ?? compileModule(bytes), codeBytes: bytes.length, regions, onUse }];
     } catch {
       this.refused++;
       return [];
@@ -79,7 +82,7 @@ export class FileCodeStore implements CodeStore {
     const directory = codeDirectory(this.#root, parameters);
     try {
       writeCacheFile(join(directory, newName(NOTES_NAME)), { parameters, regions } satisfies Notes);
-      limitSize(this.#root, MOST_BYTES);
+      limitSize(this.#root, MOST_CACHE_BYTES);
       if (regions.length >= WORTH_PACKING) this.#pack(directory);
     } catch {
       // A full disk or a directory that is not ours: the next machine starts cold.

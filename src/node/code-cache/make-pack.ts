@@ -12,6 +12,8 @@ import { tryLock } from "../file-lock.ts";
 import { readCacheFile, writeCacheFile } from "./cache-file.ts";
 import {
   filesOf,
+  limitSize,
+  MOST_DIRECTORY_BYTES,
   NOTES_NAME,
   type Notes,
   newName,
@@ -57,10 +59,16 @@ export function makePack(directory: string, options: { readonly native: boolean 
     const regions = notes.flatMap((content) => content.regions.filter((region) => isNew(known, region)));
     if (first !== undefined && regions.length > 0) {
       const { parameters } = first;
-      const modules = packedModules(parameters, regions, options.native);
-      writeCacheFile(join(directory, newName(PACK_NAME)), { parameters, modules } satisfies Pack);
+      const modules = packedModules(parameters, regions);
+      const path = join(directory, newName(PACK_NAME));
+      writeCacheFile(path, { parameters, modules } satisfies Pack);
+      for (const file of files) rmSync(file, { force: true });
+      // What comes now takes long, and V8 may end the process: what there is can be used meanwhile.
+      if (options.native)
+        writeCacheFile(path, { parameters, modules: modules.map(withNative) } satisfies Pack);
     }
-    for (const path of files) rmSync(path, { force: true });
+    for (const file of files) rmSync(file, { force: true });
+    limitSize(directory, MOST_DIRECTORY_BYTES);
     return true;
   } finally {
     lock.release();
@@ -98,23 +106,22 @@ function nameOf({ entry, entries, pages, blocks, words }: RegionDescription): st
   return createHash("sha256").update(serialize({ entry, entries, deltas, blocks, words })).digest("base64");
 }
 
-function packedModules(
-  parameters: CodeParameters,
-  regions: readonly RegionDescription[],
-  native: boolean,
-): PackedModule[] {
+function packedModules(parameters: CodeParameters, regions: readonly RegionDescription[]): PackedModule[] {
   const service = makeCompileService();
   const modules: PackedModule[] = [];
   for (let at = 0; at < regions.length; at += MODULE_REGIONS) {
     const part = regions.slice(at, at + MODULE_REGIONS);
     const { bytes, entries } = service.write(packJob(parameters, part));
-    const own = bytes.slice();
     modules.push({
-      bytes: own,
-      native: native ? nativeCode()?.take(compileOptimized(own)) : undefined,
+      bytes: bytes.slice(),
+      native: undefined,
       regions: part.map((region, position) => keptRegion(region, entries[position])),
       sources: serialize(part),
     });
   }
   return modules;
+}
+
+function withNative(module: PackedModule): PackedModule {
+  return { ...module, native: nativeCode()?.take(compileOptimized(module.bytes)) };
 }
