@@ -56,7 +56,15 @@ async function measureAndReport(names: readonly string[], options: BenchOptions)
   const images = items.some(({ kind }) => kind !== "kernel") ? await linuxImages() : undefined;
   const networkItems = items.filter((item) => item.kind === "network");
   const server = networkItems.length > 0 ? await startNetworkServer() : undefined;
-  const workloads = await prepare(items, options.scale, images);
+  const { codeCache } = options;
+  const cold = await prepare(items, options.scale, images);
+  const workloads =
+    codeCache === undefined
+      ? cold
+      : cold.map((workload) => ({
+          ...workload,
+          guest: { ...workload.guest, codeCache: resolve(codeCache) },
+        }));
   if (server !== undefined && images !== undefined)
     workloads.push(await networkWorkload(networkItems, options.scale, images, server.port));
   const execItem = items.find((item) => item.kind === "exec");

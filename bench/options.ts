@@ -10,6 +10,7 @@ export interface BenchOptions {
   readonly by: Basis;
   readonly write?: boolean;
   readonly json?: string;
+  readonly codeCache?: string;
 }
 
 export interface Actions {
@@ -43,6 +44,10 @@ export function buildBenchProgram(actions: Actions): Command {
     .option("--scale <FACTOR>", "do FACTOR times the work", parseScale, 1)
     .option("--write", "write bench/results.md although not everything was measured")
     .option("--json <FILE>", "write every single measurement to this file")
+    .option(
+      "--code-cache <DIR>",
+      "our machine starts with translated code from there, and adds to it; run twice to measure a warm start (default: cold)",
+    )
     .helpOption("--help", "print help")
     .helpCommand(false)
     .action(async (names: string[] = [], options: BenchOptions) => {
@@ -67,6 +72,7 @@ const EXAMPLES = [
   "npm run bench -- boot --runs 3",
   "npm run bench -- integer --with cortex-a57,neoverse-n1,translator",
   "npm run bench -- crc32 saxpy --runs 1 --scale 0.1",
+  "npm run bench -- boot --code-cache /tmp/code",
   "npm run bench -- profile",
 ]
   .map((line) => `  ${line}`)

@@ -20,6 +20,8 @@ export interface Workload {
 }
 
 export interface GuestFiles {
+  /** Our machine's directory of translated code; without, it starts cold. */
+  readonly codeCache?: string;
   readonly kernel: string;
   readonly initrd?: string;
   readonly commandLine?: string;
@@ -34,8 +36,6 @@ export interface GuestFiles {
 
 /** What `machine-process` is told. */
 export interface MachineRequest extends GuestFiles, Pick<VirtualMachineOptions, "mmu" | "tlbi" | "mmuCheck"> {
-  /** A directory of translated code; without, the machine starts cold. */
-  readonly codeCache?: string;
   readonly engine: NonNullable<VirtualMachineOptions["engine"]>;
 }
 
