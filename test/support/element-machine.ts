@@ -99,7 +99,7 @@ export interface EngineOptions {
 }
 
 /** Memory of the host besides guest RAM. */
-const OVERHEAD = 64 << 20;
+const OVERHEAD = 96 << 20;
 
 /** One processing element with RAM, without a board: what the test machines are made of. */
 export class ElementMachine {

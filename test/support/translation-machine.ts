@@ -53,7 +53,7 @@ export class TranslationMachine {
     } = {},
   ) {
     this.ramBytes = options.ramBytes ?? 8 << 20;
-    this.memory = new MachineMemory(this.ramBytes + (40 << 20));
+    this.memory = new MachineMemory(this.ramBytes + (128 << 20));
     this.frames = new FrameTable(this.memory);
     this.map = new PhysicalMap(this.memory, this.frames);
     this.store = new TracedStore(this.memory, this.frames);
