@@ -24,6 +24,7 @@ import {
 } from "./items.ts";
 import { startExecClient } from "./measure/exec-client.ts";
 import { startNetworkServer } from "./measure/network-server.ts";
+import { packNotedCode } from "./measure/pack-code.ts";
 import { type Measured, measure } from "./measure-items.ts";
 import { type BenchOptions, buildBenchProgram } from "./options.ts";
 import { BENCH } from "./paths.ts";
@@ -75,6 +76,10 @@ async function measureAndReport(names: readonly string[], options: BenchOptions)
   let measured: Measured;
   try {
     measured = await measure(workloads, options.with, { runs: options.runs, machineProcess, say });
+    if (codeCache !== undefined) {
+      say("Packing the code that machines noted.");
+      await packNotedCode(resolve(codeCache), machineProcess);
+    }
   } finally {
     server?.close();
     client?.close();
