@@ -371,6 +371,39 @@ test.runIf(process.geteuid?.() === 0)("owners and permissions of new files", asy
   expect(await client.walk("b")).toBe(node);
 });
 
+test("set-ID bits go where a driver that leaves that to us asks for it", async () => {
+  const { root, client } = await share();
+  const path = join(root, "a");
+  const node = (await client.create(1, "a", "hello")).body.readBigUInt64LE(0);
+  const opened = await client.send(OPCODE.OPEN, node, [2, 0]);
+  const handle = opened.body.readBigUInt64LE(0);
+  const write = (flags: number) =>
+    client.send(OPCODE.WRITE, node, [handle, 0n, 1, flags, 0n, 0, 0, Buffer.from("x")]);
+  const requests: [string, () => Promise<{ error: number }>][] = [
+    ["write", () => write(4)],
+    ["truncate", () => client.send(OPCODE.SETATTR, node, setAttributes({ valid: 8 | 2048, size: 1n }))],
+    ["change of owner", () => client.send(OPCODE.SETATTR, node, setAttributes({ valid: 2, user: 0 }))],
+    ["open", () => client.send(OPCODE.OPEN, node, [0o1001, 1])],
+    ["create", () => client.send(OPCODE.CREATE, 1, [0o1001, 0o644, 0, 1, "a"])],
+  ];
+  for (const [what, request] of requests) {
+    for (const [before, after] of [
+      [0o6775, 0o775],
+      [0o6765, 0o2765],
+      [0o664, 0o664],
+    ] as const) {
+      chmodSync(path, before);
+      expect((await request()).error).toBe(0);
+      expect(statSync(path).mode & 0o7777, what).toBe(after);
+    }
+  }
+  chmodSync(path, 0o6755);
+  if (process.geteuid?.() === 0) {
+    expect((await write(0)).error).toBe(0);
+    expect(statSync(path).mode & 0o7777).toBe(0o6755);
+  }
+});
+
 test("words of --share", () => {
   expect(parseShare("a:b:/mnt,ro")).toEqual({ directory: "a:b", mountPoint: "/mnt", readOnly: true });
   expect(parseShare(".:/mnt/x")).toEqual({ directory: ".", mountPoint: "/mnt/x", readOnly: false });

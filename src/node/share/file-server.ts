@@ -23,11 +23,13 @@ import {
   MOST_PAGES,
   MOST_TRANSFER,
   OPCODE,
+  OPEN_KILL_SET_ID,
   OUT_HEADER_SIZE,
   RENAME_NOREPLACE,
   RequestReader,
   SET,
   TYPE,
+  WRITE_KILL_SET_ID,
 } from "./fuse-protocol.ts";
 import { Handles } from "./handles.ts";
 import { type Caller, type Change, HostTree } from "./host-tree.ts";
@@ -45,7 +47,8 @@ interface Request {
   readonly most: number;
 }
 
-type Answer = Buffer | undefined;
+/** Nothing for requests that want none; a number is an error's. */
+type Answer = Buffer | number | undefined;
 
 export interface ShareServerOptions {
   readonly inodes: InodeTable;
@@ -119,7 +122,7 @@ export class ShareServer implements FileServer {
       case OPCODE.BATCH_FORGET:
         return this.#forgetBatch(body);
       case OPCODE.LOOKUP:
-        return this.#entry(this.#tree.lookUp(inode(), body.name()));
+        return this.#lookUp(inode(), body.name());
       case OPCODE.GETATTR:
         return attributesReply(this.#inodes.status(inode()), this.#owners);
       case OPCODE.SETATTR:
@@ -169,7 +172,7 @@ export class ShareServer implements FileServer {
   #answerForHandle({ opcode, body, caller, most }: Request, inode: () => Inode): Answer | Promise<Answer> {
     switch (opcode) {
       case OPCODE.OPEN:
-        return this.#open(inode(), body.u32());
+        return this.#open(inode(), body);
       case OPCODE.CREATE:
         return this.#create(inode(), body, caller);
       case OPCODE.READ:
@@ -239,6 +242,13 @@ export class ShareServer implements FileServer {
     if (this.#readOnly) throw new FuseError("EROFS");
   }
 
+  /** Most names that are looked up are to be made next: that they are missing is no error of ours to throw. */
+  #lookUp(parent: Inode, name: Buffer): Answer {
+    if (parent.type !== TYPE.DIRECTORY) throw new FuseError("ENOTDIR");
+    const found = this.#tree.find(parent, name);
+    return found === undefined ? ERROR.ENOENT : this.#entry(found);
+  }
+
   #entry({ inode, status }: ReturnType<HostTree["lookUp"]>): Answer {
     inode.lookups++;
     return entryReply(inode.id, status, this.#owners);
@@ -271,6 +281,7 @@ export class ShareServer implements FileServer {
       size: valid & SET.SIZE ? size : undefined,
       accessed: time(0, SET.ATIME, SET.ATIME_NOW),
       modified: time(1, SET.MTIME, SET.MTIME_NOW),
+      killsSetId: (valid & SET.KILL_SET_ID) !== 0,
     };
     const open = valid & SET.HANDLE ? this.#handles.file(handle) : undefined;
     this.#tree.change(inode, change, open?.inode === inode ? open.descriptor : undefined);
@@ -300,11 +311,25 @@ export class ShareServer implements FileServer {
     return newReply(0);
   }
 
-  #open(inode: Inode, flags: number): Answer {
+  #open(inode: Inode, body: RequestReader): Answer {
+    const flags = body.u32();
+    const killsSetId = (body.u32() & OPEN_KILL_SET_ID) !== 0;
     if ((flags & GUEST_OPEN.ACCESS) !== 0 || flags & GUEST_OPEN.TRUNCATE) this.#mayWrite();
     this.#handles.reserve();
-    const descriptor = this.#tree.open(inode, flags);
+    const descriptor = this.#openFile(inode, flags, killsSetId);
     return putHandle(newReply(16), OUT_HEADER_SIZE, this.#handles.add({ kind: "file", inode, descriptor }));
+  }
+
+  #openFile(inode: Inode, flags: number, killsSetId: boolean): number {
+    const descriptor = this.#tree.open(inode, flags);
+    if (!killsSetId) return descriptor;
+    try {
+      this.#tree.killSetId(inode);
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+    return descriptor;
   }
 
   #create(parent: Inode, body: RequestReader, caller: Caller): Answer {
@@ -312,7 +337,8 @@ export class ShareServer implements FileServer {
     this.#handles.reserve();
     const flags = body.u32();
     const mode = body.u32();
-    body.skip(8);
+    body.skip(4);
+    const killsSetId = (body.u32() & OPEN_KILL_SET_ID) !== 0;
     const name = body.name();
     let made: ReturnType<HostTree["createFile"]>;
     try {
@@ -320,7 +346,7 @@ export class ShareServer implements FileServer {
     } catch (error) {
       if (errnoOf(error) !== ERROR.EEXIST || flags & GUEST_OPEN.EXCLUSIVE) throw error;
       const found = this.#tree.lookUp(parent, name);
-      made = { ...found, descriptor: this.#tree.open(found.inode, flags) };
+      made = { ...found, descriptor: this.#openFile(found.inode, flags, killsSetId) };
     }
     const { inode, status, descriptor } = made;
     inode.lookups++;
@@ -349,10 +375,11 @@ export class ShareServer implements FileServer {
   }
 
   #write(body: RequestReader): Answer | Promise<Answer> {
-    const { descriptor } = this.#handles.file(body.u64());
+    const { descriptor, inode } = this.#handles.file(body.u64());
     const offset = body.u64();
     const length = body.u32();
-    body.skip(20);
+    if (body.u32() & WRITE_KILL_SET_ID) this.#tree.killSetId(inode);
+    body.skip(16);
     const bytes = body.take(length);
     const done = (count: number): Buffer => {
       const reply = newReply(8);
@@ -400,12 +427,17 @@ function flushed(how: typeof fsync, descriptor: number): Promise<Answer> {
 
 function finished(answer: Answer, request: Uint8Array, most: number): Uint8Array | undefined {
   if (answer === undefined) return undefined;
+  if (typeof answer === "number") return failedWith(answer, request, most);
   if (answer.length > most) return failed(new FuseError("EINVAL"), request, most);
   return finishReply(answer, request);
 }
 
 function failed(error: unknown, request: Uint8Array, most: number): Uint8Array | undefined {
-  return most < OUT_HEADER_SIZE ? undefined : finishReply(newReply(0), request, errnoOf(error));
+  return failedWith(errnoOf(error), request, most);
+}
+
+function failedWith(errno: number, request: Uint8Array, most: number): Uint8Array | undefined {
+  return most < OUT_HEADER_SIZE ? undefined : finishReply(newReply(0), request, errno);
 }
 
 /** The host's error numbers are Linux's, and so are the guest's. */

@@ -1,10 +1,10 @@
 /**
  * Numbers and structures of the FUSE protocol as Linux 6.1 and 6.12 speak it over virtiofs (the kernel's UAPI header
- * linux/fuse.h describes it; version 7.31 is the one agreed on). All integers are little-endian.
+ * linux/fuse.h describes it; version 7.33 is the one agreed on). All integers are little-endian.
  */
 
 export const FUSE_MAJOR = 7;
-export const FUSE_MINOR = 31;
+export const FUSE_MINOR = 33;
 
 /** Requests, by their number. Those that are not here get ENOSYS, upon which Linux does without. */
 export const OPCODE = {
@@ -55,7 +55,8 @@ export const INIT_FLAGS =
   (1 << 12) | // AUTO_INVAL_DATA: cached data goes when the host changed the file
   (1 << 13) | // DO_READDIRPLUS
   (1 << 18) | // PARALLEL_DIROPS
-  (1 << 22); // MAX_PAGES
+  (1 << 22) | // MAX_PAGES
+  (1 << 28); // HANDLE_KILLPRIV_V2: we take set-ID bits away, so the driver need not ask whether there are any
 
 /** Largest read or write, bytes, and the same in pages of 4 KiB. */
 export const MOST_TRANSFER = 1 << 20;
@@ -72,7 +73,12 @@ export const SET = {
   HANDLE: 64,
   ATIME_NOW: 128,
   MTIME_NOW: 256,
+  KILL_SET_ID: 2048,
 } as const;
+
+/** Flags of WRITE, and of OPEN and CREATE, that ask for the set-ID bits to go. */
+export const WRITE_KILL_SET_ID = 4;
+export const OPEN_KILL_SET_ID = 1;
 
 /** Flags of RENAME2. */
 export const RENAME_NOREPLACE = 1;

@@ -38,6 +38,8 @@ export interface Change {
   /** Seconds since 1970. */
   readonly accessed?: number | undefined;
   readonly modified?: number | undefined;
+  /** A change of size takes the set-ID bits away, as it does when programs without privileges write. */
+  readonly killsSetId?: boolean;
 }
 
 export interface Found {
@@ -68,7 +70,7 @@ export class HostTree {
     return { inode: this.#inodes.found(parent, name, status), status };
   }
 
-  /** As {@link lookUp}; undefined where there is nothing of that name. */
+  /** As {@link lookUp}; undefined, for much less than an error costs, where there is nothing of that name. */
   find(parent: Inode, name: Buffer): Found | undefined {
     const status = lstatSync(this.#inodes.child(parent, name), { bigint: true, throwIfNoEntry: false });
     return status && { inode: this.#inodes.found(parent, name, status), status };
@@ -158,7 +160,10 @@ export class HostTree {
       chmodSync(path, change.mode & PERMISSIONS);
     }
     const owner = this.#owners.ownerFor(change.user, change.group);
+    // The host's chown(2) takes set-ID bits away, whoever calls.
     if (owner !== undefined) (isLink ? lchownSync : chownSync)(path, owner.user, owner.group);
+    else if (change.user !== undefined || change.group !== undefined) this.killSetId(inode);
+    if (change.killsSetId === true) this.killSetId(inode);
     if (change.size !== undefined) this.#resize(inode, change.size, descriptor);
     if (change.accessed !== undefined || change.modified !== undefined) {
       const status = this.#inodes.status(inode);
@@ -175,6 +180,14 @@ export class HostTree {
     if (inode.type !== TYPE.FILE) throw new FuseError("EOPNOTSUPP");
     const truncate = flags & GUEST_OPEN.TRUNCATE ? constants.O_TRUNC : 0;
     return openSync(this.#inodes.self(inode), (flags & GUEST_OPEN.ACCESS) | truncate | hostSync(flags));
+  }
+
+  /** Takes the set-user-ID bit away, and set-group-ID where it means that (chown(2)): the content is another's now. */
+  killSetId(inode: Inode): void {
+    if (inode.type !== TYPE.FILE) return;
+    const mode = Number(this.#inodes.status(inode).mode) & PERMISSIONS;
+    const kept = mode & ~((mode & 0o010) === 0 ? 0o4000 : 0o6000);
+    if (kept !== mode) chmodSync(this.#inodes.self(inode), kept);
   }
 
   openDirectory(inode: Inode): number {
