@@ -25,6 +25,14 @@ export function isTimeScale(scale: number): boolean {
   return scale === 0 || (scale >= SLOWEST && scale <= FASTEST);
 }
 
+/** A clock as a line over its source's ticks t, without rounding but the one shown: start + ((t - from) * factor >> 48). */
+export interface ClockLine {
+  readonly from: number;
+  /** Unsigned 16.48. */
+  readonly factor: bigint;
+  readonly start: number;
+}
+
 interface Waiting {
   readonly at: number;
   readonly callback: () => void;
@@ -66,6 +74,11 @@ export class ScaledClock implements Clock {
   /** Ticks a second at scale 1: the source's, or those of the machine that a state stream comes from. */
   get frequency(): number {
     return this.#frequency;
+  }
+
+  /** Holds until the next change ({@link onChange}). */
+  get line(): ClockLine {
+    return { from: this.#sourceStart, factor: this.#scale, start: this.#guestStart };
   }
 
   /** This clock's ticks in one of its source's, as an unsigned 16.48 number. */
@@ -146,7 +159,7 @@ export class ScaledClock implements Clock {
     this.#scale = (this.#scale * BigInt(there)) / BigInt(here);
   }
 
-  /** Called after each change of the scale. */
+  /** Called after each change of the scale or of the count. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
   }

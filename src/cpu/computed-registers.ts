@@ -5,6 +5,7 @@ import { type ComputedRegisterName, systemRegister } from "../isa/system-registe
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import type { Mmu } from "../mmu/mmu.ts";
 import { HCR_TDZ, SCTLR_DZE } from "./control-bits.ts";
+import type { Counters } from "./counters.ts";
 import { DAIF, type ElementState, SLOT } from "./element-state.ts";
 import { cacheSize, ZERO_BLOCK_ID } from "./identification.ts";
 import type { PerformanceMonitor } from "./performance-monitor.ts";
@@ -24,6 +25,7 @@ export interface ComputedParts {
   readonly clock: Clock;
   /** The counter below EL2. */
   readonly lowerClock: ScaledClock;
+  readonly counters: Counters;
   readonly timers: Readonly<Record<TimerName, Timer>>;
   /** Performs accesses from below EL2 instead. */
   readonly timerTrap: TimerTrap | undefined;
@@ -207,7 +209,7 @@ function timerRegisters(parts: ComputedParts): ReturnType<typeof ownTimerRegiste
   return { ...own, ...Object.fromEntries(trapped) };
 }
 
-function ownTimerRegisters({ state, privilege, clock, lowerClock, timers }: ComputedParts) {
+function ownTimerRegisters({ counters, timers }: ComputedParts) {
   const value = (name: TimerName): ComputedRegister => ({
     read: () => timers[name].readValue(),
     write: (written) => timers[name].writeValue(written),
@@ -220,21 +222,9 @@ function ownTimerRegisters({ state, privilege, clock, lowerClock, timers }: Comp
     read: () => timers[name].readCompare(),
     write: (written) => timers[name].writeCompare(written),
   });
-  const upperCount = () => BigInt(clock.ticks());
-  const lowerCount = () => BigInt(lowerClock.ticks());
-  /** A host at EL2 and its EL0: no offset, no scale. */
-  const ofHost = () => (state.el === 2 && privilege.e2h) || (state.el === 0 && privilege.host);
-  const isUpper = () => state.el >= 2 || privilege.secure || ofHost();
   return {
-    CNTPCT_EL0: { read: () => (isUpper() ? upperCount() : lowerCount()) },
-    CNTVCT_EL0: {
-      read: () => {
-        if (ofHost()) return upperCount();
-        if (!privilege.hasEl2) return lowerCount();
-        const count = privilege.secure ? upperCount() : lowerCount();
-        return BigInt.asUintN(64, count - state.read(SLOT.CNTVOFF_EL2));
-      },
-    },
+    CNTPCT_EL0: { read: () => counters.count(counters.physical) },
+    CNTVCT_EL0: { read: () => counters.count(counters.virtual) },
     CNTP_TVAL_EL0: value("physical"),
     CNTP_CTL_EL0: control("physical"),
     CNTP_CVAL_EL0: compare("physical"),

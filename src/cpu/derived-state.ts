@@ -1,14 +1,17 @@
 import type { InterruptCpuInterface, InterruptSignals } from "../base/interrupt-controller.ts";
+import type { ScaledClock } from "../base/time-scale.ts";
 import type { Affects } from "../isa/system-registers/definition.ts";
 import { systemInstruction } from "../isa/system-registers/system-instructions.ts";
 import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import type { Mmu } from "../mmu/mmu.ts";
 import type { ConditionContext } from "./condition.ts";
 import { HCR_AMO, HCR_FMO, HCR_IMO, HCR_VF, HCR_VI, HCR_VSE } from "./control-bits.ts";
+import type { Counters } from "./counters.ts";
 import type { DebugUnit } from "./debug-unit.ts";
 import { DAIF } from "./element-state.ts";
 import { fastConditions } from "./fast-registers.ts";
 import { floatingPointTrapTarget } from "./floating-point-access.ts";
+import { InlineCounters, type InlineCounts } from "./inline-counters.ts";
 import { type PendingInterrupt, pendingInterrupt, wakesUp } from "./interrupts.ts";
 import type { PerformanceMonitor } from "./performance-monitor.ts";
 import { TIMER_NAMES, type Timer, type TimerName } from "./timers.ts";
@@ -18,6 +21,7 @@ import type { WaitState } from "./wait-state.ts";
 const ATTENTION = 0x8000_0000;
 const NO_SIGNALS: InterruptSignals = { irq: false, fiq: false, virq: false, vfiq: false };
 const VIRTUAL_INTERRUPTS = HCR_VF | HCR_VI | HCR_VSE;
+const NO_COUNTS: InlineCounts = { physical: false, virtual: false };
 const DC_ZVA = systemInstruction("DC ZVA").encoding;
 
 export interface DerivedParts {
@@ -29,6 +33,10 @@ export interface DerivedParts {
   readonly traps: TrapTable;
   readonly interrupts: InterruptCpuInterface;
   readonly wait: WaitState;
+  readonly counters: Counters;
+  readonly lowerClock: ScaledClock;
+  /** Undefined where generated code asks the processor for each count. */
+  readonly inlineClock: ScaledClock | undefined;
 }
 
 /**
@@ -45,8 +53,15 @@ export class DerivedState {
   /** DC ZVA traps nowhere at the current level. */
   #zeroesFreely = false;
 
+  readonly #inlineCounters: InlineCounters | undefined;
+
   constructor(parts: DerivedParts) {
     this.#parts = parts;
+    const { context, traps, counters, lowerClock, inlineClock } = parts;
+    const changed = () => this.#clockChanged();
+    this.#inlineCounters =
+      inlineClock &&
+      new InlineCounters({ context, traps, counters, lowerClock, clock: inlineClock, changed });
   }
 
   /** After a cold reset. */
@@ -115,6 +130,7 @@ export class DerivedState {
   /** After writes to system registers. */
   refresh(affects: readonly Affects[]): void {
     const { state, privilege } = this.#parts.context;
+    this.#inlineCounters?.forget();
     for (const what of affects) {
       switch (what) {
         case "translation":
@@ -147,6 +163,11 @@ export class DerivedState {
     this.refreshFastConditions();
   }
 
+  #clockChanged(): void {
+    this.#inlineCounters?.forget();
+    this.refreshFastConditions();
+  }
+
   /** Tells generated code which instructions need no processor. */
   refreshFastConditions(): void {
     const { context, debug } = this.#parts;
@@ -156,6 +177,7 @@ export class DerivedState {
       zeroesFreely: this.#zeroesFreely,
       floatingPoint: state.word(PE_LAYOUT.FP_ENABLED) !== 0,
       isQuiet: !(irq || fiq || virq || vfiq || debug.isInUse) && (privilege.hcr & VIRTUAL_INTERRUPTS) === 0n,
+      counters: this.#inlineCounters?.current() ?? NO_COUNTS,
     };
     state.setWord(PE_LAYOUT.FAST_REGISTERS, fastConditions(state, privilege, facts));
   }

@@ -39,6 +39,12 @@ export type StateWord = (typeof PE_LAYOUT)[
   | "EXCLUSIVE_ADDRESS"
   | "FAST_REGISTERS"];
 
+type DoubleWord = (typeof PE_LAYOUT)[
+  | "COUNTER_FROM"
+  | "COUNTER_FACTOR"
+  | "COUNTER_PHYSICAL_START"
+  | "COUNTER_VIRTUAL_START"];
+
 /** Bits of PSTATE.DAIF as PE_LAYOUT.DAIF keeps them. */
 export const DAIF = { D: 8, A: 4, I: 2, F: 1, ALL: 15 } as const;
 
@@ -66,6 +72,11 @@ export class ElementState {
 
   setWord(offset: StateWord, value: number): void {
     this.words[(this.base + offset) >>> 2] = value;
+  }
+
+  /** A u64 field of PE_LAYOUT; values wider than 64 bits are cut. */
+  setDoubleWord(offset: DoubleWord, value: bigint): void {
+    this.doubleWords[(this.base + offset) >>> 3] = value & MASK64;
   }
 
   /** The current exception level. */

@@ -4,6 +4,7 @@ import { PE_LAYOUT } from "../memory/pe-layout.ts";
 import { systemRegisterOffset } from "../memory/system-register-offset.ts";
 import { HCR_TRVM, HCR_TVM } from "./control-bits.ts";
 import type { ElementState } from "./element-state.ts";
+import type { InlineCounts } from "./inline-counters.ts";
 import type { Privilege } from "./privilege.ts";
 
 /** Conditions kept as bits of PE_LAYOUT.FAST_REGISTERS. */
@@ -28,6 +29,9 @@ export const FAST_CONDITIONS = [
   "floating point",
   /** EL1 and above; nothing pends that unmasking would let in, and debug exceptions are switched off. */
   "masks freely",
+  /** PE_LAYOUT.COUNTER_FROM and what follows say what reads of the counter give, which trap nowhere. */
+  "physical counter",
+  "virtual counter",
 ] as const;
 export type FastCondition = (typeof FAST_CONDITIONS)[number];
 
@@ -90,6 +94,7 @@ export interface FastFacts {
   readonly floatingPoint: boolean;
   /** No interrupt pends, masked or not, and no debug exception is switched on. */
   readonly isQuiet: boolean;
+  readonly counters: InlineCounts;
 }
 
 /** The word for PE_LAYOUT.FAST_REGISTERS, to be renewed when a fact, EL, SPSel, HCR_EL2 or SCR_EL3 changes. */
@@ -98,6 +103,8 @@ export function fastConditions(state: ElementState, privilege: Privilege, facts:
   let word = BIT["any level"];
   if (facts.zeroesFreely) word |= BIT["zeroes freely"];
   if (facts.floatingPoint) word |= BIT["floating point"];
+  if (facts.counters.physical) word |= BIT["physical counter"];
+  if (facts.counters.virtual) word |= BIT["virtual counter"];
   if (el === 0) return word;
   if (facts.isQuiet) word |= BIT["masks freely"];
   word |= BIT["privileged"];

@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { InterruptCpuInterface } from "../base/interrupt-controller.ts";
 import type { InterruptLine } from "../base/interrupt-line.ts";
+import type { ScaledClock } from "../base/time-scale.ts";
 import type { Feature } from "../isa/instruction.ts";
 import type { StoredRegisterName } from "../isa/system-registers/table.ts";
 import type { MemoryFault } from "../mmu/memory-fault.ts";
@@ -45,6 +46,8 @@ export interface ProcessorParts {
   readonly mmu: Mmu;
   /** Of the system counter, as EL2 and EL3 see it. */
   readonly clock: Clock;
+  /** The same clock where generated code may read counters by itself; undefined: it asks for each count. */
+  readonly inlineClock?: ScaledClock | undefined;
   readonly interrupts: InterruptCpuInterface;
   /** Lines of the timers and of the performance monitor to the interrupt controller. */
   readonly lines: Readonly<Record<TimerName | "performanceMonitor", InterruptLine>>;

@@ -11,6 +11,7 @@ import type { Mmu } from "../mmu/mmu.ts";
 import { doubleWord } from "../mmu/translation-registers.ts";
 import { computedRegisters } from "./computed-registers.ts";
 import type { ConditionContext } from "./condition.ts";
+import { Counters } from "./counters.ts";
 import { DebugUnit } from "./debug-unit.ts";
 import { DerivedState } from "./derived-state.ts";
 import { DAIF, ElementState } from "./element-state.ts";
@@ -61,7 +62,8 @@ export class Processor {
   readonly saved: Stateful;
 
   constructor(parts: ProcessorParts) {
-    const { memory, base, index, mmu, clock, options, features, interrupts, lines, hooks } = parts;
+    const { memory, base, index, mmu, clock, options, features, interrupts, lines, hooks, inlineClock } =
+      parts;
     this.#parts = parts;
     this.base = base;
     this.index = index;
@@ -83,10 +85,11 @@ export class Processor {
       privilege,
       hypervisorInterruptControl: () => interrupts.hypervisorControl,
     };
+    const counters = new Counters({ state, privilege, ...clocks });
     this.#derived = new DerivedState({
       context: this.#context,
-      ...{ mmu, debug, monitor, timers, traps: this.#traps, interrupts },
-      wait: this.#wait,
+      ...{ mmu, debug, monitor, timers, traps: this.#traps, interrupts, wait: this.#wait },
+      ...{ counters, inlineClock, lowerClock: this.#lowerClock },
     });
     const [wait, derived] = [this.#wait, this.#derived];
     this.#exceptions = new ExceptionTaker({ state, privilege, mmu, debug, monitor, derived, wait });
@@ -98,10 +101,7 @@ export class Processor {
     const computed = computedRegisters({
       state,
       privilege,
-      ...clocks,
-      timers,
-      timerTrap,
-      monitor,
+      ...{ ...clocks, counters, timers, timerTrap, monitor },
       identity: { midr: MAIN_IDENTIFIER, mpidr: multiprocessorAffinity(index) },
       resetVector: () => this.#resetVector.value,
       pending: () => this.#derived.pendingStatus(),

@@ -227,6 +227,10 @@ export class IrBuilder {
     return this.#define("i32", { kind: "fastCondition", bit });
   }
 
+  clockTicks(): Node<"f64"> {
+    return this.#define("f64", { kind: "clockTicks" });
+  }
+
   isWritable(address: Value<"i64">, bytes: number): Node<"i32"> {
     return this.#define("i32", { kind: "isWritable", access: access(bytes, undefined) }, [address]);
   }

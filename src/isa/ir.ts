@@ -53,6 +53,8 @@ export type NodeShape =
   | { readonly kind: "readSlot"; readonly offset: ImmediateOperand<32> }
   /** Whether a bit of PE_LAYOUT.FAST_REGISTERS is set. */
   | { readonly kind: "fastCondition"; readonly bit: number }
+  /** Ticks of the machine's clock now; f64, as the host has them. */
+  | { readonly kind: "clockTicks" }
   /** Input: address. Whether the bytes there, all in one page, may be stored to without the processor's help. */
   | { readonly kind: "isWritable"; readonly access: Access }
   | { readonly kind: "readFpsr" }
@@ -173,6 +175,7 @@ export function isRemovable(node: Node): boolean {
     case "readInexact":
     case "readSlot":
     case "fastCondition":
+    case "clockTicks":
     case "isWritable":
     case "condition":
     case "loadPart":

@@ -71,6 +71,8 @@ export interface MachineParts {
   readonly translationThreshold?: number | undefined;
   /** False: translated code stores its registers after each block, to compare with. */
   readonly tracksRegisters?: boolean;
+  /** False: engines ask the processor for each count of the system counter, to compare with. */
+  readonly inlinesCounters?: boolean;
   /** Who compiles translated code; this thread unless given. */
   readonly regionCompiler?: RegionCompiler | undefined;
   /** Keeps translated code for later machines; nothing is kept unless given. */
@@ -224,6 +226,8 @@ export class Machine implements PowerController {
     const { guestClock } = this;
     guestClock.setScale(parts.time?.scale ?? 1);
     const traps = parts.time?.path === "trap";
+    // Inside a run that is exact, only the processor knows how many instructions have been executed.
+    const isInline = (parts.inlinesCounters ?? true) && !traps && parts.instructionTime === undefined;
     const features = featureSet(INSTRUCTION_SET.features, options);
     this.elements = Array.from(
       { length: cpus },
@@ -231,6 +235,7 @@ export class Machine implements PowerController {
         new ProcessingElement({
           ...{ map, store: this.store, bus: this.bus, group: this.tlbs, index, features, options },
           clock: traps ? clock : guestClock,
+          inlineClock: isInline ? guestClock : undefined,
           ...{ shadow, check, userBanks: addressSpaces },
           gic: this.board.gic,
           hooks: {
@@ -278,7 +283,7 @@ export class Machine implements PowerController {
   }
 
   #makeInterpreter(): Interpreter {
-    const { translationThreshold, profile } = this.#parts;
+    const { translationThreshold, profile, clock } = this.#parts;
     const { shadow } = this;
     return new Interpreter({
       memory: this.memory.memory,
@@ -290,6 +295,7 @@ export class Machine implements PowerController {
       trace: (frame, first, length) => this.store.trace.addCode(frame, first, length),
       untrace: (frame) => this.store.trace.remove(frame, "TR_CODE"),
       banks: () => this.tlbs.bankAddresses(),
+      ticks: () => clock.ticks(),
       serveMisses:
         shadow === undefined || this.#parts.memoryManagement?.check === true
           ? undefined

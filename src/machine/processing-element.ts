@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { FIRST_PPI } from "../base/interrupt-ids.ts";
 import type { InterruptLine } from "../base/interrupt-line.ts";
 import { choiceField, type StateField } from "../base/state-fields.ts";
+import type { ScaledClock } from "../base/time-scale.ts";
 import type { ProcessorOptions } from "../cpu/feature-set.ts";
 import { PHYSICAL_ADDRESS_BITS } from "../cpu/identification.ts";
 import { Processor } from "../cpu/processor.ts";
@@ -19,6 +20,7 @@ export interface ProcessingElementParts
   extends Pick<MmuOptions, "map" | "store" | "bus" | "group" | "shadow" | "check" | "userBanks"> {
   readonly index: number;
   readonly clock: Clock;
+  readonly inlineClock: ScaledClock | undefined;
   readonly gic: GicV3;
   readonly features: ReadonlySet<Feature>;
   readonly options: ProcessorOptions;
@@ -40,7 +42,7 @@ export class ProcessingElement implements InterpretedElement {
 
   constructor(parts: ProcessingElementParts) {
     const { map, store, bus, group, index, clock, gic, features, options, hooks } = parts;
-    const { shadow, check, userBanks } = parts;
+    const { shadow, check, userBanks, inlineClock } = parts;
     const { memory } = map;
     this.index = index;
     this.base = memory.allocate(PE_LAYOUT.SIZE, 4096);
@@ -66,6 +68,7 @@ export class ProcessingElement implements InterpretedElement {
       index,
       mmu: this.mmu,
       clock,
+      inlineClock,
       interrupts: gic.cpuInterface(index),
       lines: interruptLines(gic, index),
       features,

@@ -155,6 +155,11 @@ export interface VirtualMachineOptions {
    */
   readonly registerTracking?: boolean;
   /**
+   * False: the processor is asked for each count of the system counter, instead of translated code computing it. The
+   * guest runs the same, only slower.
+   */
+  readonly inlineCounters?: boolean;
+  /**
    * "shadow": misses of the soft TLB are answered from shadow tables, which follow the guest's tables by recorded
    * writes. "walk" (unless given): by walking the guest's tables. Both do exactly the same.
    */

@@ -386,6 +386,7 @@ function makeMachine(
         check: options.mmuCheck ?? false,
       },
       tracksRegisters: options.registerTracking ?? true,
+      inlinesCounters: options.inlineCounters ?? true,
       translationThreshold: options.engine === "interpreter" ? undefined : TRANSLATION_THRESHOLD,
       ...translation,
     });

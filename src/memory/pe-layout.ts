@@ -90,6 +90,14 @@ export const PE_LAYOUT = {
   SHADOW_LEAF: 16320,
   /** Misses of the soft TLB that generated code served from shadow tables, u64. */
   SHADOW_FILLS: 16312,
+  /**
+   * The counters below EL2 as the current level sees them (cpu/inline-counters.ts), for ticks t of the machine's clock:
+   * i64 START + ((t - FROM) * FACTOR >> 48), where FACTOR is below 2^55.
+   */
+  COUNTER_FROM: 16328,
+  COUNTER_FACTOR: 16336,
+  COUNTER_PHYSICAL_START: 16344,
+  COUNTER_VIRTUAL_START: 16352,
   /** Bytes reserved for one element. */
   SIZE: 16384,
 } as const;

@@ -46,6 +46,7 @@ export class BareEngine {
       trace: () => {},
       untrace: () => {},
       banks: () => [bank],
+      ticks: () => 0,
       translator: undefined,
     });
     const unexpected = (what: string) => (): number => {

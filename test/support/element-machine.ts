@@ -1,6 +1,7 @@
 import type { Alarm, Clock } from "../../src/base/clock.ts";
 import type { InterruptCpuInterface } from "../../src/base/interrupt-controller.ts";
 import type { InterruptLine } from "../../src/base/interrupt-line.ts";
+import { ScaledClock } from "../../src/base/time-scale.ts";
 import { FAST_REGISTERS } from "../../src/cpu/fast-registers.ts";
 import { featureSet, type ProcessorOptions } from "../../src/cpu/feature-set.ts";
 import { PHYSICAL_ADDRESS_BITS } from "../../src/cpu/identification.ts";
@@ -108,6 +109,8 @@ export class ElementMachine {
   readonly bus: Bus;
   readonly ram: TracedMemory;
   readonly clock = new ManualClock();
+  /** The clock of its counters. */
+  readonly guestClock = new ScaledClock(this.clock);
   readonly mmu: Mmu;
   readonly processor: Processor;
 
@@ -133,7 +136,8 @@ export class ElementMachine {
     });
     const { interrupts, line } = options.controller?.(this.ram) ?? NO_CONTROLLER;
     this.processor = new Processor({
-      ...{ memory, base, index: 0, mmu: this.mmu, clock: this.clock, options: processor },
+      ...{ memory, base, index: 0, mmu: this.mmu, options: processor },
+      ...{ clock: this.guestClock, inlineClock: this.guestClock },
       interrupts,
       lines: {
         physical: line("physical"),
@@ -167,6 +171,7 @@ export class ElementMachine {
       trace: (frame, first, length) => store.trace.addCode(frame, first, length),
       untrace: (frame) => store.trace.remove(frame, "TR_CODE"),
       banks: () => mmu.context.bankAddresses(),
+      ticks: () => this.clock.ticks(),
       translator:
         threshold === undefined
           ? undefined

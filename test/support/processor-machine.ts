@@ -3,6 +3,7 @@ import type {
   InterruptCpuInterface,
   InterruptRegister,
 } from "../../src/base/interrupt-controller.ts";
+import type { ScaledClock } from "../../src/base/time-scale.ts";
 import type { ProcessorOptions } from "../../src/cpu/feature-set.ts";
 import type { Processor } from "../../src/cpu/processor.ts";
 import type { ProcessorHooks } from "../../src/cpu/processor-parts.ts";
@@ -37,6 +38,8 @@ class PlainInterruptInterface implements InterruptCpuInterface {
 /** One processing element with RAM, without an engine: operations are called by hand. */
 export class ProcessorMachine {
   readonly clock: ManualClock;
+  /** The clock of its counters, behind the other. */
+  readonly guestClock: ScaledClock;
   readonly interrupts = new PlainInterruptInterface();
   readonly lines: Record<LineName, boolean> = {
     physical: false,
@@ -68,6 +71,7 @@ export class ProcessorMachine {
       }),
     });
     this.clock = machine.clock;
+    this.guestClock = machine.guestClock;
     this.ram = machine.ram;
     this.processor = machine.processor;
     this.processor.reset();

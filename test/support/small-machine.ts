@@ -3,7 +3,7 @@ import type { BootPlan } from "../../src/machine/boot/boot-plan.ts";
 import { startState } from "../../src/machine/boot/start-state.ts";
 import { InstructionTime } from "../../src/machine/instruction-time.ts";
 import { type GuestTimeChoice, Machine, type MachineParts, machineBytes } from "../../src/machine/machine.ts";
-import { MachineClock } from "../../src/machine/machine-clock.ts";
+import { MachineClock, type TimeSource } from "../../src/machine/machine-clock.ts";
 import { MachineMemory } from "../../src/memory/machine-memory.ts";
 import { virtBoard } from "../../src/platform/virt-board.ts";
 import { VIRT_MAP } from "../../src/platform/virt-map.ts";
@@ -17,6 +17,9 @@ interface SmallMachineOptions {
   /** Only EL0 and EL1. */
   readonly plain?: boolean;
   readonly time?: GuestTimeChoice;
+  /** Instead of time that follows instructions. */
+  readonly timeSource?: TimeSource;
+  readonly inlinesCounters?: boolean;
   /** Devices on virtio-mmio, and on PCI. */
   readonly virtio?: { readonly mmio: readonly VirtioDevice[]; readonly pci: readonly VirtioDevice[] };
 }
@@ -44,7 +47,7 @@ function started(
 }
 
 function partsOf(options: SmallMachineOptions): MachineParts {
-  const { memory, cpus, translationThreshold, plain = false, time } = options;
+  const { memory, cpus, translationThreshold, plain = false, time, timeSource, inlinesCounters } = options;
   const levels = { secure: !plain, virtualization: !plain };
   const board = { memoryBytes: MEMORY_BYTES, cpus, ...levels };
   const plan: BootPlan = {
@@ -60,14 +63,17 @@ function partsOf(options: SmallMachineOptions): MachineParts {
     psciConduit: "none",
     interruptsNonSecure: false,
   };
-  const instructionTime = new InstructionTime(0);
+  const instructionTime = timeSource === undefined ? new InstructionTime(0) : undefined;
+  const source = timeSource ?? instructionTime;
+  if (source === undefined) throw new Error("no source of time");
   return {
     ...board,
     plan,
-    clock: new MachineClock(instructionTime),
+    clock: new MachineClock(source),
     instructionTime,
     serial: { write: () => {} },
     translationThreshold,
     time,
+    ...(inlinesCounters !== undefined && { inlinesCounters }),
   };
 }

@@ -75,6 +75,7 @@ function hostImports(module: ModuleWriter, memoryPages: number): HandlerImports 
     slowStore: module.importFunction(HOST, "slowStore", ACCESS),
     prepareWrite: module.importFunction(HOST, "prepareWrite", ACCESS),
     processor: module.importFunction(HOST, "processor", ACCESS),
+    ticks: module.importFunction(HOST, "ticks", { parameters: [], results: ["f64"] }),
     runtime(name) {
       const known = runtime.get(name);
       if (known !== undefined) return known;
@@ -86,10 +87,10 @@ function hostImports(module: ModuleWriter, memoryPages: number): HandlerImports 
   };
 }
 
-/** For regions: whatever needs the host's help leaves them, runtime functions aside. */
+/** For regions: whatever needs the host's help leaves them, the clock and runtime functions aside. */
 export function translatorImports(module: ModuleWriter, memoryPages: number): HandlerImports {
-  const { runtime } = hostImports(module, memoryPages);
-  return { slowLoad: NEVER, slowStore: NEVER, prepareWrite: NEVER, processor: NEVER, runtime };
+  const { runtime, ticks } = hostImports(module, memoryPages);
+  return { slowLoad: NEVER, slowStore: NEVER, prepareWrite: NEVER, processor: NEVER, ticks, runtime };
 }
 
 /** Runtime functions must be imported before any function is added. */

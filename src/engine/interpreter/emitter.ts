@@ -302,6 +302,9 @@ export class HandlerEmitter {
         body.get(pe).memory("i32.load", PE_LAYOUT.FAST_REGISTERS).i32(shape.bit).op("i32.shr_u");
         body.i32(1).op("i32.and");
         break;
+      case "clockTicks":
+        body.call(imports.ticks);
+        break;
       case "isWritable":
         this.#memory.isWritable(node.inputs, shape.access);
         break;

@@ -10,8 +10,8 @@ import { systemRegister } from "../../isa/system-registers/table.ts";
 import { PE_LAYOUT } from "../../memory/pe-layout.ts";
 
 /**
- * Instructions that are the processor's, but plain in their usual case: masks of interrupts, DC ZVA, and registers
- * that lie in the element's block as other things than a u64. Kernels execute them all the time, and each call of the
+ * Instructions that are the processor's, but plain in their usual case: masks of interrupts, DC ZVA, the counters, and
+ * registers that lie in the element's block as other things than a u64. Kernels execute them all the time, and each call of the
  * processor leaves WebAssembly and ends a region.
  */
 
@@ -25,9 +25,9 @@ interface Way {
   run(operands: OperandValues, s: IrBuilder, slowly: () => void): void;
 }
 
-const [DAIF, FPCR, FPSR, ZERO_ID] = (["DAIF", "FPCR", "FPSR", "DCZID_EL0"] as const).map(
-  (name) => systemRegister(name).encoding,
-);
+const [DAIF, FPCR, FPSR, ZERO_ID, PHYSICAL, VIRTUAL] = (
+  ["DAIF", "FPCR", "FPSR", "DCZID_EL0", "CNTPCT_EL0", "CNTVCT_EL0"] as const
+).map((name) => systemRegister(name).encoding);
 const DAIF_FIELD = { op1: 3, set: 6, clear: 7 } as const;
 const LOW_WORD = 0xffff_ffffn;
 const ZEROES: readonly number[] = new Array<number>(16).fill(0);
@@ -139,9 +139,40 @@ function readRegister(register: number, t: number): Way | undefined {
       });
     case ZERO_ID:
       return read("DCZID", "zeroes freely", PE_LAYOUT.ZERO, t, (s) => s.i64(ZERO_BLOCK_ID));
+    case PHYSICAL:
+      return readCounter("physical counter", PE_LAYOUT.COUNTER_PHYSICAL_START, t);
+    case VIRTUAL:
+      return readCounter("virtual counter", PE_LAYOUT.COUNTER_VIRTUAL_START, t);
     default:
       return undefined;
   }
+}
+
+/** start + ((ticks - from) * factor >> 48), of which the factor is below 2^55 and the ticks are below 2^53. */
+function readCounter(condition: FastCondition, start: number, t: number): Way {
+  return {
+    name: condition.replace(" ", "_"),
+    condition,
+    operands: { general: x(t) },
+    run(operands, s) {
+      const ticks = semanticsOf(s).op("i64.trunc_sat_f64_s", s.clockTicks());
+      const passed = compute(s, "i64.sub", ticks, s.readSlot(imm32(PE_LAYOUT.COUNTER_FROM)));
+      const factor = s.readSlot(imm32(PE_LAYOUT.COUNTER_FACTOR));
+      const half = (value: Value<"i64">, shift: "i64.shr_s" | "i64.shr_u") =>
+        [compute(s, "i64.and", value, s.i64(LOW_WORD)), compute(s, shift, value, s.i64(32))] as const;
+      // Time before `from` is negative.
+      const [passedLow, passedHigh] = half(passed, "i64.shr_s");
+      const [factorLow, factorHigh] = half(factor, "i64.shr_u");
+      const product = (left: Value<"i64">, right: Value<"i64">) => compute(s, "i64.mul", left, right);
+      const add = (left: Value<"i64">, right: Value<"i64">) => compute(s, "i64.add", left, right);
+      // Bits of the product from 32 on; those above 64 come as `high`.
+      const carried = compute(s, "i64.shr_u", product(passedLow, factorLow), s.i64(32));
+      const middle = add(add(product(passedHigh, factorLow), product(passedLow, factorHigh)), carried);
+      const high = compute(s, "i64.shl", product(passedHigh, factorHigh), s.i64(16));
+      const scaled = add(high, compute(s, "i64.shr_s", middle, s.i64(16)));
+      s.writeX(operands["general"] as RegisterOperand<"x">, add(scaled, s.readSlot(imm32(start))));
+    },
+  };
 }
 
 function read(
@@ -168,7 +199,7 @@ function numberOf(operand: OperandValues[string] | undefined): number {
 
 function compute(
   s: IrBuilder,
-  name: "i64.and" | "i64.or" | "i64.shl" | "i64.shr_u",
+  name: "i64.add" | "i64.sub" | "i64.mul" | "i64.and" | "i64.or" | "i64.shl" | "i64.shr_s" | "i64.shr_u",
   left: Value<"i64">,
   right: Value<"i64">,
 ): Value<"i64"> {

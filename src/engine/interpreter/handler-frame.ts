@@ -11,6 +11,7 @@ export interface HandlerImports {
   readonly slowStore: number;
   readonly prepareWrite: number;
   readonly processor: number;
+  readonly ticks: number;
   runtime(name: RuntimeFunctionName): number;
 }
 

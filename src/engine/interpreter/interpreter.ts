@@ -53,6 +53,8 @@ export interface InterpreterOptions extends FastDecoderParts {
   readonly recordPages: number;
   trace(frame: number, first: number, length: number): void;
   untrace(frame: number): void;
+  /** The machine's clock, for reads of counters that the processor leaves to engines (cpu/inline-counters.ts). */
+  readonly ticks: () => number;
   /** Every soft-TLB bank of every element, as addresses. */
   banks(): Iterable<number>;
   /** Address of 4 * HANDLER_LIMIT zeroed bytes: dispatches are counted there by handler number. */
@@ -245,6 +247,7 @@ export class Interpreter {
         if (name === undefined) throw new Bug(`no processor operation has number ${operation}`);
         return this.#current().execute(name, a, b, c);
       },
+      ticks: this.#options.ticks,
       fetch: (pe: number) => this.#fetch(pe),
       decode: (record: number) => this.#decode(record),
       hot: (pe: number, record: number) => this.translator?.request(pe, record),

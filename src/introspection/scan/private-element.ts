@@ -113,6 +113,7 @@ export class PrivateElement {
       trace: (frame, first, length) => store.trace.addCode(frame, first, length),
       untrace: (frame) => store.trace.remove(frame, "TR_CODE"),
       banks: () => mmu.context.bankAddresses(),
+      ticks: () => clock.ticks(),
       translator: undefined,
     });
   }

@@ -149,6 +149,11 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
         .default("on"),
     )
     .addOption(
+      new Option("--dbt-counters <MODE>", "off: the processor is asked for each count, for comparison")
+        .choices(["on", "off"])
+        .default("on"),
+    )
+    .addOption(
       new Option("--mmu <MODE>", "how addresses are translated: by shadow tables or by walking the guest's")
         .choices(["walk", "shadow"])
         .default(DEFAULT_MMU),

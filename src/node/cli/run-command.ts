@@ -61,6 +61,7 @@ export interface RunOptions extends GuestChoice {
   readonly tlbi: "full" | "incremental";
   readonly mmuCheck?: boolean;
   readonly dbtRegtrack: "on" | "off";
+  readonly dbtCounters: "on" | "off";
   readonly deterministic?: boolean;
   readonly compat?: "vmware" | undefined;
   readonly guestServices?: boolean;
@@ -235,6 +236,7 @@ async function runWith(
     tlbi: options.tlbi,
     mmuCheck: options.mmuCheck ?? false,
     registerTracking: options.dbtRegtrack !== "off",
+    inlineCounters: options.dbtCounters !== "off",
     acpi: options.acpi,
     aliases: await readAliases(options.aliases, guest.deviceTree ?? board),
     files: await readFiles(options.load),
