@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { VirtualMachine } from "../../src/node/virtual-machine.ts";
-import { builtLibrary, outputOf } from "../support/debian-guest.ts";
-import { buildGuestModule } from "../support/guest-module.ts";
+import { loadModule, outputOf, startKernel } from "../support/debian-guest.ts";
 
 /** A kernel that registers a tree of pages with its hypervisor, and then attacks the tree and what it protects. */
 
@@ -13,19 +12,14 @@ const ROUNDS = 10;
 describe.runIf(FULL)("pages that a guest has registered", () => {
   let machine: VirtualMachine;
   beforeAll(async () => {
-    const library = await builtLibrary();
-    machine = await library.VirtualMachine.create({ image: "kernel:6.1-cloud", memoryBytes: 2 ** 28 });
-    await machine.ready();
+    machine = await startKernel("kernel:6.1-cloud", 2 ** 28);
   }, LIMIT);
   afterAll(() => machine.close());
 
   test(
     `keep what they hold through ${ATTACKS * ROUNDS} writes to the tree itself, each of which is told of`,
     async () => {
-      const release = (await outputOf(machine, "uname -r")).trim();
-      const module = await buildGuestModule(release, "guarded-pages.c");
-      await machine.exec("cat > /tmp/guarded.ko", { input: module });
-      await outputOf(machine, `insmod /tmp/guarded.ko count=${ATTACKS}`);
+      await loadModule(machine, "guarded-pages.c", `count=${ATTACKS}`);
       const line = await outputOf(machine, "dmesg | grep guarded:");
       const [, tree, page] = /status 0, 1 pages, tree at (0x\w+), page at (0x\w+)$/m.exec(line) ?? [];
       const ofPage = (address: string) => `0x${(BigInt(address) & ~0xfffn).toString(16)}`;

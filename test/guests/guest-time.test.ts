@@ -3,7 +3,8 @@ import { SERVICE_VERSION } from "../../src/hypervisor/services/service-table.ts"
 import type { CpioEntry } from "../../src/node/images/cpio.ts";
 import { BOOT_LIMIT, type Guest, startGuest, withGuest } from "../support/guest.ts";
 import { compileForGuest } from "../support/guest-c.ts";
-import { changeScales } from "../support/scale-changes.ts";
+import { compileSelftest } from "../support/kernel-source.ts";
+import { changeScales, changeScalesDuring } from "../support/scale-changes.ts";
 
 /** The two ways in which a guest's clock runs at another pace, as Debian's kernel and its programs see them. */
 
@@ -23,6 +24,11 @@ const PROBE: CpioEntry = {
   content: compileForGuest("services-probe.c", ["-static", `-DSERVICE_VERSION=${SERVICE_VERSION}`]),
 };
 
+const inconsistencyCheck = async (): Promise<CpioEntry> => ({
+  ...{ kind: "file", path: "bin/inconsistency-check", mode: 0o755 },
+  content: await compileSelftest("timers/inconsistency-check"),
+});
+
 /** What the rest of services.test.ts looks at is the scaled path, too. */
 const PATHS = FULL ? (["scaled", "trap"] as const) : (["trap"] as const);
 
@@ -35,7 +41,7 @@ describe.each(PATHS)("the guest's time on the path: %s", (path) => {
       cpus: 4,
       engine: "translator",
       time: { scale: 1, path },
-      initialFiles: [PROBE],
+      initialFiles: FULL ? [PROBE, await inconsistencyCheck()] : [PROBE],
     });
     await guest.ready(BOOT_LIMIT * 3);
   }, BOOT_LIMIT * 3_000);
@@ -87,6 +93,23 @@ describe.each(PATHS)("the guest's time on the path: %s", (path) => {
   test(
     `never goes back on four elements, while it changes ${CHANGES} times`,
     () => changeScales(guest, CHANGES, LIMIT / 1_000),
+    LIMIT,
+  );
+
+  // For each of the kernel's clocks, on one element after the other.
+  test.runIf(FULL)(
+    `the kernel's own test finds no inconsistency while it changes ${CHANGES} times`,
+    async () => {
+      let runs = 0;
+      const made = await changeScalesDuring(guest, CHANGES, async () => {
+        const command = `taskset ${(1 << (runs++ % 4)).toString(16)} inconsistency-check -t 10 2>&1`;
+        const output = await guest.output(command, LIMIT / 1_000);
+        expect(output).toMatch(/^ok \d+ CLOCK_MONOTONIC_RAW/m);
+        expect(output.match(/^ok /gm)!.length).toBeGreaterThanOrEqual(9);
+        expect(output).not.toMatch(/^not ok/m);
+      });
+      console.log(`${path}: ${made} changes in ${runs} runs of inconsistency-check`);
+    },
     LIMIT,
   );
 });

@@ -1,30 +1,25 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Inspection } from "../../src/introspection/inspection.ts";
 import type { RangeChange, ScanDocument } from "../../src/introspection/scan/scan-document.ts";
+import { MAIN, OwnMachines } from "../support/own-machines.ts";
 import { TmuxTerminal } from "../support/tmux-terminal.ts";
 
 /** `elvisor inspect` and `elvisor scan` as an owner uses them, beside a guest that goes on. */
 
 const FULL = process.env["ELVISOR_FULL"] === "1";
-const MAIN = resolve("dist/src/node/cli/main.js");
 const LIMIT = 600_000;
 
 describe.runIf(FULL)("a running guest", () => {
-  const home = mkdtempSync(join(tmpdir(), "elvisor-test-"));
-  const environment = { ...process.env, XDG_RUNTIME_DIR: home, XDG_DATA_HOME: join(home, "data") };
-
-  /** What a command writes; the test fails where it does. */
+  const machines = new OwnMachines();
+  /** What a command writes, which says nothing else. */
   function elvisor(...words: string[]): string {
-    const options = { env: environment, input: "", timeout: LIMIT, maxBuffer: 256 * 2 ** 20 };
-    const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...words], options);
-    expect([words, status, stderr.toString()]).toEqual([words, 0, ""]);
-    return stdout.toString();
+    const { status, stdout, stderr } = machines.command(...words);
+    expect([words, status, stderr]).toEqual([words, 0, ""]);
+    return stdout;
   }
-  const inGuest = (line: string): string => elvisor("exec", "one", "--", "sh", "-c", line);
+  const inGuest = (line: string): string => machines.inGuest(line);
   const scan = (...words: string[]): ScanDocument =>
     JSON.parse(elvisor("scan", "one", "--json", ...words)) as ScanDocument;
 
@@ -32,15 +27,12 @@ describe.runIf(FULL)("a running guest", () => {
     // Address-space identifiers are known from shadow tables.
     elvisor("run", "--detach", "--name", "one", "--mmu", "shadow", "--net", "none");
   }, LIMIT);
-  afterAll(() => {
-    spawnSync(process.execPath, [MAIN, "stop", "--force", "one"], { env: environment });
-    rmSync(home, { recursive: true, force: true });
-  }, LIMIT);
+  afterAll(() => machines.close(), LIMIT);
 
   test(
     "is followed on a terminal until q, and the screen is as before",
     async () => {
-      const command = `XDG_RUNTIME_DIR=${home} ${process.execPath} ${MAIN} inspect one --interval 1`;
+      const command = `XDG_RUNTIME_DIR=${machines.home} ${process.execPath} ${MAIN} inspect one --interval 1`;
       const terminal = new TmuxTerminal(`echo before; ${command}; echo "left $?"; sleep 1000`, {
         columns: 100,
         rows: 30,
@@ -107,7 +99,7 @@ describe.runIf(FULL)("a running guest", () => {
       inGuest("rm -f /tmp/fifo; mkfifo /tmp/fifo");
       const pid = inGuest(`sh -c '${script}' <>/tmp/fifo >/dev/null 2>&1 & echo $!`).trim();
       inGuest("sleep 1");
-      const earlier = join(home, "earlier.json");
+      const earlier = join(machines.home, "earlier.json");
       writeFileSync(earlier, elvisor("scan", "one", "--json", "--pid", pid));
       const compare = (): RangeChange[] => {
         const text = elvisor("scan", "one", "--json", "--pid", pid, "--diff", earlier);

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RangeDocument } from "../../src/introspection/scan/scan-document.ts";
 import type { VirtualMachine } from "../../src/node/virtual-machine.ts";
-import { builtLibrary, outputOf } from "../support/debian-guest.ts";
-import { buildGuestModule } from "../support/guest-module.ts";
+import { loadModule, outputOf, startKernel } from "../support/debian-guest.ts";
 
 /** A scan of the kernel's half against what the kernel itself finds in its tables, range by range. */
 
@@ -71,20 +70,15 @@ function foundByScan(ranges: readonly RangeDocument[]): Range[] {
 describe.runIf(FULL)("the kernel's description of its tables", () => {
   let machine: VirtualMachine;
   beforeAll(async () => {
-    const library = await builtLibrary();
-    machine = await library.VirtualMachine.create({ image: "kernel:6.1-cloud", memoryBytes: 2 ** 30 });
-    await machine.ready();
+    machine = await startKernel("kernel:6.1-cloud", 2 ** 30);
   }, LIMIT);
   afterAll(() => machine.close());
 
   test(
     "is what a scan finds",
     async () => {
-      const release = (await outputOf(machine, "uname -r")).trim();
-      const module = await buildGuestModule(release, "kernel-tables.c");
-      await machine.exec("cat > /tmp/tables.ko", { input: module });
       const walk = machine.kernelSymbols().find(({ name }) => name === "ptdump_walk")!.address;
-      await outputOf(machine, `insmod /tmp/tables.ko walk=0x${walk.toString(16)}`);
+      await loadModule(machine, "kernel-tables.c", `walk=0x${walk.toString(16)}`);
       const kernelSays = async () => saidByKernel(await outputOf(machine, "cat /proc/kernel_page_tables"));
       // The kernel may map a stack or give one back in between; what is wrong is wrong each time.
       for (let tries = 1; ; tries++) {

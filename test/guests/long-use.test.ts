@@ -1,11 +1,8 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ProtectionDocument } from "../../src/introspection/protection/protection-document.ts";
 import { packagesBesideSystem } from "../support/guest-packages.ts";
+import { OwnMachines } from "../support/own-machines.ts";
 
 /**
  * Debian 12 in normal use, its kernel protected and its open-vm-tools running, for ELVISOR_SOAK minutes: no write to
@@ -13,7 +10,6 @@ import { packagesBesideSystem } from "../support/guest-packages.ts";
  */
 
 const MINUTES = Number(process.env["ELVISOR_SOAK"] ?? 0);
-const MAIN = resolve("dist/src/node/cli/main.js");
 const LIMIT = 1_800_000;
 /** Milliseconds between two looks. */
 const PAUSE = 20_000;
@@ -38,18 +34,9 @@ const WORK = [
 ];
 
 describe.runIf(MINUTES > 0)(`${MINUTES} minutes of normal use`, () => {
-  const home = mkdtempSync(join(tmpdir(), "elvisor-test-"));
-  const environment = { ...process.env, XDG_RUNTIME_DIR: home, XDG_DATA_HOME: join(home, "data") };
-
-  /** What a command writes; the test fails where it does. */
-  function elvisor(...words: string[]): string {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...words], {
-      ...{ env: environment, input: "", timeout: LIMIT, maxBuffer: 2 ** 28, encoding: "utf8" },
-    });
-    if (status !== 0) throw new Error(`${words.join(" ")} ended with ${status}: ${stderr.slice(-2_000)}`);
-    return stdout;
-  }
-  const inGuest = (line: string): string => elvisor("exec", "one", "--", "sh", "-c", line);
+  const machines = new OwnMachines();
+  const elvisor = (...words: string[]): string => machines.output(...words);
+  const inGuest = (line: string): string => machines.inGuest(line);
 
   beforeAll(async () => {
     const packages = await packagesBesideSystem(["open-vm-tools"]);
@@ -59,10 +46,7 @@ describe.runIf(MINUTES > 0)(`${MINUTES} minutes of normal use`, () => {
     );
     inGuest("DEBIAN_FRONTEND=noninteractive dpkg -i /srv/packages/*.deb >&2");
   }, LIMIT);
-  afterAll(() => {
-    spawnSync(process.execPath, [MAIN, "stop", "--force", "one"], { env: environment });
-    rmSync(home, { recursive: true, force: true });
-  }, LIMIT);
+  afterAll(() => machines.close(), LIMIT);
 
   test(
     "raise no alert, and no heartbeat is missed",

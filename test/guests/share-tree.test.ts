@@ -1,46 +1,21 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openDrive } from "../../src/node/disks/drive-file.ts";
-import { readPackage } from "../../src/node/images/deb.ts";
 import { openShare } from "../../src/node/share/share.ts";
 import { withGuest } from "../support/guest.ts";
-import { packageFiles } from "../support/guest-packages.ts";
 import { runHostProgram } from "../support/host-program.ts";
+import { SOURCE_PACKAGE, unpackKernelSource } from "../support/kernel-source.ts";
+import { withLargeDirectory } from "../support/large-directory.ts";
 import { listTree } from "../support/list-tree.ts";
 
 const FULL = process.env["ELVISOR_FULL"] === "1";
-const PACKAGE = "linux-source-6.1";
 /** Bytes of the guest's disk, of which the tree takes about half. */
 const DISK_SIZE = 4 * 2 ** 30;
 /** Seconds for a copy of the whole tree on a busy host. */
 const COPY_LIMIT = 7200;
 /** The sources of Linux 6.1 are 83,000 files, directories and links. */
 const LEAST_ENTRIES = 80_000;
-
-/** Unpacks the kernel's sources of Debian below `directory`. */
-async function unpackSource(directory: string): Promise<void> {
-  const [file] = await packageFiles([PACKAGE]);
-  const archive = join(directory, "source.tar.xz");
-  await readPackage(
-    file!,
-    (path) => path === `usr/src/${PACKAGE}.tar.xz`,
-    ({ content }) => writeFileSync(archive, content),
-  );
-  const { status, stderr } = runHostProgram("tar", ["-xf", archive, "-C", directory], { seconds: 1800 });
-  expect(status, stderr).toBe(0);
-}
-
-/** A directory for a tree that takes longer to remove than hooks may take. */
-async function withLargeDirectory(body: (path: string) => Promise<void>): Promise<void> {
-  const path = mkdtempSync(join(tmpdir(), "elvisor-test-"));
-  try {
-    await body(path);
-  } finally {
-    rmSync(path, { recursive: true, force: true });
-  }
-}
 
 test.runIf(FULL)(
   "the whole of a kernel's sources from a share to the guest's disk and back",
@@ -51,12 +26,12 @@ test.runIf(FULL)(
 async function copyBothWays(folder: string): Promise<void> {
   const [source, root, disk] = [join(folder, "source"), join(folder, "share"), join(folder, "disk")];
   for (const directory of [source, root]) mkdirSync(directory);
-  await unpackSource(source);
+  await unpackKernelSource(source);
   writeFileSync(disk, "");
   truncateSync(disk, DISK_SIZE);
   expect(runHostProgram("mke2fs", ["-q", "-t", "ext4", disk], { seconds: 300 }).status).toBe(0);
   const shares = [
-    openShare({ directory: join(source, PACKAGE), mountPoint: "/source", readOnly: true }, "source"),
+    openShare({ directory: join(source, SOURCE_PACKAGE), mountPoint: "/source", readOnly: true }, "source"),
     openShare({ directory: root, mountPoint: "/share", readOnly: false }, "share"),
   ];
   const drive = await openDrive(disk);
@@ -84,7 +59,7 @@ async function copyBothWays(folder: string): Promise<void> {
   const copy = listTree(join(root, "tree"));
   expect(copy.length).toBeGreaterThan(LEAST_ENTRIES);
   // Not compared as a whole: a report of what differs would be as long as the tree.
-  const original = listTree(join(source, PACKAGE));
+  const original = listTree(join(source, SOURCE_PACKAGE));
   expect(copy.length).toBe(original.length);
   expect(copy.filter((entry, index) => entry !== original[index])).toEqual([]);
 }

@@ -1,15 +1,11 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { packagesBesideSystem } from "../support/guest-packages.ts";
+import { OwnMachines } from "../support/own-machines.ts";
 
 /** Debian 12 with Debian's open-vm-tools as its service, and its owner's `elvisor guest`. It takes minutes, and a mirror. */
 
 const FULL = process.env["ELVISOR_FULL"] === "1";
-const MAIN = resolve("dist/src/node/cli/main.js");
 const LIMIT = 1_800_000;
 
 interface GuestTold {
@@ -19,26 +15,9 @@ interface GuestTold {
 }
 
 describe.runIf(FULL)("Debian 12 with open-vm-tools", () => {
-  const home = mkdtempSync(join(tmpdir(), "elvisor-test-"));
-  const environment = { ...process.env, XDG_RUNTIME_DIR: home, XDG_DATA_HOME: join(home, "data") };
-
-  function command(...words: string[]) {
-    const options = {
-      env: environment,
-      input: "",
-      timeout: LIMIT,
-      maxBuffer: 2 ** 28,
-      encoding: "utf8",
-    } as const;
-    return spawnSync(process.execPath, [MAIN, ...words], options);
-  }
-  /** What a command writes; the test fails where it does. */
-  function elvisor(...words: string[]): string {
-    const { status, stdout, stderr } = command(...words);
-    if (status !== 0) throw new Error(`${words.join(" ")} ended with ${status}: ${stderr.slice(-2_000)}`);
-    return stdout;
-  }
-  const inGuest = (line: string): string => elvisor("exec", "one", "--", "sh", "-c", line);
+  const machines = new OwnMachines();
+  const elvisor = (...words: string[]): string => machines.output(...words);
+  const inGuest = (line: string): string => machines.inGuest(line);
   const told = (): GuestTold => JSON.parse(elvisor("guest", "info", "one", "--json")) as GuestTold;
   /** Package files of the tools and of what they need. */
   let packages: string;
@@ -61,10 +40,7 @@ describe.runIf(FULL)("Debian 12 with open-vm-tools", () => {
     inGuest("mkdir -p /var/log/journal && systemctl restart systemd-journald");
     inGuest("DEBIAN_FRONTEND=noninteractive dpkg -i /srv/packages/*.deb >&2");
   }, LIMIT);
-  afterAll(() => {
-    command("rm", "--force", "one");
-    rmSync(home, { recursive: true, force: true });
-  }, LIMIT);
+  afterAll(() => machines.close(), LIMIT);
 
   test(
     "systemd knows its hypervisor and starts the service for it",
@@ -95,7 +71,13 @@ describe.runIf(FULL)("Debian 12 with open-vm-tools", () => {
       const [first] = boots();
       elvisor("guest", "reboot", "one");
       const isNew = (): boolean => {
-        const { status, stdout } = command("exec", "one", "--", "cat", "/proc/sys/kernel/random/boot_id");
+        const { status, stdout } = machines.command(
+          "exec",
+          "one",
+          "--",
+          "cat",
+          "/proc/sys/kernel/random/boot_id",
+        );
         return status === 0 && stdout.trim().replaceAll("-", "") !== first;
       };
       await until("it has started again", isNew);
@@ -103,10 +85,13 @@ describe.runIf(FULL)("Debian 12 with open-vm-tools", () => {
       elvisor("guest", "shutdown", "one");
       // Commands fail a little earlier, when its agent has ended.
       await until("the machine has ended", () =>
-        command("guest", "info", "one").stderr.includes("No machine called one"),
+        machines.command("guest", "info", "one").stderr.includes("No machine called one"),
       );
       start();
-      await until("it has started a third time", () => command("exec", "one", "--", "true").status === 0);
+      await until(
+        "it has started a third time",
+        () => machines.command("exec", "one", "--", "true").status === 0,
+      );
       expect(boots().length).toBe(3);
       const journal = (boot: number): string => inGuest(`journalctl -b ${boot} --no-pager -q -o cat`);
       // The tools' unit has none of the usual dependencies: systemd's last step ends it, and the journal just after.

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { buildImage, RECIPE_FILE } from "../../src/node/images/build.ts";
 import { userSettings } from "../../src/node/user-settings.ts";
 import type { CreateOptions, VirtualMachine } from "../../src/node/virtual-machine.ts";
+import { buildGuestModule } from "./guest-module.ts";
 
 /** Long tests of Debian 12 take minutes, and packages from the mirror of this computer's apt. */
 export const FULL: boolean = process.env["ELVISOR_FULL"] === "1";
@@ -51,4 +52,20 @@ export async function outputOf(machine: VirtualMachine, command: string): Promis
   const { exitCode, stdout, stderr } = await machine.exec(command, { input: "" });
   if (exitCode !== 0) throw new Error(`${command} ended with ${exitCode}: ${stdout}${stderr}`);
   return stdout;
+}
+
+/** A guest of our default system, ready for commands. */
+export async function startKernel(image: string, memoryBytes: number): Promise<VirtualMachine> {
+  const library = await builtLibrary();
+  const machine = await library.VirtualMachine.create({ image, memoryBytes });
+  await machine.ready();
+  return machine;
+}
+
+/** Compiles a module for the guest's kernel from a source of test/support and loads it; `parameters` as for insmod. */
+export async function loadModule(machine: VirtualMachine, source: string, parameters: string): Promise<void> {
+  const release = (await outputOf(machine, "uname -r")).trim();
+  const module = await buildGuestModule(release, source);
+  await machine.exec("cat > /tmp/guest.ko", { input: module });
+  await outputOf(machine, `insmod /tmp/guest.ko ${parameters}`);
 }
