@@ -32,6 +32,8 @@ export interface Translation {
   readonly pages: readonly CodePage[];
   /** The words that it is made from. */
   readonly ranges: readonly Range[];
+  /** Where its blocks begin, copies of what it calls aside, by {@link codePlace}. */
+  readonly leaders: ReadonlySet<number>;
   /** Where it may be entered: places of the requested entry's page. */
   readonly places: readonly number[];
   /** Where it is, or is going to be, entered. */
@@ -45,6 +47,17 @@ export interface Translation {
   readonly release: (() => void) | undefined;
   /** The code changed. */
   isGone: boolean;
+}
+
+/** A word of memory as one number. */
+export function codePlace(frame: number, index: number): number {
+  return frame * 1024 + index;
+}
+
+/** Where the blocks of the function that a region began in begin. */
+export function leadersOf({ blocks }: Region): ReadonlySet<number> {
+  const own = [...blocks.values()].filter(isOwn);
+  return new Set(own.map(({ page, start }) => codePlace(page.frame, (start - page.delta) / 4)));
 }
 
 /** Places of the first page where the region may be entered, its beginning first. */

@@ -18,7 +18,16 @@ import type { CompiledRegions, RegionCompiler } from "./region-compiler.ts";
 import { REGION_MEMORY, REGION_SLOTS } from "./region-memory.ts";
 import { REGION_VARIABLES, regionName } from "./region-module.ts";
 import { Restorer } from "./restorer.ts";
-import { type Door, entriesOf, pagesOf, type Request, rangesOf, type Translation } from "./translation.ts";
+import {
+  codePlace,
+  type Door,
+  entriesOf,
+  leadersOf,
+  pagesOf,
+  type Request,
+  rangesOf,
+  type Translation,
+} from "./translation.ts";
 
 const PAGE_WORDS = 1024;
 const PAGE_BYTES = 4096;
@@ -33,6 +42,8 @@ const LEAST_TELLING_THRESHOLD = 64;
 const CALL_SHARE = 16;
 /** Nor is code that control comes to this much less often. */
 const USED_SHARE = 64;
+
+const NOWHERE: ReadonlySet<number> = new Set();
 
 /** After so many modules that the host did not compile nothing more is tried. */
 const FAILURES = 8;
@@ -175,10 +186,16 @@ export class Translator {
 
   #translate(requests: readonly Request[]): void {
     const { compiler, tracksRegisters, isUniprocessor, memory } = this.#host;
-    const begun = requests.flatMap((request) => {
+    const found = requests.flatMap((request) => {
       const region = this.#find(request);
-      if (region !== undefined) this.cache?.note(request.frame, request.entry, region);
-      return region === undefined ? [] : [{ region, translation: this.#begin(request, region) }];
+      return region === undefined ? [] : [{ request, region }];
+    });
+    // The largest first: those whose beginning another one has as a part come too late.
+    found.sort((a, b) => b.region.blocks.size - a.region.blocks.size);
+    const begun = found.flatMap(({ request, region }) => {
+      if (this.#isUnderWay(request)) return [];
+      this.cache?.note(request.frame, request.entry, region);
+      return [{ region, translation: this.#begin(request, region) }];
     });
     const translations = begun.map(({ translation }) => translation);
     const finish = (made: CompiledRegions | undefined): void => {
@@ -197,10 +214,18 @@ export class Translator {
     compiler.compile({ memoryPages: memory.buffer.byteLength / 65536, tracksRegisters, regions }, finish);
   }
 
+  /** True where a region with this place in it is being made: control may soon not come here any more. */
+  #isUnderWay({ frame, entry }: Request): boolean {
+    for (const { compiled, leaders } of this.#translations.get(frame) ?? []) {
+      if (compiled === undefined && leaders.has(codePlace(frame, entry))) return true;
+    }
+    return false;
+  }
+
   #begin(request: Request, region: Region): Translation {
     const translation: Translation = {
       ...{ request, pages: pagesOf(region), ranges: rangesOf(region) },
-      ...{ places: entriesOf(region), entries: entriesOf(region), doors: [] },
+      ...{ places: entriesOf(region), entries: entriesOf(region), doors: [], leaders: leadersOf(region) },
       ...{ table: undefined, compiled: undefined, release: undefined, isGone: false },
     };
     this.#watch(translation);
@@ -414,6 +439,7 @@ export class Translator {
     if (taken === undefined) return false;
     const translation: Translation = {
       ...{ request, pages, ranges: cachedRanges(cached, pages), places, entries: places, doors: [] },
+      leaders: NOWHERE,
       ...{ table: undefined, compiled: undefined, release: taken.release, isGone: false },
     };
     this.#watch(translation);
