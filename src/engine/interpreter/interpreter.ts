@@ -135,6 +135,7 @@ export class Interpreter {
     this.records = new RecordCache(buffer, options.recordsBase, options.recordPages, {
       trace: options.trace,
       untrace: options.untrace,
+      isWorthKeeping: (frame) => this.translator?.hasCodeOf(frame) ?? false,
       forgotten: (frame) => this.translator?.forget(frame),
       forgetExecuteTags: (isForgotten) => this.#forgetExecuteTags(isForgotten),
     });

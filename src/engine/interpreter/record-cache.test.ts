@@ -7,7 +7,7 @@ const CAPACITY = 8;
 const DECODED = 77;
 
 /** A cache whose calls to its machine are written down. */
-function cache() {
+function cache(worthKeeping: readonly number[] = []) {
   const buffer = new ArrayBuffer(BASE + CAPACITY * RECORD_PAGE_STRIDE);
   const view = new DataView(buffer);
   const calls: string[] = [];
@@ -15,6 +15,7 @@ function cache() {
   const records = new RecordCache(buffer, BASE, CAPACITY, {
     trace: (frame, first, length) => void calls.push(`trace ${frame} ${first} ${length}`),
     untrace: (frame) => void calls.push(`untrace ${frame}`),
+    isWorthKeeping: (frame) => worthKeeping.includes(frame),
     forgotten: (frame) => void calls.push(`forgotten ${frame}`),
     forgetExecuteTags: (isForgotten) => void forgottenTags.push(isForgotten),
   });
@@ -118,6 +119,17 @@ describe("RecordCache", () => {
     expect(records.evictions).toBe(1);
     records.recordsOf(102 * 4096);
     expect(calls.slice(4)).toEqual(["untrace 3", "forgotten 3", "untrace 4", "forgotten 4"]);
+  });
+
+  test("spares what is worth keeping, for as long as there is enough else", () => {
+    const { records, calls, fill } = cache([1, 3, 4, 5, 6, 7]);
+    for (let frame = 1; frame <= CAPACITY; frame++) fill(frame);
+    records.recordsOf(100 * 4096);
+    expect(calls).toEqual(["untrace 2", "forgotten 2", "untrace 8", "forgotten 8"]);
+    const { records: full, calls: gone, fill: fillFull } = cache([1, 2, 3, 4, 5, 6, 7]);
+    for (let frame = 1; frame <= CAPACITY; frame++) fillFull(frame);
+    full.recordsOf(100 * 4096);
+    expect(gone).toEqual(["untrace 1", "forgotten 1", "untrace 2", "forgotten 2"]);
   });
 
   test("goes round for ever", () => {

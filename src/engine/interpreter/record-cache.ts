@@ -21,6 +21,8 @@ export interface RecordCacheHost {
   trace(frame: number, first: number, length: number): void;
   /** Nothing in the frame is watched any more. */
   untrace(frame: number): void;
+  /** True where the frame's records had better stay: regions are made of its code. */
+  isWorthKeeping(frame: number): boolean;
   /** The page's records are gone: what replaced some of them is unreachable. */
   forgotten(frame: number): void;
   /** Removes the execute tags of these record pages from every soft-TLB bank of every PE. */
@@ -89,19 +91,22 @@ export class RecordCache {
     return this.#allocate();
   }
 
-  /** Frees the oldest quarter: one scan of the TLB banks then serves many pages. */
+  /**
+   * Frees a quarter, the oldest that are not worth keeping, or else the oldest: one scan of the TLB banks then
+   * serves many pages.
+   */
   #evict(): void {
     const count = Math.max(1, this.#capacity >> 2);
     const first = this.#evictNext;
-    const isForgotten = (records: number): boolean => {
-      const page = Math.floor((records - this.base) / RECORD_PAGE_STRIDE);
-      return (page - first + this.#capacity) % this.#capacity < count;
-    };
-    this.#host.forgetExecuteTags(isForgotten);
-    const freed: number[] = [];
-    for (let index = 0; index < count; index++) freed.push((first + index) % this.#capacity);
+    const oldest = Array.from({ length: this.#capacity }, (_, index) => (first + index) % this.#capacity);
+    const idle = oldest.filter((page) => !this.#host.isWorthKeeping(this.#frameOfPage[page] ?? NO_PAGE));
+    const freed = (idle.length < count ? oldest : idle).slice(0, count);
+    const chosen = new Set(freed);
+    this.#host.forgetExecuteTags((records) =>
+      chosen.has(Math.floor((records - this.base) / RECORD_PAGE_STRIDE)),
+    );
     for (const page of freed) this.#release(page);
-    this.#evictNext = (first + count) % this.#capacity;
+    this.#evictNext = ((freed.at(-1) ?? first) + 1) % this.#capacity;
     this.#free.push(...freed);
     this.evictions++;
   }

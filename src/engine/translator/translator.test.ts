@@ -36,6 +36,7 @@ function setUp(source: string, recordPages = PAGES, compiler: RegionCompiler = I
   const records = new RecordCache(memory.buffer, RECORDS, recordPages, {
     trace: () => {},
     untrace: () => {},
+    isWorthKeeping: (frame) => translator?.hasCodeOf(frame) ?? false,
     forgotten: (frame) => translator?.forget(frame),
     forgetExecuteTags: () => {},
   });
@@ -244,19 +245,38 @@ describe("Translator", () => {
   });
 
   test("forgets the regions of a page whose records are evicted", () => {
-    const { translator, records, decoded } = setUp(LOOP, 2);
+    const { translator, records, decoded } = setUp(LOOP, 1);
     translator.request(PE, decoded(0, 1));
     translator.translateHot();
     records.recordsOf((FIRST_FRAME + 1) * 4096);
-    records.recordsOf((FIRST_FRAME + 2) * 4096);
     expect(translator.invalidations).toBe(1);
     // A request for a page that has gone in the meantime is dropped.
-    const record = decoded(2, 0);
+    const record = decoded(1, 0);
     translator.request(PE, record);
-    records.recordsOf((FIRST_FRAME + 3) * 4096);
-    records.recordsOf((FIRST_FRAME + 4) * 4096);
+    records.recordsOf((FIRST_FRAME + 2) * 4096);
     translator.translateHot();
     expect(translator.regions).toBe(1);
+  });
+
+  test("makes no second region of what one that is being made has in it", () => {
+    const compiler = new HeldCompiler();
+    const { translator, decoded, handler } = setUp(LOOP, PAGES, compiler);
+    const [start, loop] = [decoded(0, 0), decoded(0, 1)];
+    for (let index = 2; index < 4; index++) decoded(0, index);
+    // The loop is asked for first; the function that has it in it comes first all the same.
+    translator.request(PE, loop);
+    translator.request(PE, start);
+    translator.translateHot();
+    translator.request(PE, loop);
+    translator.translateHot();
+    expect(compiler.answers).toHaveLength(1);
+    compiler.answers.shift()?.();
+    expect([handler(start), handler(loop)]).toEqual([HANDLER_REGION, DECODED]);
+    // What control comes to all the same gets a region of its own.
+    translator.request(PE, loop);
+    translator.translateHot();
+    compiler.answers.shift()?.();
+    expect(handler(loop)).toBe(HANDLER_REGION);
   });
 
   test("goes on without translation where the host does not compile", () => {

@@ -463,6 +463,11 @@ export class Translator {
     if (this.#free.length === 0) throw new Bug("no region slot could be freed");
   }
 
+  /** True where a region, in place or being made, has code of the frame. */
+  hasCodeOf(frame: number): boolean {
+    return this.#translations.has(frame);
+  }
+
   /** Bytes [first, first + length) of the frame were written. */
   invalidate(frame: number, first: number, length: number): void {
     const from = first >> 2;
