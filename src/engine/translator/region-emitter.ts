@@ -12,7 +12,7 @@ import type { Handler } from "../interpreter/handler-set.ts";
 import { analyse, type ControlFlow } from "./control-flow.ts";
 import { type EntryWords, spanOf } from "./entry-tables.ts";
 import { LocalOperands } from "./local-operands.ts";
-import { type BasicBlock, DISPATCH, type Edge, isOwn, type Region } from "./region.ts";
+import { type BasicBlock, DISPATCH, type Edge, isFindable, type Region } from "./region.ts";
 import { formsSet, NOTHING, onlyFlags, prepared, RegisterFlow, type RegisterState } from "./register-flow.ts";
 import { FLAGS_SET, hasFlags, type RegisterSet } from "./register-use.ts";
 import { WaysOut } from "./ways-out.ts";
@@ -110,7 +110,7 @@ export class RegionEmitter {
     const flow = analyse(region);
     const words = flow.entries.map((name) => {
       const block = region.blocks.get(name);
-      return block !== undefined && isOwn(block) ? block.start / 4 : undefined;
+      return block !== undefined && isFindable(block) ? block.start / 4 : undefined;
     });
     const span = spanOf(words);
     this.entryWords = span && words;

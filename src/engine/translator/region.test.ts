@@ -157,6 +157,25 @@ describe("findRegion", () => {
     expect(entries.map((name) => (blocks.get(name)?.start ?? -1) / 4)).toEqual([0, 1, 3]);
   });
 
+  test("larger functions that are called often belong to it once, and return to one of its entries", () => {
+    const source = `bl f\n bl f\n ret\n f: cbz x0, 1f\n ${"nop\n".repeat(60)} 1: ret`;
+    const page = pageOf(source);
+    const often = { ...page, isCalledOften: (_: CodePage, index: number) => index < 4 };
+    const region = findRegion(often, 0);
+    expect(shape(region)).toEqual([
+      "0 +1 goto 3",
+      "1 +1 goto 3",
+      "2 +1 indirect",
+      "3 +1 conditional 64 4",
+      "4 +60 goto 64",
+      "64 +1 indirect",
+    ]);
+    expect(region.entries.map((name) => (region.blocks.get(name)?.start ?? -1) / 4)).toEqual([0, 1, 2]);
+    // Nobody has come back from there: the call leaves.
+    const away = { ...page, isCalledOften: (_: CodePage, index: number) => index === 3 };
+    expect(shape(findRegion(away, 0))).toEqual(["0 +1 leave 3"]);
+  });
+
   test("a call of itself is a jump to its beginning", () => {
     const page = { ...pageOf("f: cbz x0, 1f\n bl f\n 1: ret"), isCalledOften: () => true };
     expect(shape(findRegion(page, 0))).toEqual(["0 +1 conditional 2 1", "1 +1 goto 0", "2 +1 indirect"]);

@@ -6,9 +6,11 @@ const PAGE_BYTES = 4096;
 /** Bounds of a region: beyond, WebAssembly functions get too large to compile quickly. */
 export const MAXIMUM_INSTRUCTIONS = 480;
 const MAXIMUM_BLOCKS = 96;
-/** A called function of more instructions than this gets a region of its own. */
-const MAXIMUM_CALLEE = 120;
+/** A called function of at most so many instructions is copied to where it is called. */
+const MAXIMUM_COPY = 40;
 const MAXIMUM_DEPTH = 4;
+/** One of at most so many is part of its caller's region, once, and returns there as computed jumps do. */
+const MAXIMUM_CALLEE = 120;
 
 /** A page of code, seen from a region's entry. */
 export interface CodePage {
@@ -325,27 +327,40 @@ class RegionFinder {
 
   #call(activation: Activation, target: number, returnTo: number): Terminator {
     const page = this.#page(target);
-    const isWorth =
-      page !== undefined &&
-      activation.functions.length < MAXIMUM_DEPTH &&
-      !activation.functions.includes(target) &&
-      this.#source.isCalledOften(page, (target - page.delta) / 4) &&
-      this.#scan(target, MAXIMUM_CALLEE).count < MAXIMUM_CALLEE;
-    if (!isWorth) {
-      this.#return(activation, returnTo);
-      // A function that calls itself.
-      if (activation.parent === undefined && this.#entries.has(nameOf(activation, target))) {
-        return { kind: "goto", to: this.#edge(activation, target) };
-      }
-      return { kind: "leave", offset: target };
+    const isOften = page !== undefined && this.#source.isCalledOften(page, (target - page.delta) / 4);
+    const mayCopy = activation.functions.length < MAXIMUM_DEPTH && !activation.functions.includes(target);
+    const size = isOften ? this.#scan(target, MAXIMUM_CALLEE).count : MAXIMUM_CALLEE;
+    if (mayCopy && size < MAXIMUM_COPY) {
+      return { kind: "goto", to: this.#edge(this.#activation(target, activation, returnTo), target) };
     }
-    return { kind: "goto", to: this.#edge(this.#activation(target, activation, returnTo), target) };
+    this.#return(activation, returnTo);
+    const leave = { kind: "leave", offset: target } as const;
+    if (activation.parent !== undefined) return leave;
+    const isEntry = this.#entries.has(nameOf(activation, target));
+    const returns = this.#entries.has(nameOf(activation, returnTo));
+    if (!isEntry && returns && size < MAXIMUM_CALLEE) this.#join(activation, target);
+    // A function that calls itself, or one of those that belong to the region.
+    const isHere = isEntry || activation.leaders.has(target);
+    return isHere ? { kind: "goto", to: { block: nameOf(activation, target), offset: target } } : leave;
+  }
+
+  /** Makes a called function part of the region, as if it belonged to the one that the region began in. */
+  #join(main: Activation, target: number): void {
+    if (!main.leaders.has(target)) {
+      for (const leader of this.#scan(target, MAXIMUM_INSTRUCTIONS).leaders) main.leaders.add(leader);
+    }
+    this.#waiting.push({ activation: main, offset: target });
   }
 }
 
 /** True for blocks of the function that the region began in, which stand for their code from outside, too. */
 export function isOwn({ name }: Pick<BasicBlock, "name">): boolean {
   return name < 2 ** 34;
+}
+
+/** True for blocks that a computed address may be the beginning of: own ones, near enough for a table. */
+export function isFindable(block: BasicBlock): boolean {
+  return isOwn(block) && Math.abs(block.start) <= ENTRY_DISTANCE;
 }
 
 /** Calls reach 128 MiB; a few of them in a row stay far below 2^33 bytes. */
