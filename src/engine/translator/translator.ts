@@ -1,5 +1,4 @@
 import { Bug } from "../../base/errors.ts";
-import { PE_LAYOUT, SOFT_TLB } from "../../memory/pe-layout.ts";
 import type { RegionLayout } from "../interpreter/core-module.ts";
 import {
   HANDLER_PAGE_END,
@@ -17,6 +16,7 @@ import { type CodePage, findRegion, type Region } from "./region.ts";
 import type { CompiledRegions, RegionCompiler } from "./region-compiler.ts";
 import { REGION_MEMORY, REGION_SLOTS } from "./region-memory.ts";
 import { REGION_VARIABLES, regionName } from "./region-module.ts";
+import { pageOf, requestOf } from "./request.ts";
 import { Restorer } from "./restorer.ts";
 import {
   codePlace,
@@ -133,23 +133,10 @@ export class Translator {
     const view = this.#view;
     const handler = view.getUint16(record, true);
     if (handler === HANDLER_REGION || handler === HANDLER_PAGE_END || this.failures > FAILURES) return;
-    const request = this.#requestOf(pe, record);
+    const request = requestOf(this.#view, this.#host.records, pe, record);
     if (!this.#isHot(request)) return;
     this.#requested.add(record);
     this.#requests.push({ ...request, entry: this.#translatable(request.frame, request.entry) });
-  }
-
-  #requestOf(pe: number, record: number): Request {
-    const [view, { records }] = [this.#view, this.#host];
-    return {
-      record,
-      pe,
-      frame: records.frameOf(record),
-      entry: records.indexInPage(record),
-      low: view.getUint32(pe + PE_LAYOUT.PC, true) & -PAGE_BYTES,
-      high: view.getUint32(pe + PE_LAYOUT.PC + 4, true),
-      bank: view.getUint32(pe + PE_LAYOUT.TLB_BANK, true),
-    };
   }
 
   /** With a cache the host hears of code earlier, so that later machines have it from the beginning. */
@@ -321,7 +308,7 @@ export class Translator {
     const region = findRegion(
       {
         words: this.#words,
-        page: (delta) => this.#page(request, delta),
+        page: (delta) => pageOf(this.#view, this.#host.records, request, delta),
         word: (page, index) => view.getUint32(page.frame * PAGE_BYTES + index * 4, true),
         isKnown: (page, index) => handlerAt(recordOf(page, index)) !== HANDLER_UNDECODED,
         isUsed: (page, index) => !isTelling || jumps(recordOf(page, index)) >= threshold / USED_SHARE,
@@ -338,22 +325,6 @@ export class Translator {
       entry * 4,
     );
     return (region.blocks.get(region.entry)?.instructions.length ?? 0) > 0 ? region : undefined;
-  }
-
-  /** The page `delta` bytes from the requested entry's, as the soft TLB finds it for execution. */
-  #page({ frame, low, high, bank }: Request, delta: number): CodePage | undefined {
-    const { records } = this.#host;
-    if (delta === 0) {
-      const first = records.recordAt(frame, 0);
-      return first === undefined ? undefined : { delta, frame, records: first };
-    }
-    const view = this.#view;
-    const address = BigInt.asUintN(64, (BigInt(high) << 32n) + BigInt(low >>> 0) + BigInt(delta));
-    const page = Number(address & 0xffff_ffffn);
-    const entry = bank + ((page >>> 7) & ((SOFT_TLB.ENTRIES - 1) * SOFT_TLB.ENTRY_SIZE));
-    if (view.getBigUint64(entry + SOFT_TLB.EXECUTE_TAG, true) !== address) return undefined;
-    const first = view.getInt32(entry + SOFT_TLB.RECORDS, true);
-    return { delta, frame: records.frameOf(first), records: first };
   }
 
   /** False where the region could not be entered. */
@@ -407,14 +378,14 @@ export class Translator {
 
   /** The record was decoded: what was kept of the code there is put in place. True where that is so. */
   arrive(pe: number, record: number): boolean {
-    return this.restorer?.arrive(this.#requestOf(pe, record)) ?? false;
+    return this.restorer?.arrive(requestOf(this.#view, this.#host.records, pe, record)) ?? false;
   }
 
   #openRestorer(cache: CodeCache): Restorer {
     const { memory, records } = this.#host;
     return new Restorer({
       ...{ cache, memory, records },
-      page: (request, delta) => this.#page(request, delta),
+      page: (request, delta) => pageOf(this.#view, this.#host.records, request, delta),
       enterKnown: (request) => this.#enterKnown(request),
       place: (request, cached, pages) => this.#placeCached(request, cached, pages),
     });
