@@ -18,7 +18,7 @@ const PAUSE = 50;
  * Seconds of the host's without a heartbeat: VMware's hosts take a guest for failed after 60 (vSphere Availability, "VM
  * Monitoring Settings", medium sensitivity). By the guest's clock that is SCALE times as much, and a host that has other
  * work gives the guest that much less of a processor in each of its seconds: a day on a host with ten times the work that
- * it could do had one of 29 s, an hour on a quieter one of 1.7 s.
+ * it could do had one of 29 s, an hour on a quieter one of 0.7 s.
  */
 const LONGEST_SILENCE = 60;
 const SET_UP = 1_800_000;
