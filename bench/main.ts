@@ -1,6 +1,7 @@
 // npm run bench: how fast the machine is, beside QEMU and the host. `--help` tells how to use it.
 import { spawnSync } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { CommanderError } from "commander";
 import { UserError } from "../src/base/errors.ts";
@@ -24,7 +25,6 @@ import {
 } from "./items.ts";
 import { startExecClient } from "./measure/exec-client.ts";
 import { startNetworkServer } from "./measure/network-server.ts";
-import { packNotedCode } from "./measure/pack-code.ts";
 import { type Measured, measure } from "./measure-items.ts";
 import { type BenchOptions, buildBenchProgram } from "./options.ts";
 import { BENCH } from "./paths.ts";
@@ -58,7 +58,8 @@ async function measureAndReport(names: readonly string[], options: BenchOptions)
   const networkItems = items.filter((item) => item.kind === "network");
   const server = networkItems.length > 0 ? await startNetworkServer() : undefined;
   const { codeCache } = options;
-  const cold = await prepare(items, options.scale, images);
+  const scratch = await mkdtemp(join(tmpdir(), "elvisor-bench-"));
+  const cold = await prepare(items, options.scale, images, join(scratch, "code"));
   const workloads =
     codeCache === undefined
       ? cold
@@ -76,14 +77,11 @@ async function measureAndReport(names: readonly string[], options: BenchOptions)
   let measured: Measured;
   try {
     measured = await measure(workloads, options.with, { runs: options.runs, machineProcess, say });
-    if (codeCache !== undefined) {
-      say("Packing the code that machines noted.");
-      await packNotedCode(resolve(codeCache), machineProcess);
-    }
   } finally {
     server?.close();
     client?.close();
     remove();
+    await rm(scratch, { recursive: true });
   }
   const wrong = measured.results.flatMap(checksumDifferences);
   const text = document(measured, wrong, options, images);
@@ -111,6 +109,7 @@ async function prepare(
   items: readonly Item[],
   scale: number,
   images: LinuxImages | undefined,
+  codeDirectory: string,
 ): Promise<Workload[]> {
   const workloads: Workload[] = [];
   const system: SystemItem[] = [];
@@ -119,7 +118,8 @@ async function prepare(
   const shares: ShareItem[] = [];
   for (const item of items) {
     if (item.kind === "kernel") workloads.push(await kernelWorkload(item, scale));
-    else if (images !== undefined && item.kind === "boot") workloads.push(await bootWorkload(item, images));
+    else if (images !== undefined && item.kind === "boot")
+      workloads.push(await bootWorkload(item, images, codeDirectory));
     else if (item.kind === "system") system.push(item);
     else if (item.kind === "program") programs.push(item);
     else if (item.kind === "disk") disks.push(item);

@@ -1,6 +1,7 @@
 import { CONTENDERS, type ContenderName } from "./contenders.ts";
 import type { Item } from "./items.ts";
-import { type Measurement, runProcess } from "./measure/run-process.ts";
+import { packNotedCode } from "./measure/pack-code.ts";
+import { BOOT_ITEM, type Measurement, runProcess } from "./measure/run-process.ts";
 import type { ItemResult } from "./results.ts";
 import { commandFor, type Workload } from "./workload.ts";
 
@@ -30,6 +31,7 @@ export async function measure(
   const results: ItemResult[] = [];
   const failures: string[] = [];
   for (const workload of workloads) {
+    await warm(workload, contenders, { machineProcess, say });
     const repetitions: Map<ContenderName, ReadonlyMap<string, Measurement>>[] = [];
     for (let run = 0; run < runs; run++) {
       const repetition = new Map<ContenderName, ReadonlyMap<string, Measurement>>();
@@ -37,6 +39,7 @@ export async function measure(
         const command = commandFor(CONTENDERS[contender], workload, machineProcess);
         if (command === undefined) continue;
         const { measured, failure } = await runProcess(command, workload.limitSeconds);
+        if (CONTENDERS[contender].kind === "ours") await pack(workload, { machineProcess, say });
         repetition.set(contender, measured);
         for (const [item, { seconds }] of measured) {
           say(`${item}, ${CONTENDERS[contender].title}, run ${run + 1} of ${runs}: ${seconds.toFixed(2)} s`);
@@ -53,6 +56,31 @@ export async function measure(
   return { results, failures };
 }
 
+/** Runs our translator for the code that it keeps, where the workload wants that. */
+async function warm(
+  workload: Workload,
+  contenders: readonly ContenderName[],
+  settings: Omit<MeasureSettings, "runs">,
+): Promise<void> {
+  const command = commandFor(CONTENDERS.translator, workload, settings.machineProcess);
+  if (command === undefined || !contenders.includes("translator")) return;
+  for (let run = 0; run < (workload.warmingRuns ?? 0); run++) {
+    settings.say(`${workload.title}: run ${run + 1} of ${workload.warmingRuns} for the code that it keeps.`);
+    await runProcess(command, workload.limitSeconds);
+    await pack(workload, settings);
+  }
+}
+
+/** Has the code that our machine noted packed, so that nobody does so while others are measured. */
+async function pack(
+  { guest }: Workload,
+  { machineProcess, say }: Omit<MeasureSettings, "runs">,
+): Promise<void> {
+  if (guest.codeCache === undefined) return;
+  say("Packing the code that machines noted.");
+  await packNotedCode(guest.codeCache, machineProcess);
+}
+
 function resultOf(
   item: Item,
   contenders: readonly ContenderName[],
@@ -64,7 +92,7 @@ function resultOf(
       (repetition) =>
         new Map(
           contenders.flatMap((name) => {
-            const measurement = repetition.get(name)?.get(item.name);
+            const measurement = repetition.get(name)?.get(item.kind === "boot" ? BOOT_ITEM : item.name);
             return measurement === undefined ? [] : [[name, measurement] as const];
           }),
         ),

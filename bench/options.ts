@@ -69,7 +69,7 @@ export function buildBenchProgram(actions: Actions): Command {
 
 const EXAMPLES = [
   "npm run bench",
-  "npm run bench -- boot --runs 3",
+  "npm run bench -- boot boot-warm --runs 3",
   "npm run bench -- integer --with cortex-a57,neoverse-n1,translator",
   "npm run bench -- crc32 saxpy --runs 1 --scale 0.1",
   "npm run bench -- boot --code-cache /tmp/code",

@@ -15,6 +15,8 @@ export interface Workload {
   readonly native: { readonly program: string; readonly arguments: readonly string[] } | undefined;
   /** Cores that lack FEAT_LSE cannot run it. */
   readonly largeSystemExtensions: boolean;
+  /** So often our machine runs it before it is measured, for the code that it then keeps. */
+  readonly warmingRuns?: number;
   /** Seconds after which something is wrong. */
   readonly limitSeconds: number;
 }

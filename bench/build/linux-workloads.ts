@@ -14,6 +14,8 @@ import { compile } from "./compile.ts";
 
 const BOOT_LIMIT = 300;
 const SYSTEM_LIMIT = 900;
+/** What the first boot keeps is used by the second, which then reaches more code. */
+const WARMING_RUNS = 2;
 
 /** The kernel of the default guest, and its version. */
 export interface LinuxImages {
@@ -49,8 +51,12 @@ cd /root
 exec sh -l
 `;
 
-/** The default guest, unchanged but for the session above. */
-export async function bootWorkload(item: BootItem, images: LinuxImages): Promise<Workload> {
+/** The default guest, unchanged but for the session above; a warm boot keeps its code in `codeDirectory`. */
+export async function bootWorkload(
+  item: BootItem,
+  images: LinuxImages,
+  codeDirectory?: string,
+): Promise<Workload> {
   const usual = buildInitramfs(images.busybox, await readModuleFiles(images.kernel), {
     kind: "shell",
     terminal: "dumb",
@@ -67,7 +73,9 @@ export async function bootWorkload(item: BootItem, images: LinuxImages): Promise
       kernel: images.kernelFile,
       initrd: await keep("boot-initrd", Buffer.concat([usual, changed])),
       commandLine: "console=ttyAMA0",
+      ...(item.warm === true && codeDirectory !== undefined && { codeCache: codeDirectory }),
     },
+    ...(item.warm === true && { warmingRuns: WARMING_RUNS }),
     native: undefined,
     largeSystemExtensions: false,
     limitSeconds: BOOT_LIMIT,

@@ -103,8 +103,8 @@ export const PE_LAYOUT = {
 } as const;
 
 /**
- * Where two pages that a program uses all the time share an entry, each use of one misses: with 4,096 entries about every
- * third run of perl in `npm run bench -- programs`, as addresses are random, and took up to three times as long.
+ * Where two pages that a program uses all the time share an entry, each use of one misses: with 4,096 entries one of
+ * four runs of perl (its work in `npm run bench -- perl`), as addresses are random, and it took three times as long.
  */
 const ENTRIES = 16384;
 const ENTRY_SIZE = 32;
