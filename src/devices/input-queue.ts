@@ -1,3 +1,4 @@
+import { concatenate } from "../base/bytes.ts";
 import { bytesField, type StateField } from "../base/state-fields.ts";
 
 /** Bytes on their way that a state stream carries; senders keep less under way. */
@@ -54,7 +55,8 @@ export class InputQueue {
     return bytesField(
       "input",
       MOST_RESTORED,
-      () => joined(this.#chunks.map(({ bytes, taken }) => bytes.subarray(taken))).subarray(0, MOST_RESTORED),
+      () =>
+        concatenate(this.#chunks.map(({ bytes, taken }) => bytes.subarray(taken))).subarray(0, MOST_RESTORED),
       (bytes) => {
         this.clear();
         if (bytes.length > 0) this.#chunks.push({ bytes, taken: 0, done: () => {} });
@@ -74,14 +76,4 @@ export class InputQueue {
     this.#chunks.shift();
     chunk.done();
   }
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

@@ -1,3 +1,4 @@
+import { concatenate } from "../base/bytes.ts";
 import { Bug, UserError } from "../base/errors.ts";
 import { ByteReader, ByteWriter, damaged } from "./bytes.ts";
 import { decodePart, encodePart, mismatch, type StatePart } from "./part-codec.ts";
@@ -69,7 +70,7 @@ export class StateRestorer {
 
   /** The next bytes, however they are cut. What is wrong with them is a UserError. */
   take(bytes: Uint8Array): void {
-    const all = joined(this.#rest, bytes);
+    const all = this.#rest.length === 0 ? bytes : concatenate(this.#rest, bytes);
     let at = 0;
     while (all.length - at >= HEADER) {
       const view = new DataView(all.buffer, all.byteOffset + at);
@@ -130,14 +131,6 @@ function record(kind: number, payload: Uint8Array): Uint8Array {
   view.setUint32(0, kind, true);
   view.setUint32(4, payload.length, true);
   whole.set(payload, HEADER);
-  return whole;
-}
-
-function joined(one: Uint8Array, other: Uint8Array): Uint8Array {
-  if (one.length === 0) return other;
-  const whole = new Uint8Array(one.length + other.length);
-  whole.set(one);
-  whole.set(other, one.length);
   return whole;
 }
 

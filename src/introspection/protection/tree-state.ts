@@ -1,3 +1,4 @@
+import { concatenate } from "../../base/bytes.ts";
 import type { AllowedCode, MonitoredTree } from "./monitor.ts";
 import { TREE_NODE } from "./page-tree.ts";
 
@@ -19,14 +20,7 @@ interface KeptTree {
 
 /** The host's trees for a state stream. Guests' trees lie in their memory. */
 export function encodeTrees(trees: readonly MonitoredTree[]): Uint8Array {
-  const pieces = trees.filter(({ owner }) => owner === "host").map(encodeTree);
-  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
+  return concatenate(trees.filter(({ owner }) => owner === "host").map(encodeTree));
 }
 
 function encodeTree({ handle, sealed, memory, allowed }: MonitoredTree): Uint8Array {

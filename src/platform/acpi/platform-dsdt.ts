@@ -1,4 +1,4 @@
-import { concatenate } from "../aml/bytes.ts";
+import { concatenate } from "../../base/bytes.ts";
 import { gpioInt } from "../aml/connections.ts";
 import { integer, text } from "../aml/data.ts";
 import { device, method, name, scope } from "../aml/objects.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { executeTables, roundTrip } from "../../../test/support/acpica.ts";
-import { concatenate, littleEndian } from "./bytes.ts";
+import { concatenate } from "../../base/bytes.ts";
+import { littleEndian } from "./bytes.ts";
 import { gpioInt, gpioIo, i2cSerialBus, spiSerialBus, uartSerialBus } from "./connections.ts";
 import { buffer, eisaId, integer, packageOf, reference, text, uuid } from "./data.ts";
 import { deviceData, deviceSpecificData } from "./device-properties.ts";

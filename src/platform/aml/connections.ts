@@ -1,6 +1,7 @@
 /** Connections to controllers that ACPI calls general purpose I/O and serial buses: ACPI 6.5, section 6.4.3.8. */
 
-import { concatenate, littleEndian, zeroTerminated } from "./bytes.ts";
+import { concatenate } from "../../base/bytes.ts";
+import { littleEndian, zeroTerminated } from "./bytes.ts";
 import { type InterruptSignal, largeDescriptor } from "./resources.ts";
 
 const TAG = { gpio: 0x8c, serialBus: 0x8e } as const;

@@ -1,7 +1,8 @@
 /** Data objects of AML: ACPI 6.5, section 20.2.3. Every function returns encoded bytes, ready to be nested. */
 
+import { type Bytes, concatenate, flat } from "../../base/bytes.ts";
 import { Bug } from "../../base/errors.ts";
-import { type Bytes, concatenate, flat, littleEndian, zeroTerminated } from "./bytes.ts";
+import { littleEndian, zeroTerminated } from "./bytes.ts";
 import { encodeNamePath } from "./name-path.ts";
 import { packageLength } from "./package-length.ts";
 

@@ -1,7 +1,7 @@
 /** Named objects of AML: ACPI 6.5, section 20.2.5. */
 
+import { type Bytes, concatenate, flat } from "../../base/bytes.ts";
 import { Bug } from "../../base/errors.ts";
-import { type Bytes, concatenate, flat } from "./bytes.ts";
 import { encodeNamePath } from "./name-path.ts";
 import { packageLength } from "./package-length.ts";
 

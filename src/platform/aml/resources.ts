@@ -1,6 +1,7 @@
 /** Resource descriptors for _CRS and its like: ACPI 6.5, section 6.4. */
 
-import { type Bytes, concatenate, littleEndian, zeroTerminated } from "./bytes.ts";
+import { type Bytes, concatenate } from "../../base/bytes.ts";
+import { littleEndian, zeroTerminated } from "./bytes.ts";
 import { buffer } from "./data.ts";
 
 const TAG = {

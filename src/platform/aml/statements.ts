@@ -1,7 +1,7 @@
 /** What methods are made of: ACPI 6.5, section 20.2.5.3 and 20.2.5.4, as much of it as generated tables need. */
 
+import { concatenate } from "../../base/bytes.ts";
 import { Bug } from "../../base/errors.ts";
-import { concatenate } from "./bytes.ts";
 import { encodeNamePath } from "./name-path.ts";
 import { packageLength } from "./package-length.ts";
 

@@ -1,5 +1,5 @@
+import { concatenate } from "../../base/bytes.ts";
 import { aliasFor, compatibleIds, type DeviceAlias } from "../aliases/device-aliases.ts";
-import { concatenate } from "../aml/bytes.ts";
 import { integer, packageOf, text } from "../aml/data.ts";
 import {
   type DeviceData,
