@@ -5,22 +5,21 @@ import { FULL, outputOf, startDebian } from "../support/debian-guest.ts";
 import { packagesBesideSystem } from "../support/guest-packages.ts";
 
 /**
- * Debian 12 with Debian's open-vm-tools as its service for a day of its own time, which is an hour of the host's: the
+ * Debian 12 with Debian's open-vm-tools as its service for a day of its own time, which is 40 minutes of the host's: the
  * guest's clock runs so much faster.
  */
 
 const HOURS = 24;
-const SCALE = 22;
+const SCALE = 36;
 const DAY = HOURS * 3_600;
 /** Milliseconds between two looks, of the host's. */
 const PAUSE = 50;
 /**
- * Seconds of the host's without a heartbeat: VMware's hosts take a guest for failed after 60 (vSphere Availability, "VM
- * Monitoring Settings", medium sensitivity). By the guest's clock that is SCALE times as much, and a host that has other
- * work gives the guest that much less of a processor in each of its seconds: a day on a host with ten times the work that
- * it could do had one of 29 s, an hour on a quieter one of 0.7 s.
+ * Seconds of the guest's without a heartbeat, twice what VMware's hosts take a guest for failed after (vSphere Availability,
+ * "VM Monitoring Settings", medium sensitivity). A host that has other work gives the guest that much less of a processor
+ * in each of its seconds, SCALE times as many of the guest's: this wants a quiet one.
  */
-const LONGEST_SILENCE = 60;
+const LONGEST_SILENCE = 120;
 const SET_UP = 1_800_000;
 
 describe.runIf(FULL)(`${HOURS} hours of the guest's with open-vm-tools`, () => {
@@ -68,7 +67,7 @@ describe.runIf(FULL)(`${HOURS} hours of the guest's with open-vm-tools`, () => {
         `${passed} s of the guest's in ${(Date.now() - began) / 1_000} s: no silence longer than ${longest.toFixed(2)} s`,
         `of the host's, ${(longest * SCALE).toFixed(0)} s of the guest's; new heartbeats seen in each hour: ${heard.join(" ")}`,
       );
-      expect(longest).toBeLessThan(LONGEST_SILENCE);
+      expect(longest * SCALE).toBeLessThan(LONGEST_SILENCE);
       expect(passed).toBeGreaterThanOrEqual(DAY * 0.999);
       expect(Math.min(...heard)).toBeGreaterThan(0);
       // Nobody started the tools again meanwhile, and they answer both ways.
