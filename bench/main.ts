@@ -1,7 +1,6 @@
 // npm run bench: how fast the machine is, beside QEMU and the host. `--help` tells how to use it.
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { CommanderError } from "commander";
 import { UserError } from "../src/base/errors.ts";
@@ -27,7 +26,7 @@ import { startExecClient } from "./measure/exec-client.ts";
 import { startNetworkServer } from "./measure/network-server.ts";
 import { type Measured, measure } from "./measure-items.ts";
 import { type BenchOptions, buildBenchProgram } from "./options.ts";
-import { BENCH } from "./paths.ts";
+import { BENCH, BUILD } from "./paths.ts";
 import { writeProfile } from "./profile.ts";
 import { report } from "./report.ts";
 import { checksumDifferences } from "./results.ts";
@@ -35,6 +34,8 @@ import { describeSurroundings } from "./surroundings.ts";
 import { GUEST_MEMORY, QEMU, type Workload } from "./workload.ts";
 
 const RESULTS = join(BENCH, "results.md");
+/** Code that warm boots find; each measurement begins without. */
+const KEPT_CODE = join(BUILD, "boot-code");
 
 const program = buildBenchProgram({ measure: measureAndReport, profile: writeProfile }).exitOverride();
 try {
@@ -58,8 +59,8 @@ async function measureAndReport(names: readonly string[], options: BenchOptions)
   const networkItems = items.filter((item) => item.kind === "network");
   const server = networkItems.length > 0 ? await startNetworkServer() : undefined;
   const { codeCache } = options;
-  const scratch = await mkdtemp(join(tmpdir(), "elvisor-bench-"));
-  const cold = await prepare(items, options.scale, images, join(scratch, "code"));
+  await rm(KEPT_CODE, { recursive: true, force: true });
+  const cold = await prepare(items, options.scale, images, KEPT_CODE);
   const workloads =
     codeCache === undefined
       ? cold
@@ -81,7 +82,7 @@ async function measureAndReport(names: readonly string[], options: BenchOptions)
     server?.close();
     client?.close();
     remove();
-    await rm(scratch, { recursive: true });
+    await rm(KEPT_CODE, { recursive: true, force: true });
   }
   const wrong = measured.results.flatMap(checksumDifferences);
   const text = document(measured, wrong, options, images);

@@ -31,7 +31,7 @@ export async function measure(
   const results: ItemResult[] = [];
   const failures: string[] = [];
   for (const workload of workloads) {
-    await warm(workload, contenders, { machineProcess, say });
+    failures.push(...(await warm(workload, contenders, { machineProcess, say })));
     const repetitions: Map<ContenderName, ReadonlyMap<string, Measurement>>[] = [];
     for (let run = 0; run < runs; run++) {
       const repetition = new Map<ContenderName, ReadonlyMap<string, Measurement>>();
@@ -56,19 +56,23 @@ export async function measure(
   return { results, failures };
 }
 
-/** Runs our translator for the code that it keeps, where the workload wants that. */
+/** Runs our translator for the code that it keeps, where the workload wants that; a sentence for each run that failed. */
 async function warm(
   workload: Workload,
   contenders: readonly ContenderName[],
   settings: Omit<MeasureSettings, "runs">,
-): Promise<void> {
+): Promise<string[]> {
   const command = commandFor(CONTENDERS.translator, workload, settings.machineProcess);
-  if (command === undefined || !contenders.includes("translator")) return;
+  if (command === undefined || !contenders.includes("translator")) return [];
+  const failures: string[] = [];
   for (let run = 0; run < (workload.warmingRuns ?? 0); run++) {
     settings.say(`${workload.title}: run ${run + 1} of ${workload.warmingRuns} for the code that it keeps.`);
-    await runProcess(command, workload.limitSeconds);
+    const { failure } = await runProcess(command, workload.limitSeconds);
+    if (failure !== undefined)
+      failures.push(`${workload.title}: a run for the code that it keeps ${failure}`);
     await pack(workload, settings);
   }
+  return failures;
 }
 
 /** Has the code that our machine noted packed, so that nobody does so while others are measured. */

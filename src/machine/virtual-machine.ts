@@ -412,6 +412,6 @@ function backgroundCompiler(
 /**
  * Jumps to a piece of code before it is translated. With 20,000 the work of `npm run bench -- programs` took 7.3 s for
  * python3 and 17.3 for gcc, with 10,000 5.1 and 16.4, with 5,000 7.9 and 22.4 (single runs, wall time, a host with two
- * processors): code that is only warm costs the host's compiler more than it saves.
+ * processors, when regions still had much code several times): code that is only warm costs the host's compiler more than it saves.
  */
 const TRANSLATION_THRESHOLD = 10_000;

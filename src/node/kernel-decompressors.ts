@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 import { gunzipSync } from "node:zlib";
+import { concatenate } from "../base/bytes.ts";
 import type { Decompressors } from "../machine/boot/kernel-image.ts";
 import { type Compression, decompress } from "./images/compression.ts";
 
@@ -21,11 +22,5 @@ async function collect(packed: Uint8Array, compression: Compression, limit: numb
     if (length > limit) throw new Error(`more than ${limit} bytes`);
     pieces.push(piece);
   }
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
+  return concatenate(pieces);
 }

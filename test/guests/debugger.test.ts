@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CpioEntry } from "../../src/node/images/cpio.ts";
+import { openAndClosed } from "../support/doors.ts";
 import { BOOT_LIMIT, type Guest, startGuest } from "../support/guest.ts";
 import { compileForGuest } from "../support/guest-c.ts";
 import { unpackedPackages } from "../support/guest-packages.ts";
@@ -88,18 +89,11 @@ describe.runIf(FULL)("the same transcript with the doors open and closed", () =>
   }, LIMIT * 1_000);
   afterAll(() => guest.stop());
 
-  async function transcripts(command: string): Promise<[string, string]> {
-    const transcript = async (): Promise<string> => {
+  function transcripts(command: string): Promise<[string, string]> {
+    return openAndClosed(guest, async () => {
       const text = await guest.output(`SHELL=/bin/sh chroot /debian ${command} 2>&1`, LIMIT);
       return text.replace(/process \d+/g, "process N");
-    };
-    const open = await transcript();
-    guest.machine.guest.services = false;
-    try {
-      return [open, await transcript()];
-    } finally {
-      guest.machine.guest.services = true;
-    }
+    });
   }
 
   test(

@@ -21,8 +21,7 @@ const SIZE = (FULL ? 500 : 20) * MEBIBYTE;
 const STALL = FULL ? 60 : 4;
 const PARALLEL = 200;
 const LIMIT = FULL ? 3_600_000 : 900_000;
-/** busybox's nc sends a KiB at a time, which makes half a million packets of the long form. */
-const SECONDS = FULL ? 3000 : 240;
+const SECONDS = FULL ? 1500 : 240;
 
 const random = Random.ofThisRun();
 const words = new Uint32Array(SIZE / 4);

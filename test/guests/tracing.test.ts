@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import type { CpioEntry } from "../../src/node/images/cpio.ts";
 import { openShare } from "../../src/node/share/share.ts";
+import { openAndClosed } from "../support/doors.ts";
 import { BOOT_LIMIT, type Guest, withGuest } from "../support/guest.ts";
 import { compileForGuest } from "../support/guest-c.ts";
 import { unpackedPackages } from "../support/guest-packages.ts";
@@ -71,18 +72,11 @@ function write(root: string, entry: CpioEntry): void {
 }
 
 /** What a command says with the doors open, and with them closed. */
-async function transcripts(guest: Guest, command: string): Promise<[string, string]> {
-  const transcript = async (): Promise<string> => {
+function transcripts(guest: Guest, command: string): Promise<[string, string]> {
+  return openAndClosed(guest, async () => {
     const text = await guest.output(`chroot /debian ${command} 2>&1`, LIMIT);
     return VARYING.reduce((kept, [pattern, instead]) => kept.replace(pattern, instead), text);
-  };
-  const open = await transcript();
-  guest.machine.guest.services = false;
-  try {
-    return [open, await transcript()];
-  } finally {
-    guest.machine.guest.services = true;
-  }
+  });
 }
 
 test.runIf(FULL)(

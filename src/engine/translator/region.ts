@@ -6,10 +6,10 @@ const PAGE_BYTES = 4096;
 /** Bounds of a region: beyond, WebAssembly functions get too large to compile quickly. */
 export const MAXIMUM_INSTRUCTIONS = 480;
 const MAXIMUM_BLOCKS = 96;
-/** A called function of at most so many instructions is copied to where it is called. */
+/** A called function of fewer instructions is copied to where it is called. */
 const MAXIMUM_COPY = 40;
 const MAXIMUM_DEPTH = 4;
-/** One of at most so many is part of its caller's region, once, and returns there as computed jumps do. */
+/** One of fewer than so many is part of its caller's region, once, and returns there as computed jumps do. */
 const MAXIMUM_CALLEE = 120;
 
 /** A page of code, seen from a region's entry. */
@@ -175,10 +175,7 @@ class RegionFinder {
     const name = nameOf(main, offset);
     if (this.#entries.has(name) || Math.abs(offset) > ENTRY_DISTANCE) return;
     this.#entries.add(name);
-    if (!main.leaders.has(offset)) {
-      for (const leader of this.#scan(offset, MAXIMUM_INSTRUCTIONS).leaders) main.leaders.add(leader);
-    }
-    this.#waiting.push({ activation: main, offset });
+    this.#join(main, offset);
   }
 
   /** Once everything else is found: what computed jumps may go to. False where there is nothing of the kind. */
@@ -344,12 +341,12 @@ class RegionFinder {
     return isHere ? { kind: "goto", to: { block: nameOf(activation, target), offset: target } } : leave;
   }
 
-  /** Makes a called function part of the region, as if it belonged to the one that the region began in. */
-  #join(main: Activation, target: number): void {
-    if (!main.leaders.has(target)) {
-      for (const leader of this.#scan(target, MAXIMUM_INSTRUCTIONS).leaders) main.leaders.add(leader);
+  /** Makes what is at the offset part of the region, as if it belonged to the function that the region began in. */
+  #join(main: Activation, offset: number): void {
+    if (!main.leaders.has(offset)) {
+      for (const leader of this.#scan(offset, MAXIMUM_INSTRUCTIONS).leaders) main.leaders.add(leader);
     }
-    this.#waiting.push({ activation: main, offset: target });
+    this.#waiting.push({ activation: main, offset });
   }
 }
 

@@ -1,6 +1,8 @@
 import type { EntryTable } from "./entry-tables.ts";
 import { type CodePage, isOwn, type Region } from "./region.ts";
 
+const PAGE_WORDS = 1024;
+
 /** An entry to translate: its frame and place, the page's virtual address, and the soft-TLB bank it was reached by. */
 export interface Request {
   readonly record: number;
@@ -49,9 +51,9 @@ export interface Translation {
   isGone: boolean;
 }
 
-/** A word of memory as one number. */
+/** A word (0 to 1023) of a frame as one number. */
 export function codePlace(frame: number, index: number): number {
-  return frame * 1024 + index;
+  return frame * PAGE_WORDS + index;
 }
 
 /** Where the blocks of the function that a region began in begin. */

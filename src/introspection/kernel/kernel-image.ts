@@ -1,3 +1,4 @@
+import { concatenate } from "../../base/bytes.ts";
 import { LONGEST_READ, type ReadingSpace } from "../../mmu/guest-reader.ts";
 import type { ElementView, GuestView } from "./guest-view.ts";
 
@@ -49,13 +50,7 @@ export function readMapped({ reader }: GuestView, space: ReadingSpace, from: big
     length += bytes.length;
     if (fault !== undefined) break;
   }
-  const all = new Uint8Array(length);
-  let done = 0;
-  for (const piece of pieces) {
-    all.set(piece, done);
-    done += piece.length;
-  }
-  return all;
+  return concatenate(pieces);
 }
 
 /** The kernel's writable data: what is mapped next behind its image. */

@@ -337,6 +337,7 @@ export class ShareServer implements FileServer {
     this.#handles.reserve();
     const flags = body.u32();
     const mode = body.u32();
+    // The umask: modes come with it applied.
     body.skip(4);
     const killsSetId = (body.u32() & OPEN_KILL_SET_ID) !== 0;
     const name = body.name();
@@ -379,6 +380,7 @@ export class ShareServer implements FileServer {
     const offset = body.u64();
     const length = body.u32();
     if (body.u32() & WRITE_KILL_SET_ID) this.#tree.killSetId(inode);
+    // The lock's owner, flags of the open file, and a word of padding.
     body.skip(16);
     const bytes = body.take(length);
     const done = (count: number): Buffer => {
