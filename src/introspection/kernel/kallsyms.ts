@@ -50,6 +50,27 @@ export function findKallsyms(image: Uint8Array): KallsymsLayout | undefined {
   return undefined;
 }
 
+/**
+ * The symbol that an address is named by: of those nearest before it, or at it, the first in the table, as in the kernel
+ * itself (get_symbol_pos in kernel/kallsyms.c), whose table puts weak aliases last. Undefined before the first symbol.
+ */
+export function symbolBefore(symbols: readonly KernelSymbol[], address: bigint): KernelSymbol | undefined {
+  const after = firstFrom(symbols, address + 1n);
+  const nearest = symbols[after - 1];
+  return nearest && symbols[firstFrom(symbols, nearest.address)];
+}
+
+/** The index of the first symbol at or after an address; their number where there is none. */
+function firstFrom(symbols: readonly KernelSymbol[], address: bigint): number {
+  let [low, high] = [0, symbols.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (symbols[middle]!.address < address) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 /** All symbols, in the order of their addresses. */
 export function* kernelSymbols(image: Uint8Array, layout: KallsymsLayout): Generator<KernelSymbol> {
   const view = new DataView(image.buffer, image.byteOffset, image.length);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Random } from "../../../test/support/random.ts";
 import { TypeInformation } from "./btf.ts";
-import { findKallsyms, type KernelSymbol, kernelSymbols } from "./kallsyms.ts";
+import { findKallsyms, type KernelSymbol, kernelSymbols, symbolBefore } from "./kallsyms.ts";
 
 const FULL = process.env["ELVISOR_FULL"] === "1";
 const BASE = 0xffff_8000_0800_0000n;
@@ -109,6 +109,26 @@ describe("a kernel's symbol table", () => {
       expect(layout, `seed ${random.seed}`).toBeDefined();
       expect([...kernelSymbols(image, layout!)], `seed ${random.seed}`).toEqual(symbols);
     }
+  });
+
+  test("names a place by the nearest symbol before it, and of its aliases by the first", () => {
+    const symbols = [
+      { address: 16n, type: "T", name: "one" },
+      { address: 32n, type: "T", name: "two" },
+      { address: 32n, type: "W", name: "two_s_weak_alias" },
+      { address: 48n, type: "T", name: "three" },
+    ];
+    const name = (address: bigint) => symbolBefore(symbols, address)?.name;
+    expect([15n, 16n, 31n, 32n, 47n, 48n, 1000n].map(name)).toEqual([
+      undefined,
+      "one",
+      "one",
+      "two",
+      "two",
+      "three",
+      "three",
+    ]);
+    expect(symbolBefore([], 5n)).toBeUndefined();
   });
 
   test("that is damaged is refused or read, but harms nobody", () => {

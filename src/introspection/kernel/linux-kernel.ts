@@ -1,7 +1,7 @@
 import type { GuestReader, ReadingSpace } from "../../mmu/guest-reader.ts";
 import { TypeInformation } from "./btf.ts";
 import type { ElementView, GuestView } from "./guest-view.ts";
-import { findKallsyms, type KernelSymbol, kernelSymbols } from "./kallsyms.ts";
+import { findKallsyms, type KernelSymbol, kernelSymbols, symbolBefore } from "./kallsyms.ts";
 import { findBytes, findKernelImage } from "./kernel-image.ts";
 import { findRoots, type KernelRoots } from "./linux-roots.ts";
 
@@ -91,21 +91,10 @@ export class LinuxKernel {
   symbolise(address: bigint): string | undefined {
     const [first, last] = [this.address("_stext"), this.address("_etext")];
     if (first === undefined || last === undefined || address < first || address >= last) return undefined;
-    const found = this.symbolBefore(address);
+    const found = symbolBefore(this.symbols, address);
     if (found === undefined) return undefined;
     const distance = address - found.address;
     return distance === 0n ? found.name : `${found.name}+0x${distance.toString(16)}`;
-  }
-
-  /** The last symbol at or before an address. */
-  symbolBefore(address: bigint): KernelSymbol | undefined {
-    let [low, high] = [0, this.symbols.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.symbols[middle]!.address <= address) low = middle + 1;
-      else high = middle;
-    }
-    return this.symbols[low - 1];
   }
 }
 
