@@ -13,6 +13,8 @@ import {
   HANDLER_REGION,
   HANDLER_UNDECODED,
   RECORD_SIZE,
+  REGION_ENTRY,
+  REGION_FUNCTION,
   REGION_SLOT,
   type RecordPlan,
 } from "./record.ts";
@@ -37,13 +39,11 @@ const NEVER = 0xffff_ffff;
 const NEXT = 0;
 const LEAVE = 1;
 
-/** (PE base, PC, fuel) -> fuel left, unchanged if nothing was executed. */
-export const REGION_SIGNATURE: Signature = { parameters: ["i32", "i64", "i32"], results: ["i32"] };
+/** (PE base, PC, fuel, number of the entry) -> fuel left, unchanged if nothing was executed. */
+export const REGION_SIGNATURE: Signature = { parameters: ["i32", "i64", "i32", "i32"], results: ["i32"] };
 
 /** Where translated code is found and counted; see translator/translator.ts. */
 export interface RegionLayout {
-  /** Function table index of slot 0. */
-  readonly table: number;
   /** Address of slot 0's copy of the replaced record; RECORD_SIZE bytes each. */
   readonly originals: number;
   /** Address of the first record, and of a u16 for each record: how often control came there by a branch. */
@@ -371,13 +371,8 @@ function writeRun(
     pushPc();
     body.set(pc);
     const chain = body.loop();
-    body.get(pe).get(pc).get(fuel);
-    body
-      .get(record)
-      .memory("i32.load", REGION_SLOT)
-      .i32(regions.table)
-      .op("i32.add")
-      .callIndirect(regionType);
+    body.get(pe).get(pc).get(fuel).get(record).memory("i32.load", REGION_ENTRY);
+    body.get(record).memory("i32.load", REGION_FUNCTION).callIndirect(regionType);
     body.tee(entry).get(fuel).op("i32.ne");
     body.if(undefined, "likely");
     body.get(entered).i32(1).op("i32.add").set(entered);

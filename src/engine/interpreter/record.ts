@@ -16,10 +16,15 @@ export const RECORD_PAGE_STRIDE = (RECORDS_PER_PAGE + 1) * RECORD_SIZE;
 /** Handlers every interpreter has: a record not yet decoded, the end of a page, translated code. */
 export const HANDLER_UNDECODED = 0;
 export const HANDLER_PAGE_END = 1;
-/** The record holds a region's slot at REGION_SLOT; the instruction's own record is in the slot. */
+/**
+ * The record says where a region is entered: REGION_SLOT, the slot with the instruction's own record; REGION_FUNCTION,
+ * the region's place in the function table; REGION_ENTRY, the number of the entry. u32 each.
+ */
 export const HANDLER_REGION = 2;
 export const FIRST_HANDLER = 3;
 export const REGION_SLOT = 4;
+export const REGION_FUNCTION = 8;
+export const REGION_ENTRY = 12;
 
 type Direction = "read" | "write";
 

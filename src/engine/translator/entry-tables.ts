@@ -52,6 +52,11 @@ export class EntryTables {
     return { address, low, count };
   }
 
+  /** The number of the entry at a word of the table. */
+  numberOf({ address, low }: EntryTable, word: number): number {
+    return this.#bytes[address + word - low] ?? 0;
+  }
+
   remove({ address, count }: EntryTable): void {
     const size = sizeOf(count);
     this.#bytes.fill(0, address, address + size);

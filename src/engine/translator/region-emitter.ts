@@ -18,13 +18,15 @@ import { FLAGS_SET, hasFlags, type RegisterSet } from "./register-use.ts";
 import { WaysOut } from "./ways-out.ts";
 
 /**
- * Parameters of a region's function: PE base, PC, fuel. It returns the fuel left. After the entry was found the
- * second is the virtual address of its page.
+ * Parameters of a region's function: PE base, PC, fuel, number of the entry. It returns the fuel left. After the start
+ * the second is the virtual address of the entry's page, and the fourth the entry to go to next.
  */
 const PE = 0;
 const PC = 1;
 const PAGE = 1;
 const FUEL = 2;
+/** From 1, in the order of {@link RegionEmitter.entryWords}; 0 where the region has one entry. */
+const ENTRY = 3;
 
 /**
  * Where a region is left, as one number, so that an exit is two instructions: the offset of the next instruction
@@ -81,8 +83,6 @@ export class RegionEmitter {
   /** Local, i64: the place of a computed address in the table of entries. */
   readonly #target: number;
   readonly #entry: number;
-  /** The number of the entry to go to, from 1. */
-  readonly #number: number;
   readonly #labels = new Map<number, Label>();
   readonly #loops = new Map<number, Label>();
   #waysOut: WaysOut | undefined;
@@ -119,7 +119,6 @@ export class RegionEmitter {
     this.#bank = body.local("i32");
     this.#leave = body.local("i32");
     this.#entry = body.local("i32");
-    this.#number = body.local("i32");
     this.#place = body.local("i64");
     this.#target = body.local("i64");
     const forms = new Set([...region.blocks.values()].flatMap((block) => [...formsSet(block.instructions)]));
@@ -141,10 +140,6 @@ export class RegionEmitter {
     const done = body.block();
     const waysOut = new WaysOut(body, this.#region, this.#flow, this.#registers);
     this.#waysOut = waysOut;
-    if (this.#search !== undefined) {
-      body.get(PC).op("i32.wrap_i64").i32(0xffc).op("i32.and").i32(2).op("i32.shr_u");
-      body.global(this.#search.global).op("i32.add").memory("i32.load8_u").set(this.#number);
-    }
     body.get(PC).i64(-4096n).op("i64.and").set(PAGE);
     const [root = DISPATCH] = this.#flow.order;
     this.#state = NOTHING;
@@ -177,7 +172,7 @@ export class RegionEmitter {
     body.set(inexact);
     if (this.#unusual !== undefined) {
       body.get(control).get(inexact).op("i32.eqz").op("i32.or").if(undefined, "unlikely");
-      body.get(PE).get(PC).get(FUEL).call(this.#unusual).return().end();
+      body.get(PE).get(PC).get(FUEL).get(ENTRY).call(this.#unusual).return().end();
       // From here on both are constants, and what depends on them is none of the host's compiler's work.
       body.i32(0).set(control).i32(FPSR.IXC).set(inexact);
     }
@@ -213,13 +208,13 @@ export class RegionEmitter {
     this.#tree(last);
   }
 
-  /** Sends control to the entry with the number in the local; all registers are in memory. */
+  /** Sends control to the entry with the number in ENTRY; all registers are in memory. */
   #dispatch(): void {
     const body = this.#body;
     const { entries } = this.#flow;
     const nowhere = body.block();
     const doors = entries.map(() => body.block()).reverse();
-    body.get(this.#number).branchTable([nowhere, ...doors], nowhere);
+    body.get(ENTRY).branchTable([nowhere, ...doors], nowhere);
     for (const name of entries) {
       body.end();
       const block = this.#region.blocks.get(name);
@@ -234,7 +229,7 @@ export class RegionEmitter {
     body.unreachable();
   }
 
-  /** Goes on at the entry with the number in the local, where there is fuel; all registers are in memory. */
+  /** Goes on at the entry with the number in ENTRY, where there is fuel; all registers are in memory. */
   #branchToDispatch(): void {
     const loop = this.#loops.get(DISPATCH);
     if (loop === undefined) throw new Bug("the place that dispatches is no loop");
@@ -257,7 +252,7 @@ export class RegionEmitter {
         .op("i64.sub");
       body.i64(2n).op("i64.rotr").tee(this.#target).i64(BigInt(search.count)).op("i64.lt_u").if();
       body.get(this.#target).op("i32.wrap_i64").i32(search.low).op("i32.add").global(search.global);
-      body.op("i32.add").memory("i32.load8_u").tee(this.#number).if();
+      body.op("i32.add").memory("i32.load8_u").tee(ENTRY).if();
       this.#saveAll();
       this.#branchToDispatch();
       body.get(PE).get(this.#place);
@@ -389,7 +384,7 @@ export class RegionEmitter {
     const number = this.#flow.entries.indexOf(block) + 1;
     if (to !== undefined && number > 0 && !this.#flow.isInside(from.name, block)) {
       this.#saveAll();
-      body.i32(number).set(this.#number);
+      body.i32(number).set(ENTRY);
       this.#branchToDispatch();
       this.#exitTo(offset);
       return;

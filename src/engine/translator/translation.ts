@@ -43,6 +43,8 @@ export interface Translation {
   /** Empty until it is in place. */
   doors: readonly Door[];
   table: EntryTable | undefined;
+  /** Its place in the function table while it can be entered. */
+  function: number | undefined;
   /** Its function, once it is in place. */
   compiled: unknown;
   /** Told when it ends. */

@@ -5,12 +5,15 @@ import {
   HANDLER_REGION,
   HANDLER_UNDECODED,
   RECORD_SIZE,
+  REGION_ENTRY,
+  REGION_FUNCTION,
   REGION_SLOT,
 } from "../interpreter/record.ts";
 import type { RecordCache } from "../interpreter/record-cache.ts";
 import { cachedRanges } from "./cached-region.ts";
 import { type CachedRegion, type CodeCache, KEEPING_THRESHOLD } from "./code-cache.ts";
 import { type EntryTable, EntryTables, type EntryWords } from "./entry-tables.ts";
+import { FunctionPlaces } from "./function-places.ts";
 import { InstructionWords, type WordSource } from "./instruction-words.ts";
 import { type CodePage, findRegion, type Region } from "./region.ts";
 import type { CompiledRegions, RegionCompiler } from "./region-compiler.ts";
@@ -76,6 +79,7 @@ export class Translator {
   readonly #translations = new Map<number, Set<Translation>>();
   readonly #free: number[] = [];
   readonly #tables: EntryTables;
+  readonly #functions: FunctionPlaces;
   #nextSlot = 0;
   readonly #requests: Request[] = [];
   /** The records of those, and of what is being compiled: their counters have begun again. */
@@ -98,9 +102,9 @@ export class Translator {
     this.#words = new InstructionWords(host);
     this.#view = new DataView(host.memory.buffer);
     this.restorer = host.codeCache && this.#openRestorer(host.codeCache);
+    this.#functions = new FunctionPlaces(host.table, host.firstTableIndex);
     this.#tables = new EntryTables(host.memory.buffer, host.base + REGION_MEMORY.ENTRY_TABLES);
     this.layout = {
-      table: host.firstTableIndex,
       originals: host.base + REGION_MEMORY.ORIGINALS,
       records: host.records.base,
       counters: host.base + REGION_MEMORY.COUNTERS,
@@ -213,7 +217,7 @@ export class Translator {
     const translation: Translation = {
       ...{ request, pages: pagesOf(region), ranges: rangesOf(region) },
       ...{ places: entriesOf(region), entries: entriesOf(region), doors: [], leaders: leadersOf(region) },
-      ...{ table: undefined, compiled: undefined, release: undefined, isGone: false },
+      ...{ table: undefined, function: undefined, compiled: undefined, release: undefined, isGone: false },
     };
     this.#watch(translation);
     return translation;
@@ -346,7 +350,7 @@ export class Translator {
 
   /** Has the region entered at a place of its first page, where that is decoded and nothing else is there. */
   #open(translation: Translation, place: number): Door | undefined {
-    const { table: functions, firstTableIndex, records } = this.#host;
+    const { records } = this.#host;
     const slot = this.#allocate();
     const at = records.recordAt(translation.request.frame, place);
     const handler = at === undefined ? HANDLER_UNDECODED : this.#view.getUint16(at, true);
@@ -356,13 +360,16 @@ export class Translator {
       this.#free.push(slot);
       return undefined;
     }
-    functions.set(firstTableIndex + slot, translation.compiled);
+    translation.function ??= this.#functions.put(translation.compiled);
+    const number = translation.table === undefined ? 0 : this.#tables.numberOf(translation.table, place);
     const original = this.layout.originals + slot * RECORD_SIZE;
     for (let offset = 0; offset < RECORD_SIZE; offset += 8) {
       this.#view.setBigUint64(original + offset, this.#view.getBigUint64(at + offset, true), true);
     }
     this.#view.setUint16(at, HANDLER_REGION, true);
     this.#view.setInt32(at + REGION_SLOT, slot, true);
+    this.#view.setInt32(at + REGION_FUNCTION, translation.function, true);
+    this.#view.setInt32(at + REGION_ENTRY, number, true);
     return { slot, entry: place };
   }
 
@@ -411,7 +418,13 @@ export class Translator {
     const translation: Translation = {
       ...{ request, pages, ranges: cachedRanges(cached, pages), places, entries: places, doors: [] },
       leaders: NOWHERE,
-      ...{ table: undefined, compiled: undefined, release: taken.release, isGone: false },
+      ...{
+        table: undefined,
+        function: undefined,
+        compiled: undefined,
+        release: taken.release,
+        isGone: false,
+      },
     };
     this.#watch(translation);
     this.#place(translation, taken.instance, position, entryWords);
@@ -480,9 +493,9 @@ export class Translator {
         this.#view.setUint16(this.#counter(record), 0, true);
         this.#levels.delete(record);
       }
-      this.#host.table.set(this.#host.firstTableIndex + slot, null);
       this.#free.push(slot);
     }
+    if (translation.function !== undefined) this.#functions.remove(translation.function);
     if (table !== undefined) this.#tables.remove(table);
     translation.release?.();
   }
