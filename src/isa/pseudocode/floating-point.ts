@@ -85,12 +85,20 @@ export function isNormalOr(f: Floats, result: Value, isExactZero: () => Value): 
   );
 }
 
+/**
+ * 1 when the rounded sum of two numbers is their sum (in each lane). Whichever of them is larger, one of the differences
+ * is exact and proves it. There is one comparison for both, as one that NaN can fail costs a branch of its own.
+ */
+export function sumIsExact(f: Floats, sum: Value, a: Value, b: Value): I32 {
+  const [restOfA, restOfB] = [f.op("sub", f.op("sub", sum, b), a), f.op("sub", f.op("sub", sum, a), b)];
+  const rest = f.op("add", f.op("abs", restOfA), f.op("abs", restOfB));
+  return f.all(f.test("lt", rest, f.constant(f.size === 64 ? 2 ** -1074 : 2 ** -149)));
+}
+
 /** FPAdd. Sums in the denormal range are exact, so any finite result is right. */
 export function fpAdd(f: Floats, a: Value, b: Value): Value {
   const result = f.op("add", a, b);
-  // Whichever operand is larger, one of the differences is exact and proves the sum so.
-  const isExact = () =>
-    f.all(f.and(f.test("eq", f.op("sub", result, a), b), f.test("eq", f.op("sub", result, b), a)));
+  const isExact = () => sumIsExact(f, result, a, b);
   const fast = {
     control: NEAREST_WITHOUT_FLUSH,
     result,

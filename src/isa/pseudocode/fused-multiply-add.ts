@@ -1,5 +1,12 @@
 import type { V128, Value } from "../semantics.ts";
-import { controlIsClear, guarded, isNormal, isNormalOr, NEAREST_WITHOUT_FLUSH } from "./floating-point.ts";
+import {
+  controlIsClear,
+  guarded,
+  isNormal,
+  isNormalOr,
+  NEAREST_WITHOUT_FLUSH,
+  sumIsExact,
+} from "./floating-point.ts";
 import type { Floats, SizedFunction } from "./floats.ts";
 import { asF32, asF64, asI32, asI64, asV128 } from "./value-types.ts";
 
@@ -45,6 +52,7 @@ function finished(f: Floats, sum: FusedSum, value: Value): Value {
 
 /** Where WebAssembly's own operator rounds once. */
 function fusedByOperator(f: Floats, fused: FusedSum): Value {
+  const { s } = f;
   const { addend, a, b } = fused;
   const sum = f.multiplyAdd(a, b, addend);
   const zero = f.constant(0);
@@ -57,10 +65,17 @@ function fusedByOperator(f: Floats, fused: FusedSum): Value {
     const error = f.multiplyAdd(a, b, f.op("neg", product));
     // Below that the error itself could be rounded to nothing.
     const isLarge = f.test("gt", f.op("abs", product), f.constant(f.size === 64 ? 2 ** -960 : 2 ** -100));
-    const productIsExact = f.or(f.and(isLarge, f.test("eq", error, zero)), isZeroProduct());
-    const productIsRest = f.test("eq", f.op("sub", sum, addend), product);
-    const addendIsRest = f.test("eq", f.op("sub", sum, product), addend);
-    return f.all(f.and(productIsExact, f.and(productIsRest, addendIsRest)));
+    const hasNoError = () =>
+      s.choose(
+        "i32",
+        f.haveShortFractions(a, b),
+        () => s.i32(1),
+        () => f.all(f.test("eq", error, zero)),
+      );
+    const productIsExact = s.choose("i32", f.all(isLarge), hasNoError, () =>
+      f.all(f.or(f.and(isLarge, f.test("eq", error, zero)), isZeroProduct())),
+    );
+    return s.op("i32.and", productIsExact, sumIsExact(f, sum, product, addend));
   };
   const fast = { control: NEAREST_WITHOUT_FLUSH, result: finished(f, fused, sum), isOrdinary, isExact };
   return guarded(f, fast, () => f.call(fused.slow, fused.operands));
