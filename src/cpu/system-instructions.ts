@@ -36,6 +36,26 @@ const AT_BY_NAME: ReadonlyMap<string, AtOperation> = new Map(
   AT_OPERATION_NAMES.map((operation) => [`AT ${operation}`, operation]),
 );
 
+interface Tlbi {
+  readonly operation: TlbiOperation;
+  readonly innerShareable: boolean;
+}
+
+/** The TLBI instructions that were executed so far, by name. */
+const TLBI_BY_NAME = new Map<SystemInstructionName, Tlbi>();
+
+function tlbiOf(name: SystemInstructionName): Tlbi {
+  const known = TLBI_BY_NAME.get(name);
+  if (known !== undefined) return known;
+  const [, operation = ""] = name.split(" ");
+  const innerShareable = operation.endsWith("IS");
+  const base = innerShareable ? operation.slice(0, -2) : operation;
+  // The table's TLBI rows have the names of the operations.
+  const tlbi = { operation: base as TlbiOperation, innerShareable };
+  TLBI_BY_NAME.set(name, tlbi);
+  return tlbi;
+}
+
 /** Cache maintenance, address translation and TLB maintenance. */
 export class SystemInstructions {
   readonly #context: ConditionContext;
@@ -102,11 +122,8 @@ export class SystemInstructions {
       this.#context.state.write(SLOT.PAR_EL1, result.value);
       return DONE;
     }
-    const [, operation = ""] = name.split(" ");
-    const innerShareable = operation.endsWith("IS");
-    const base = innerShareable ? operation.slice(0, -2) : operation;
-    // The table's TLBI rows have the names of the operations.
-    this.#mmu.invalidate(base as TlbiOperation, operand, innerShareable);
+    const { operation, innerShareable } = tlbiOf(name);
+    this.#mmu.invalidate(operation, operand, innerShareable);
     return CHANGED;
   }
 

@@ -3,14 +3,16 @@ import type { EncodedInstruction } from "./decoder.ts";
 import { DECODER } from "./table.ts";
 import { parseTemplates, printTemplate, type Template } from "./template.ts";
 
-/** Templates by row. */
-const TEMPLATES: ReadonlyMap<EncodedInstruction, readonly Template[]> = new Map(
-  DECODER.rows.map((row) => [row, parseTemplates(row.instruction, row.pattern)]),
-);
+/** Templates by row, of the rows that were asked for: a machine that starts needs few of them. */
+const TEMPLATES = new Map<EncodedInstruction, readonly Template[]>();
 
 /** The templates of a row of the table, in order. */
 export function templatesOf(row: EncodedInstruction): readonly Template[] {
-  return TEMPLATES.get(row) ?? [];
+  const known = TEMPLATES.get(row);
+  if (known !== undefined) return known;
+  const templates = parseTemplates(row.instruction, row.pattern);
+  TEMPLATES.set(row, templates);
+  return templates;
 }
 
 /**

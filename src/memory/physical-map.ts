@@ -1,4 +1,4 @@
-import { assert } from "../base/errors.ts";
+import { assert, Bug } from "../base/errors.ts";
 import { FRAME_FLAGS, type FrameTable } from "./frame-table.ts";
 import { FRAME_SHIFT, FRAME_SIZE, type MachineMemory } from "./machine-memory.ts";
 
@@ -117,7 +117,7 @@ export class PhysicalMap {
       const present = this.entryAt(page, true);
       const kind = present & MAP_ENTRY.KIND_MASK;
       if (kind === MAP_ENTRY.ROM) continue;
-      assert(kind !== MAP_ENTRY.RAM, `a device would lie over RAM at 0x${page.toString(16)}`);
+      if (kind === MAP_ENTRY.RAM) throw new Bug(`a device would lie over RAM at 0x${page.toString(16)}`);
       const shared = kind === MAP_ENTRY.DEVICE && (present & MAP_ENTRY.SECURE_ONLY) === 0;
       this.#setEntry(page, secure && !shared ? MAP_ENTRY.DEVICE | MAP_ENTRY.SECURE_ONLY : MAP_ENTRY.DEVICE);
     }
@@ -166,7 +166,7 @@ export class PhysicalMap {
       const page = address + offset;
       const present = this.entryAt(page, true) & MAP_ENTRY.KIND_MASK;
       const free = present === MAP_ENTRY.ABSENT || (present === MAP_ENTRY.DEVICE && kind === MAP_ENTRY.ROM);
-      assert(free, `two things lie at guest-physical 0x${page.toString(16)}`);
+      if (!free) throw new Bug(`two things lie at guest-physical 0x${page.toString(16)}`);
       this.#setEntry(page, (host + offset) | kind | (secure ? MAP_ENTRY.SECURE_ONLY : 0));
       const frame = (host + offset) / FRAME_SIZE;
       this.frames.setFlags(frame, flag);

@@ -9,7 +9,6 @@ import { FIRST_HANDLER, opaqueOperands, planRecord, type RecordPlan } from "./re
 export interface Handler {
   /** Position in the interpreter's function table, and the number in records. */
   readonly number: number;
-  readonly key: string;
   readonly block: Block;
   readonly plan: RecordPlan;
   readonly simd: boolean;
@@ -23,48 +22,74 @@ export interface Handler {
   readonly branchesRelatively: boolean;
 }
 
-/** The statics of an operand object: what a handler is specialised for. */
-function staticKey(operands: OperandValues, baked: ReadonlySet<string>): string {
-  let key = "";
-  for (const name of Object.keys(operands)) {
-    const operand = operands[name];
-    if (typeof operand !== "object") key += `,${name}=${String(operand)}`;
-    else if (operand.kind === "base" && operand.isStackPointer) key += `,${name}=sp`;
-    else if (operand.kind === "immediate" && baked.has(name)) key += `,${name}=${String(operand.value)}`;
+type TreeKey = string | number | boolean | bigint | undefined;
+
+/** What stands in a {@link HandlerTree} for a base register that is SP. */
+const STACK_POINTER = "sp";
+
+/** The handlers of an instruction, by the names and values of its static operands, one after the other. */
+class HandlerTree {
+  handler: Handler | undefined;
+  /** Immediates that found no room in the record belong to the key, too. */
+  baked: readonly string[] = [];
+  readonly #children = new Map<TreeKey, HandlerTree>();
+
+  child(part: TreeKey): HandlerTree {
+    const known = this.#children.get(part);
+    if (known !== undefined) return known;
+    const made = new HandlerTree();
+    this.#children.set(part, made);
+    return made;
   }
-  return key;
+
+  /** The place of operands with these statics. */
+  plain(operands: OperandValues): HandlerTree {
+    let place: HandlerTree = this;
+    for (const name in operands) {
+      const operand = operands[name];
+      if (typeof operand !== "object") place = place.child(name).child(operand);
+      else if (operand.kind === "base" && operand.isStackPointer)
+        place = place.child(name).child(STACK_POINTER);
+    }
+    return place;
+  }
+
+  /** From {@link plain} on, by the immediates that are baked there. */
+  withBaked(operands: OperandValues): HandlerTree {
+    let place: HandlerTree = this;
+    for (const name of this.baked) {
+      const operand = operands[name];
+      if (typeof operand === "object" && operand.kind === "immediate") place = place.child(operand.value);
+    }
+    return place;
+  }
 }
 
-const NOTHING_BAKED: ReadonlySet<string> = new Set();
-
-/** All handlers made so far, by key. Numbers are given in order of first use. */
+/** All handlers made so far. Numbers are given in order of first use. */
 export class HandlerSet {
-  readonly #handlers = new Map<string, Handler>();
-  /** Immediates that found no room in the record, by name and statics. */
-  readonly #baked = new Map<string, ReadonlySet<string>>();
+  readonly #instructions = new HandlerTree();
   readonly #fusedMultiplyAdd: boolean;
   #next = FIRST_HANDLER;
+  #size = 0;
 
   constructor(fusedMultiplyAdd = false) {
     this.#fusedMultiplyAdd = fusedMultiplyAdd;
   }
 
   get size(): number {
-    return this.#handlers.size;
+    return this.#size;
   }
 
   /** The handler of a decoded instruction; `isNew` when this call made it. */
   handlerOf(decoded: Decoded): { handler: Handler; isNew: boolean } {
     const { instruction, operands } = decoded;
-    const plain = instruction.name + staticKey(operands, NOTHING_BAKED);
-    const baked = this.#baked.get(plain);
-    const key = baked === undefined ? plain : instruction.name + staticKey(operands, baked);
-    const known = this.#handlers.get(key);
-    if (known !== undefined) return { handler: known, isNew: false };
+    const plain = this.#instructions.child(instruction.name).plain(operands);
+    const { handler } = plain.withBaked(operands);
+    if (handler !== undefined) return { handler, isNew: false };
     return { handler: this.#make(decoded, plain), isNew: true };
   }
 
-  #make({ instruction, operands }: Decoded, plainKey: string): Handler {
+  #make({ instruction, operands }: Decoded, plain: HandlerTree): Handler {
     if (instruction.execute === undefined) throw new Bug(`${instruction.name} has no meaning`);
     const builder = new IrBuilder(this.#fusedMultiplyAdd);
     const handles = opaqueOperands(operands);
@@ -72,24 +97,20 @@ export class HandlerSet {
     const { block } = builder;
     countUses(block);
     const plan = planRecord(handles, block);
-    let key = plainKey;
-    if (plan.baked.size > 0) {
-      this.#baked.set(plainKey, plan.baked);
-      key = instruction.name + staticKey(operands, plan.baked);
-    }
+    plain.baked = [...plan.baked];
     const branchesRelatively = block.statements.some(
       ({ kind }) => kind === "branchRelative" || kind === "branchRelativeIf",
     );
     const handler: Handler = {
       number: this.#next++,
-      key,
       block,
       plan: plan.baked.size > 0 ? withBakedValues(plan, handles, operands) : plan,
       simd: instruction.simd,
       ...stateUse(block),
       branchesRelatively,
     };
-    this.#handlers.set(key, handler);
+    plain.withBaked(operands).handler = handler;
+    this.#size++;
     return handler;
   }
 
