@@ -1,17 +1,10 @@
 import { Bug } from "../../base/errors.ts";
 import type { RegionLayout } from "../interpreter/core-module.ts";
-import {
-  HANDLER_PAGE_END,
-  HANDLER_REGION,
-  HANDLER_UNDECODED,
-  RECORD_SIZE,
-  REGION_ENTRY,
-  REGION_FUNCTION,
-  REGION_SLOT,
-} from "../interpreter/record.ts";
+import { HANDLER_PAGE_END, HANDLER_REGION, HANDLER_UNDECODED, RECORD_SIZE } from "../interpreter/record.ts";
 import type { RecordCache } from "../interpreter/record-cache.ts";
 import { cachedRanges } from "./cached-region.ts";
 import { type CachedRegion, type CodeCache, KEEPING_THRESHOLD } from "./code-cache.ts";
+import { openDoor } from "./doors.ts";
 import { type EntryTable, EntryTables, type EntryWords } from "./entry-tables.ts";
 import { FunctionPlaces } from "./function-places.ts";
 import { InstructionWords, type WordSource } from "./instruction-words.ts";
@@ -361,15 +354,11 @@ export class Translator {
       return undefined;
     }
     translation.function ??= this.#functions.put(translation.compiled);
-    const number = translation.table === undefined ? 0 : this.#tables.numberOf(translation.table, place);
-    const original = this.layout.originals + slot * RECORD_SIZE;
-    for (let offset = 0; offset < RECORD_SIZE; offset += 8) {
-      this.#view.setBigUint64(original + offset, this.#view.getBigUint64(at + offset, true), true);
-    }
-    this.#view.setUint16(at, HANDLER_REGION, true);
-    this.#view.setInt32(at + REGION_SLOT, slot, true);
-    this.#view.setInt32(at + REGION_FUNCTION, translation.function, true);
-    this.#view.setInt32(at + REGION_ENTRY, number, true);
+    openDoor(this.#view, {
+      ...{ record: at, slot, original: this.layout.originals + slot * RECORD_SIZE },
+      function: translation.function,
+      entry: translation.table === undefined ? 0 : this.#tables.numberOf(translation.table, place),
+    });
     return { slot, entry: place };
   }
 
