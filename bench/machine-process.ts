@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { Command } from "../src/node/agent/command.ts";
 import { READY_PORT } from "../src/node/agent/protocol.ts";
 import { streamOpener } from "../src/node/agent/socket-stream.ts";
+import { lowerBackgroundThreads } from "../src/node/background-priority.ts";
 import { createMachine } from "../src/node/create-machine.ts";
 import { openDrive } from "../src/node/disks/drive-file.ts";
 import { KERNEL_DECOMPRESSORS } from "../src/node/kernel-decompressors.ts";
@@ -50,6 +51,7 @@ const machine = await createMachine({
   serial: onSerial,
 });
 process.once("SIGTERM", () => machine.stop());
+lowerBackgroundThreads(process.env);
 const { exec } = request;
 if (exec !== undefined) {
   machine.sockets?.listen(READY_PORT, () => {

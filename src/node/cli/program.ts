@@ -129,7 +129,7 @@ function addRun(program: Command, host: Host, setStatus: (status: number) => voi
     .addOption(
       new Option(
         "--translation <PLACE>",
-        "where hot code is translated: on a thread of its own, or on the machine's (default: background; inline with --deterministic)",
+        "where hot code is translated: on a thread of its own, or on the machine's (default: background; inline with --deterministic). $ELVISOR_COMPILER_NICENESS, 0 to 19: how far compiling threads stand back behind the guest (default: 10)",
       ).choices(["background", "inline"]),
     )
     .option(
