@@ -34,13 +34,13 @@ if (!isInstalled() || !isBuilt(existing)) {
   const unlock = await lock();
   try {
     if (!isInstalled()) install();
-    if (!isBuilt(existing)) build(existing);
+    if (!isBuilt(existing)) await build(existing);
   } finally {
     unlock();
   }
 }
 if (!onlyInstall) {
-  const entry = join(ROOT, "dist", "src", "node", program, "main.js");
+  const entry = join(ROOT, "dist", program === "web" ? "src/node/web/main.js" : "bundle/elvisor.js");
   process.argv = [process.argv[0], entry, ...words];
   await import(entry);
 }
@@ -116,13 +116,15 @@ function isBuilt(parts) {
   return readText(FINGERPRINT)?.includes(fingerprint(parts)) ?? false;
 }
 
-function build(parts) {
+async function build(parts) {
   say("Building.");
   const compiler = join(ROOT, "node_modules", "typescript", "bin", "tsc");
   if (runQuietly([process.execPath, compiler, "-b", ...parts]) !== 0) {
     fail("The sources do not compile; the messages above say where.");
   }
-  mkdirSync(dirname(FINGERPRINT), { recursive: true });
+  // Only now is there certainly what it is made with.
+  const { bundle } = await import("./bundle.mjs");
+  await bundle(join(ROOT, "dist"));
   // What was built for the tests serves the command, too.
   const built = parts.length > 1 ? [fingerprint(parts), fingerprint(["src/node"])] : [fingerprint(parts)];
   writeFileSync(FINGERPRINT, `${built.join("\n")}\n`);
@@ -133,7 +135,10 @@ function fingerprint(parts) {
   const hash = createHash("sha256").update(parts.join(" "));
   const roots = ["src", ...parts.filter((part) => part !== "src/node")];
   const files = roots.flatMap((root) => sourcesBelow(join(ROOT, root)));
-  for (const file of [...files, join(ROOT, "tsconfig.base.json"), join(ROOT, "package-lock.json")]) {
+  const others = ["tsconfig.base.json", "package-lock.json", "tools/bundle.mjs"].map((name) =>
+    join(ROOT, name),
+  );
+  for (const file of [...files, ...others]) {
     const { size, mtimeMs } = statSync(file);
     hash.update(`${file} ${size} ${mtimeMs}\n`);
   }

@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { BUILD, DIST } from "../paths.ts";
 
-/** A copy of the built machine, so that every run of a measurement is of the same one, whatever is built meanwhile. */
+/** A copy of the bundle that `npm start` runs, too, so that every run of a measurement is of the same one, whatever is built meanwhile. */
 export interface Snapshot {
   /** The program that runs our machine in a process of its own. */
   readonly machineProcess: string;
@@ -13,14 +13,9 @@ export interface Snapshot {
 export function takeSnapshot(): Snapshot {
   mkdirSync(BUILD, { recursive: true });
   const directory = mkdtempSync(join(BUILD, "snapshot-"));
-  for (const part of ["src", "bench"]) {
-    cpSync(join(DIST, part), join(directory, part), {
-      recursive: true,
-      filter: (path) => !/\.(map|d\.ts)$/.test(path),
-    });
-  }
+  cpSync(join(DIST, "bundle"), directory, { recursive: true });
   return {
-    machineProcess: join(directory, "bench", "machine-process.js"),
+    machineProcess: join(directory, "machine-process.js"),
     remove: () => rmSync(directory, { recursive: true, force: true }),
   };
 }

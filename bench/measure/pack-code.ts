@@ -12,7 +12,7 @@ const INTERVAL = 500;
  * they started for that run from the same build. `machineProcess`: the path of the program that ran them.
  */
 export async function packNotedCode(cache: string, machineProcess: string): Promise<void> {
-  const program = join(dirname(machineProcess), "..", "src", "node", "code-cache", "pack-process.js");
+  const program = join(dirname(machineProcess), "pack-process.js");
   for (const end = Date.now() + PATIENCE; Date.now() < end; await delay(INTERVAL)) {
     const directories = directoriesWithNotes(cache);
     if (directories.length === 0) return;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { hostFusesMultiplyAdd } from "../../engine/fused-multiply-add.ts";
@@ -43,17 +43,30 @@ let known: string | undefined;
 /** A name for all that emitted code depends on besides the machine: our own code, the host's engine, its processor. */
 export function emitterName(): string {
   if (known !== undefined) return known;
-  const root = fileURLToPath(new URL("../../", import.meta.url));
   const hash = createHash("sha256");
-  for (const room of EMITTING_ROOMS) {
-    const names = readdirSync(join(root, room), { recursive: true, encoding: "utf8" });
-    for (const name of names.filter((file) => /(?<!\.test|\.d)\.[jt]s$/.test(file)).sort()) {
-      hash.update(`${room}/${name}\0`).update(readFileSync(join(root, room, name)));
-    }
-  }
+  const { directory, names } = emittingFiles();
+  for (const name of names) hash.update(`${name}\0`).update(readFileSync(join(directory, name)));
   hash.update(`${process.version} ${process.versions.v8} ${process.arch} ${hostFusesMultiplyAdd()}`);
   known = hash.digest("hex").slice(0, 24);
   return known;
+}
+
+/** The files with the code of those rooms, by their paths in a directory: of each module, or of the bundle that has all. */
+function emittingFiles(): { directory: string; names: readonly string[] } {
+  const here = fileURLToPath(new URL(".", import.meta.url));
+  const directory = join(here, "../..");
+  if (!existsSync(join(directory, "engine"))) {
+    return {
+      directory: here,
+      names: readdirSync(here)
+        .filter((name) => name.endsWith(".js"))
+        .sort(),
+    };
+  }
+  const names = EMITTING_ROOMS.flatMap((room) =>
+    readdirSync(join(directory, room), { recursive: true, encoding: "utf8" }).map((name) => join(room, name)),
+  );
+  return { directory, names: names.filter((name) => /(?<!\.test|\.d)\.[jt]s$/.test(name)).sort() };
 }
 
 /** The directory for machines with these parameters. */
