@@ -235,6 +235,8 @@ class RunningMachine implements VirtualMachine {
 
   async #run(): Promise<ExitReason> {
     if (!this.#restored) this.#machine.start();
+    // One that stood still when its snapshot was taken does so from the beginning.
+    await this.#pause();
     for (;;) {
       if (this.#stopped) return { kind: "stopped" };
       this.#network?.pump();

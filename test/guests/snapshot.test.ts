@@ -86,6 +86,7 @@ describe("a snapshot of a guest", () => {
     async () => {
       const options: GuestOptions = { kernel: "kernel:6.1-cloud", engine: "translator" };
       let pieces: Uint8Array[] = [];
+      let executed: unknown;
       await using(await startGuest(options), async (guest) => {
         await guest.ready();
         await guest.output("variable=kept; mkdir -p /t; mount -t tracefs t /t");
@@ -120,11 +121,14 @@ describe("a snapshot of a guest", () => {
         const { snapshot, trees } = introspection.protect({ kind: "state" });
         expect([snapshot, trees.length]).toEqual(["It is in the test's memory.", 1]);
         expect(guest.console.rest).not.toContain("went on");
+        executed = guest.machine.stats()["instructions"];
       });
       await using(await startGuest({ ...options, restore: streamOf(pieces) }), async (guest) => {
         const introspection = guest.machine.introspection!;
         const { paused, trees } = introspection.protect({ kind: "state" });
         expect([paused, trees.length]).toEqual([true, 1]);
+        // It has stood still from the beginning.
+        expect(guest.machine.stats()["instructions"]).toBe(executed);
         // The restored tree stops the next write, too; without it the guest goes on.
         introspection.protect({ kind: "resume" });
         await expect
