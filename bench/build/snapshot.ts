@@ -2,7 +2,10 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { BUILD, DIST } from "../paths.ts";
 
-/** A copy of the bundle that `npm start` runs, too, so that every run of a measurement is of the same one, whatever is built meanwhile. */
+/**
+ * A copy of the bundle that `npm start` runs, too, so that every run of a measurement is of the same one, whatever is built
+ * meanwhile.
+ */
 export interface Snapshot {
   /** The program that runs our machine in a process of its own. */
   readonly machineProcess: string;
